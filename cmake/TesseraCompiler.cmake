@@ -1,0 +1,37 @@
+# SPDX-FileCopyrightText: The Tessera developers
+# SPDX-License-Identifier: Apache-2.0
+#
+# Compiler settings. The arithmetic flags are rule 4 of docs/numerics.md: results must not depend on whether
+# the compiler vectorised an element or left it to a scalar tail. -ffast-math and its parts are never used.
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+endif()
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_CXX_FLAGS_RELEASE "-O3")
+
+find_program(TESSERA_CCACHE ccache)
+mark_as_advanced(TESSERA_CCACHE)
+if(TESSERA_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${TESSERA_CCACHE})
+endif()
+
+add_library(tessera_compiler INTERFACE)
+target_compile_features(tessera_compiler INTERFACE cxx_std_20)
+target_compile_options(tessera_compiler INTERFACE
+  $<BUILD_INTERFACE:-ffp-contract=off;-fno-math-errno;-fno-trapping-math;-Wall;-Wextra;-Wpedantic;-Wshadow>)
+if(TESSERA_NATIVE)
+  target_compile_options(tessera_compiler INTERFACE $<BUILD_INTERFACE:-march=native;-mprefer-vector-width=512>)
+endif()
+if(TESSERA_WARNINGS_AS_ERRORS)
+  target_compile_options(tessera_compiler INTERFACE $<BUILD_INTERFACE:-Werror>)
+endif()
+if(TESSERA_SANITIZE)
+  target_compile_options(tessera_compiler INTERFACE
+    $<BUILD_INTERFACE:-fsanitize=${TESSERA_SANITIZE};-fno-omit-frame-pointer;-fno-sanitize-recover=undefined>)
+  target_link_options(tessera_compiler INTERFACE $<BUILD_INTERFACE:-fsanitize=${TESSERA_SANITIZE}>)
+endif()

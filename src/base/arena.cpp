@@ -1,0 +1,25 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/base/arena.hpp"
+
+#include <utility>
+
+namespace tessera {
+
+namespace {
+/// One cache line, and enough for the widest vector load. Starts do not decide bits, only speed.
+constexpr std::size_t alignment_bytes = 64;
+}  // namespace
+
+Arena::Arena(std::string label, Mode mode) : label_(std::move(label)), mode_(mode) {}
+
+void* Arena::take_bytes(std::size_t bytes) {
+  if (bytes == 0) return nullptr;
+  std::size_t const padded = (bytes + alignment_bytes - 1) / alignment_bytes * alignment_bytes;
+  used_bytes_ += padded;
+  if (counting()) return nullptr;
+  blocks_.emplace_back(label_, padded);
+  return blocks_.back().data();
+}
+
+}  // namespace tessera
