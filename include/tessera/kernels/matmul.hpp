@@ -1,0 +1,70 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+//
+// Matrix products. The library calls one provider, chosen at run time, for all of them; rule 1 of
+// docs/numerics.md says how: equal calls on equal values must give equal bits, wherever the operands lie, so a
+// provider uses one thread and no state that outlives a call.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "tessera/base/dtype.hpp"
+#include "tessera/base/stream_ref.hpp"
+
+namespace tessera::kernels {
+
+enum class Transpose : bool { no, yes };
+
+/// C (m, n) = op(A) (m, k) op(B) (k, n) + beta C, all row-major. A is stored (m, k), or (k, m) when transposed;
+/// B is stored (k, n), or (n, k) when transposed. Leading dimensions are elements between rows as stored.
+struct MatmulShape {
+  Transpose transpose_a = Transpose::no;
+  Transpose transpose_b = Transpose::no;
+  std::ptrdiff_t m = 0, n = 0, k = 0;
+  std::ptrdiff_t lda = 0, ldb = 0, ldc = 0;
+};
+
+/// A library of matrix products (backends/onednn, backends/cblas, or the plain Kokkos one of this room).
+class MatmulProvider {
+ public:
+  virtual ~MatmulProvider() = default;
+  MatmulProvider() = default;
+  MatmulProvider(MatmulProvider const&) = delete;
+  MatmulProvider& operator=(MatmulProvider const&) = delete;
+
+  /// Name and version, for the run's header and for the record of what fixed the bits.
+  [[nodiscard]] virtual std::string_view name() const noexcept = 0;
+  [[nodiscard]] virtual bool supports(DType type) const noexcept = 0;
+  /// The product of `shape`; beta is 0 (C is only written) or 1. Ordered on `stream`.
+  virtual void multiply(StreamRef stream, DType type, MatmulShape const& shape, void const* a, void const* b,
+                        double beta, void* c) const = 0;
+};
+
+/// Typed call of a provider.
+template <class T>
+void matmul(MatmulProvider const& provider, ExecutionSpace const& exec, MatmulShape const& shape, T const* a,
+            T const* b, T beta, T* c) {
+  provider.multiply(StreamRef(exec), dtype_of<T>, shape, a, b, beta, c);
+}
+
+/// One row of the table of providers built into this binary.
+struct MatmulBackend {
+  std::string_view name;
+  std::unique_ptr<MatmulProvider> (*make)();
+};
+
+/// All providers of this binary but the plain one. Generated from the folders under backends/.
+std::span<MatmulBackend const> matmul_backends();
+
+/// The product written with Kokkos alone: every space, every type, the fall-back of all others.
+[[nodiscard]] std::unique_ptr<MatmulProvider> make_plain_matmul();
+
+/// The provider called `name` ("plain" among them), or for "auto" the fastest one that supports `type`
+/// (onednn, cblas, plain). What it does not support it hands to the next of that list.
+/// Throws ConfigError naming the providers there are.
+[[nodiscard]] std::unique_ptr<MatmulProvider> make_matmul_provider(std::string_view name, DType type);
+
+}  // namespace tessera::kernels

@@ -1,0 +1,13 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+//
+// main of the tests that need one process and no communication library.
+#include <gtest/gtest.h>
+
+#include "tessera/base/kokkos.hpp"
+
+int main(int argc, char** argv) {
+  ::testing::InitGoogleTest(&argc, argv);
+  Kokkos::ScopeGuard const kokkos(argc, argv);
+  return RUN_ALL_TESTS();
+}
