@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# SPDX-FileCopyrightText: The Tessera developers
+# SPDX-License-Identifier: Apache-2.0
+#
+# Installs the Debian or Ubuntu packages that Tessera is built from. Asks the package manager's own records first
+# and touches neither network nor system when nothing is missing.
+set -euo pipefail
+
+usage() {
+  cat <<'TEXT'
+Usage: scripts/install_dependencies.sh [--all] [--list] [--help]
+
+  (no option)  what building, running and the quick tests need
+  --all        and what scripts/test.sh --all needs: MPICH, clang-format, clang-tidy, shellcheck
+  --list       print the package names, one a line, and stop
+TEXT
+}
+
+packages=(
+  build-essential cmake ninja-build ccache git pkg-config python3  # tools
+  libopenmpi-dev openmpi-bin                                      # MPI
+  libtrilinos-kokkos-dev                                          # Kokkos
+  libdnnl-dev libopenblas-dev                                     # matrix products
+  libhwloc-dev libxxhash-dev libfmt-dev nlohmann-json3-dev        # library
+  libcli11-dev libtomlplusplus-dev libspdlog-dev                  # gpt_train
+  libgtest-dev libbenchmark-dev                                   # tests and benchmarks
+)
+packages_of_all=(mpich libmpich-dev clang-format-14 clang-tidy-14 shellcheck)
+
+list_only=false
+for argument in "$@"; do
+  case ${argument} in
+    --all) packages+=("${packages_of_all[@]}") ;;
+    --list) list_only=true ;;
+    --help) usage; exit 0 ;;
+    *) echo "install_dependencies.sh: unknown option '${argument}'" >&2; usage >&2; exit 64 ;;
+  esac
+done
+if ${list_only}; then
+  printf '%s\n' "${packages[@]}"
+  exit 0
+fi
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+  echo "install_dependencies.sh: this system has no apt. Please install the equivalents of:" >&2
+  printf '  %s\n' "${packages[@]}" >&2
+  exit 69
+fi
+
+installed=$(dpkg-query --show --showformat='${Package} ${db:Status-Status}\n' "${packages[@]}" 2>/dev/null |
+  sed --quiet 's/ installed$//p' || true)
+missing=()
+for package in "${packages[@]}"; do
+  grep --quiet --line-regexp --fixed-strings "${package}" <<<"${installed}" || missing+=("${package}")
+done
+if ((${#missing[@]} == 0)); then
+  echo "Packages: all ${#packages[@]} are installed."
+  exit 0
+fi
+
+as_root=()
+if ((EUID != 0)); then
+  if ! command -v sudo >/dev/null; then
+    echo "install_dependencies.sh: packages are missing and there is no sudo. As root, please run:" >&2
+    echo "  apt-get update && apt-get install --no-install-recommends ${missing[*]}" >&2
+    exit 77
+  fi
+  as_root=(sudo)
+fi
+echo "Packages: installing ${missing[*]} with ${as_root[*]:+${as_root[*]} }apt-get"
+apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get --option DPkg::Lock::Timeout=300 --quiet=2)
+"${apt[@]}" update
+"${apt[@]}" install --yes --no-install-recommends "${missing[@]}"

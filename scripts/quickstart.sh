@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# SPDX-FileCopyrightText: The Tessera developers
+# SPDX-License-Identifier: Apache-2.0
+#
+# From a fresh Debian machine to a trained model in one command.
+set -euo pipefail
+
+usage() {
+  cat <<'TEXT'
+Usage: scripts/quickstart.sh [--help] [options of gpt_train...]
+
+Installs what is missing (apt; sudo only when not root), configures and builds gpt_train, and trains the model of
+inputs/tiny.toml with 2 ranks, its layers split over both (tp=2). The text is /usr/share/common-licenses: the licence
+texts that every Debian machine has. Nothing but packages is downloaded. Ends with a sample of what the model writes
+and its figure of merit. Options are handed to gpt_train: scripts/quickstart.sh --steps 1000
+TEXT
+}
+
+if [[ ${1:-} == --help ]]; then
+  usage
+  exit 0
+fi
+# shellcheck source=scripts/environment.sh
+source "$(dirname "$0")/environment.sh"
+
+text=/usr/share/common-licenses
+if [[ ! -d ${text} ]]; then
+  echo "quickstart.sh: ${text} is not on this machine; give a text: scripts/quickstart.sh --data FILE" >&2
+  [[ " $* " == *" --data"* ]] || exit 66
+fi
+
+stage "Packages" scripts/install_dependencies.sh
+stage "Configure (build/release)" cmake --preset release --log-level=NOTICE
+stage "Build gpt_train" cmake --build --preset release --parallel "${jobs}" --target gpt_train
+
+data=(--data "${text}")
+if [[ " $* " == *" --data"* ]]; then
+  data=()
+fi
+launcher=$(sed --quiet 's/^MPIEXEC_EXECUTABLE:[A-Z]*=//p' build/release/CMakeCache.txt)
+stage "Train inputs/tiny.toml on ${text}, 2 ranks, tp=2" \
+  "${launcher}" -n 2 build/release/apps/gpt_train/gpt_train --config inputs/tiny.toml --tp 2 "${data[@]}" "$@"

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# SPDX-FileCopyrightText: The Tessera developers
+# SPDX-License-Identifier: Apache-2.0
+#
+# Installs what is missing, builds, tests.
+set -euo pipefail
+
+usage() {
+  cat <<'TEXT'
+Usage: scripts/test.sh [--all] [--help]
+
+  (no option)  release build and its quick tests: every feature once, at most 15 minutes on 2 cores
+  --all        what continuous integration runs, at most 40 minutes on 2 cores: warnings are errors, all tests of the
+               release build (with the outside consumers and each public header alone), the quick tests under
+               AddressSanitizer and UndefinedBehaviorSanitizer, and those with MPICH
+TEXT
+}
+
+all=false
+for argument in "$@"; do
+  case ${argument} in
+    --all) all=true ;;
+    --help) usage; exit 0 ;;
+    *) echo "test.sh: unknown option '${argument}'" >&2; usage >&2; exit 64 ;;
+  esac
+done
+# shellcheck source=scripts/environment.sh
+source "$(dirname "$0")/environment.sh"
+
+# build_and_test PRESET TEST_PRESET [CMake option...]
+build_and_test() {
+  local preset=$1 tests=$2
+  shift 2
+  stage "Configure ${preset}" cmake --preset "${preset}" --log-level=NOTICE "$@"
+  stage "Build ${preset}" cmake --build --preset "${preset}" --parallel "${jobs}"
+  stage "Test ${tests}" ctest --preset "${tests}" --parallel "${jobs}"
+}
+
+if ${all}; then
+  stage "Packages" scripts/install_dependencies.sh --all
+  build_and_test release release-all -DTESSERA_WARNINGS_AS_ERRORS=ON
+  build_and_test asan asan
+  build_and_test mpich mpich
+else
+  stage "Packages" scripts/install_dependencies.sh
+  build_and_test release release -DTESSERA_WARNINGS_AS_ERRORS=OFF
+fi
+printf '\nAll tests passed in %d min %d s.\n' $((SECONDS / 60)) $((SECONDS % 60))
