@@ -1,0 +1,118 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a training run is told, as plain data. An application fills it from its command line and a file; a
+// program that uses the library fills it by hand. The defaults are those of inputs/tiny.toml: a run that
+// trains in about a minute on two cores. validation.hpp says which values fit together and derives what is
+// left open.
+//
+// A member is called `section.key` in messages and in TOML files: parallel.tp, batch.seq_length.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tessera/model/config.hpp"
+
+namespace tessera::train {
+
+/// How the work is cut and by which libraries it is done.
+struct ParallelConfig {
+  int tp = 1;                      ///< t, tensor-parallel degree
+  int pp = 1;                      ///< p, pipeline stages
+  int dp = 0;                      ///< d, replicas; 0: the ranks that tp and pp leave
+  bool sequence_parallel = false;  ///< cut activations between the tensor-parallel parts along S
+  int tiles = 0;                   ///< T; 0: auto, one tile a rank (fast); else the same bits on every layout
+  int batch_tiles = 0;             ///< R, leaves of the gradient tree; 0: auto (docs/numerics.md, rule 3)
+  std::string schedule = "1f1b";   ///< of the pipeline: gpipe or 1f1b
+  std::string mesh_order = "tp,dp,pp";  ///< axes of the mesh, those of neighbouring ranks first
+  int ranks_per_node = 0;               ///< 0: found by asking the system; else one machine plays several
+  bool allow_split_tp = false;          ///< let a tensor-parallel group span nodes
+  std::vector<std::int64_t> pipeline_layers;  ///< layers of each stage; empty: as even as they can be
+  std::string backend = "auto";  ///< communicator: auto (mpi when started by its launcher), mpi, loopback ...
+  std::string matmul = "auto";   ///< matrix products: auto (the fastest there is), onednn, cblas, plain ...
+  std::int64_t bucket_bytes = 25 * 1024 * 1024;  ///< gradients reduced over dp in one call, bytes
+  bool overlap_grad_reduce = true;               ///< start them while backward still runs
+
+  bool operator==(ParallelConfig const&) const = default;
+};
+
+struct DataConfig {
+  std::string path = "/usr/share/common-licenses";  ///< a file or a directory; the default is on every Debian
+  std::string format = "auto";                      ///< auto, bytes, llmc or u16 (docs/data.md)
+  std::string validation_path;                      ///< empty: the tail of `path`
+  double validation_fraction = 0.1;                 ///< of `path`, in [0, 1); not used with a validation_path
+
+  bool operator==(DataConfig const&) const = default;
+};
+
+/// The batch of one step: global_batch_size sequences of seq_length tokens, in M microbatches over all
+/// replicas.
+struct BatchConfig {
+  std::int64_t seq_length = 128;        ///< S, tokens
+  std::int64_t micro_batch_size = 2;    ///< B, sequences
+  std::int64_t global_batch_size = 16;  ///< M * B, sequences
+
+  bool operator==(BatchConfig const&) const = default;
+};
+
+/// AdamW with decoupled decay on a warm-up + cosine schedule.
+struct OptimizerConfig {
+  double lr = 2e-3;                ///< at the end of the warm-up
+  double min_lr = 2e-4;            ///< from decay_steps on
+  std::int64_t warmup_steps = 20;  ///< linear from 0
+  std::int64_t decay_steps = 0;    ///< where the cosine ends; 0: training.steps
+  double weight_decay = 0.1;       ///< of weights and embeddings, not of norms and biases
+  double beta1 = 0.9;
+  double beta2 = 0.95;
+  double epsilon = 1e-8;
+  double clip_grad = 1.0;  ///< largest global norm; 0: no clipping
+
+  bool operator==(OptimizerConfig const&) const = default;
+};
+
+struct TrainingConfig {
+  std::int64_t steps = 200;           ///< parameter updates
+  std::int64_t seed = 1;              ///< of initial weights, dropout, data order and sampling; not negative
+  std::int64_t eval_interval = 50;    ///< steps between validations; 0: none
+  std::int64_t eval_batches = 1;      ///< global batches in one validation, so that every layout may cut them
+  std::int64_t log_interval = 1;      ///< steps between progress lines
+  std::string precision = "float32";  ///< float32 or float64
+  std::string on_nonfinite = "stop";  ///< a NaN or infinite gradient: stop, or skip the step
+
+  bool operator==(TrainingConfig const&) const = default;
+};
+
+/// Files written; an empty path writes none.
+struct OutputConfig {
+  std::string metrics;  ///< JSON lines, one a step
+  std::string trace;    ///< a timeline for ui.perfetto.dev
+  std::string log;      ///< what is printed, again
+
+  bool operator==(OutputConfig const&) const = default;
+};
+
+/// The text made at the end of a run.
+struct SampleConfig {
+  std::int64_t length = 200;  ///< tokens; 0: no sample
+  std::string prompt = "The ";
+  double temperature = 0.8;  ///< 0: always the likeliest token
+
+  bool operator==(SampleConfig const&) const = default;
+};
+
+struct RunConfig {
+  model::ModelConfig model;
+  ParallelConfig parallel;
+  DataConfig data;
+  BatchConfig batch;
+  OptimizerConfig optimizer;
+  TrainingConfig training;
+  OutputConfig output;
+  SampleConfig sample;
+
+  bool operator==(RunConfig const&) const = default;
+};
+
+}  // namespace tessera::train

@@ -1,0 +1,194 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/train/validation.hpp"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "tessera/base/error.hpp"
+#include "train/checks.hpp"
+
+namespace tessera::train {
+
+namespace {
+
+/// t p d = ranks. Returns d, or 0 when there is none.
+int check_ranks(Checks& checks, ParallelConfig const& p, int ranks) {
+  std::int64_t const model_ranks = std::int64_t{p.tp} * p.pp;
+  bool const divides = ranks % model_ranks == 0;
+  if (p.dp == 0) {
+    bool const fits = checks.expect(
+        divides,
+        "parallel.tp = {} x parallel.pp = {} need a multiple of {} ranks but the job has {}: start {} ranks",
+        p.tp, p.pp, model_ranks, ranks, nearest_multiples(ranks, model_ranks));
+    return fits ? static_cast<int>(ranks / model_ranks) : 0;
+  }
+  std::string const other = divides ? fmt::format(", or take dp = {}", ranks / model_ranks) : "";
+  bool const fits = checks.expect(
+      model_ranks * p.dp == ranks,
+      "parallel.tp = {} x parallel.pp = {} x parallel.dp = {} make {} ranks but the job has {}: start {}{}",
+      p.tp, p.pp, p.dp, model_ranks * p.dp, ranks, model_ranks * p.dp, other);
+  return fits ? p.dp : 0;
+}
+
+void check_stages(Checks& checks, RunConfig const& c) {
+  auto const& p = c.parallel;
+  if (p.pipeline_layers.empty()) {
+    checks.expect(p.pp <= c.model.layers,
+                  "parallel.pp = {} is more than model.layers = {}: the largest legal pp is {}", p.pp,
+                  c.model.layers, c.model.layers);
+    return;
+  }
+  auto const stages = static_cast<std::int64_t>(p.pipeline_layers.size());
+  checks.expect(stages == p.pp,
+                "parallel.pipeline_layers has {} stages but parallel.pp = {}: give {} numbers", stages, p.pp,
+                p.pp);
+  for (std::int64_t const layers : p.pipeline_layers) {
+    if (!checks.between("parallel.pipeline_layers: a stage", layers, 1, most_layers)) return;
+  }
+  std::int64_t const sum = std::reduce(p.pipeline_layers.begin(), p.pipeline_layers.end());
+  checks.expect(sum == c.model.layers, "parallel.pipeline_layers = [{}] sum to {} but model.layers = {}",
+                fmt::join(p.pipeline_layers, ", "), sum, c.model.layers);
+}
+
+/// tiles auto: a rank owns one tile of everything, so t divides what is cut.
+void check_auto_tiles(Checks& checks, RunConfig const& c) {
+  std::int64_t const common = std::gcd(c.model.heads, model::ffn_hidden_size(c.model));
+  std::int64_t legal = std::min<std::int64_t>(c.parallel.tp, common);
+  while (common % legal != 0) --legal;
+  checks.expect(
+      common % c.parallel.tp == 0,
+      "parallel.tp = {} does not divide model.heads = {} and the feed-forward size {}: the largest legal tp "
+      "up to it is {}",
+      c.parallel.tp, c.model.heads, model::ffn_hidden_size(c.model), legal);
+}
+
+void check_explicit_tiles(Checks& checks, RunConfig const& c, int dp) {
+  auto const& p = c.parallel;
+  std::int64_t const ffn = model::ffn_hidden_size(c.model);
+  checks.expect(
+      ffn % p.tiles == 0,
+      "parallel.tiles = {} does not divide the feed-forward size {} (model.ffn_hidden_size): the largest "
+      "legal number of tiles is {}",
+      p.tiles, ffn, power_of_two_in(ffn));
+  checks.expect(
+      c.batch.seq_length % p.tiles == 0,
+      "batch.seq_length = {} is not a multiple of parallel.tiles = {}, into which its positions are cut: "
+      "take {}",
+      c.batch.seq_length, p.tiles, nearest_multiples(c.batch.seq_length, p.tiles));
+  int const head_tiles = head_tile_count(p.tiles, c.model.heads);
+  checks.expect(
+      head_tiles % p.tp == 0,
+      "parallel.tp = {} does not divide the {} head tiles of model.heads = {} with parallel.tiles = {}: the "
+      "largest legal tp is {}",
+      p.tp, head_tiles, c.model.heads, p.tiles, head_tiles);
+  if (dp > 0) {
+    checks.expect(
+        is_power_of_two(dp),
+        "parallel.dp = {} must be a power of two with parallel.tiles = {}, for example {}: or use tiles auto",
+        dp, p.tiles, power_of_two_at_most(dp));
+  }
+}
+
+int default_batch_tiles(int tiles, std::int64_t microbatches) {
+  return static_cast<int>(std::min<std::int64_t>(tiles, power_of_two_in(microbatches)));
+}
+
+/// d | R | M, with R as resolve() takes it.
+void check_batch_tiles(Checks& checks, ParallelConfig const& p, std::int64_t microbatches, int dp) {
+  if (p.batch_tiles > 0) {
+    checks.expect(
+        microbatches % p.batch_tiles == 0,
+        "parallel.batch_tiles = {} does not divide the {} microbatches of a step: the largest legal number "
+        "is {}",
+        p.batch_tiles, microbatches, power_of_two_in(microbatches));
+    checks.expect(p.batch_tiles % dp == 0, "parallel.batch_tiles = {} is not a multiple of parallel.dp = {}",
+                  p.batch_tiles, dp);
+  } else if (p.tiles > 0 && is_power_of_two(dp)) {
+    int const batch_tiles = default_batch_tiles(p.tiles, microbatches);
+    checks.expect(
+        batch_tiles % dp == 0,
+        "parallel.dp = {} does not divide the {} batch tiles that parallel.tiles = {} and {} microbatches "
+        "give: set parallel.batch_tiles = {} in all runs to be compared",
+        dp, batch_tiles, p.tiles, microbatches, dp);
+  }
+}
+
+void check_microbatches(Checks& checks, RunConfig const& c, int dp) {
+  std::int64_t const round = c.batch.micro_batch_size * dp;
+  bool const divides = checks.expect(c.batch.global_batch_size % round == 0,
+                                     "batch.global_batch_size = {} is not a multiple of "
+                                     "batch.micro_batch_size = {} x {} replicas (parallel.dp): take {}",
+                                     c.batch.global_batch_size, c.batch.micro_batch_size, dp,
+                                     nearest_multiples(c.batch.global_batch_size, round));
+  if (divides)
+    check_batch_tiles(checks, c.parallel, c.batch.global_batch_size / c.batch.micro_batch_size, dp);
+}
+
+void check_sequence(Checks& checks, RunConfig const& c) {
+  checks.expect(
+      c.batch.seq_length <= c.model.max_positions,
+      "batch.seq_length = {} is longer than model.max_positions = {}: shorten it or learn more positions",
+      c.batch.seq_length, c.model.max_positions);
+  if (c.parallel.sequence_parallel && c.parallel.tiles == 0) {
+    checks.expect(
+        c.batch.seq_length % c.parallel.tp == 0,
+        "batch.seq_length = {} is not a multiple of parallel.tp = {}, as parallel.sequence_parallel needs: "
+        "take {}",
+        c.batch.seq_length, c.parallel.tp, nearest_multiples(c.batch.seq_length, c.parallel.tp));
+  }
+}
+
+std::vector<std::int64_t> even_stages(std::int64_t layers, int pp) {
+  std::vector<std::int64_t> stages(static_cast<std::size_t>(pp), layers / pp);
+  std::for_each_n(stages.begin(), layers % pp, [](std::int64_t& stage) { ++stage; });
+  return stages;
+}
+
+}  // namespace
+
+int head_tile_count(int tiles, std::int64_t heads) {
+  return static_cast<int>(std::min(power_of_two_at_most(tiles), power_of_two_in(heads)));
+}
+
+std::vector<std::string> problems(RunConfig const& config, int ranks) {
+  Checks checks;
+  bool const model = check_model(checks, config.model);
+  bool const batch = check_batch(checks, config.batch);
+  check_optimizer(checks, config.optimizer, config.training.steps);
+  check_run(checks, config);
+  if (!check_parallel(checks, config.parallel)) return checks.take();
+  int const dp = check_ranks(checks, config.parallel, ranks);
+  if (model) check_stages(checks, config);
+  if (model && config.parallel.tiles == 0) check_auto_tiles(checks, config);
+  if (model && batch && config.parallel.tiles > 0) check_explicit_tiles(checks, config, dp);
+  if (model && batch) check_sequence(checks, config);
+  if (batch && dp > 0) check_microbatches(checks, config, dp);
+  return checks.take();
+}
+
+Layout resolve(RunConfig const& config, int ranks) {
+  if (auto found = problems(config, ranks); !found.empty()) throw ConfigError(std::move(found));
+  auto const& p = config.parallel;
+  Layout layout;
+  layout.tp = p.tp;
+  layout.pp = p.pp;
+  layout.dp = ranks / (p.tp * p.pp);
+  layout.explicit_tiles = p.tiles > 0;
+  layout.tiles = layout.explicit_tiles ? p.tiles : p.tp;
+  layout.head_tiles = layout.explicit_tiles ? head_tile_count(p.tiles, config.model.heads) : p.tp;
+  layout.microbatches = config.batch.global_batch_size / config.batch.micro_batch_size;
+  layout.microbatches_per_replica = layout.microbatches / layout.dp;
+  layout.batch_tiles = layout.explicit_tiles ? default_batch_tiles(p.tiles, layout.microbatches) : layout.dp;
+  if (p.batch_tiles > 0) layout.batch_tiles = p.batch_tiles;
+  layout.ffn_hidden_size = model::ffn_hidden_size(config.model);
+  layout.padded_vocab_size = (config.model.vocab_size + layout.tiles - 1) / layout.tiles * layout.tiles;
+  layout.decay_steps =
+      config.optimizer.decay_steps > 0 ? config.optimizer.decay_steps : config.training.steps;
+  layout.stage_layers =
+      p.pipeline_layers.empty() ? even_stages(config.model.layers, p.pp) : p.pipeline_layers;
+  return layout;
+}
+
+}  // namespace tessera::train

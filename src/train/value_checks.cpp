@@ -1,0 +1,102 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#include "train/checks.hpp"
+
+namespace tessera::train {
+
+namespace {
+
+bool check_mesh_order(std::string const& order) {
+  constexpr std::string_view orders[] = {"tp,dp,pp", "tp,pp,dp", "dp,tp,pp",
+                                         "dp,pp,tp", "pp,tp,dp", "pp,dp,tp"};
+  return std::ranges::find(orders, order) != std::ranges::end(orders);
+}
+
+}  // namespace
+
+bool check_model(Checks& checks, model::ModelConfig const& m) {
+  bool possible = checks.between("model.layers", m.layers, 1, most_layers);
+  possible &= checks.between("model.hidden_size", m.hidden_size, 1, most_hidden);
+  possible &= checks.between("model.heads", m.heads, 1, most_hidden);
+  possible &= checks.between("model.ffn_hidden_size", m.ffn_hidden_size, 0, 16 * most_hidden);
+  possible &= checks.between("model.vocab_size", m.vocab_size, 1, most_vocab);
+  possible &= checks.between("model.max_positions", m.max_positions, 1, most_positions);
+  checks.below_one("model.attention_dropout", m.attention_dropout);
+  checks.below_one("model.hidden_dropout", m.hidden_dropout);
+  checks.positive("model.layer_norm_epsilon", m.layer_norm_epsilon);
+  checks.positive("model.init_stddev", m.init_stddev);
+  if (!possible) return false;
+  std::int64_t const per_head = std::max<std::int64_t>(1, m.hidden_size / m.heads);
+  return checks.expect(
+      m.hidden_size % m.heads == 0,
+      "model.hidden_size = {} is not a multiple of model.heads = {}: take a hidden size of {}", m.hidden_size,
+      m.heads, nearest_multiples(m.heads * per_head, m.heads));
+}
+
+bool check_batch(Checks& checks, BatchConfig const& b) {
+  bool possible = checks.between("batch.seq_length", b.seq_length, 1, most_positions);
+  possible &= checks.between("batch.micro_batch_size", b.micro_batch_size, 1, most_ranks);
+  possible &= checks.between("batch.global_batch_size", b.global_batch_size, 1, most_vocab);
+  return possible;
+}
+
+void check_optimizer(Checks& checks, OptimizerConfig const& o, std::int64_t steps) {
+  bool const rates =
+      checks.positive("optimizer.lr", o.lr) & checks.not_negative("optimizer.min_lr", o.min_lr);
+  if (rates) {
+    checks.expect(o.min_lr <= o.lr, "optimizer.min_lr = {} must not exceed optimizer.lr = {}", o.min_lr,
+                  o.lr);
+  }
+  bool const lengths = checks.between("optimizer.warmup_steps", o.warmup_steps, 0, most_steps) &
+                       checks.between("optimizer.decay_steps", o.decay_steps, 0, most_steps);
+  if (lengths && o.decay_steps > 0) {
+    checks.expect(
+        o.warmup_steps <= o.decay_steps,
+        "optimizer.decay_steps = {} ends before optimizer.warmup_steps = {}: decay over more steps, or "
+        "0 for all of training.steps = {}",
+        o.decay_steps, o.warmup_steps, steps);
+  }
+  checks.not_negative("optimizer.weight_decay", o.weight_decay);
+  checks.below_one("optimizer.beta1", o.beta1);
+  checks.below_one("optimizer.beta2", o.beta2);
+  checks.positive("optimizer.epsilon", o.epsilon);
+  checks.not_negative("optimizer.clip_grad", o.clip_grad);
+}
+
+void check_run(Checks& checks, RunConfig const& c) {
+  checks.between("training.steps", c.training.steps, 0, most_steps);
+  checks.between("training.seed", c.training.seed, 0, std::numeric_limits<std::int64_t>::max());
+  checks.between("training.eval_interval", c.training.eval_interval, 0, most_steps);
+  checks.between("training.eval_batches", c.training.eval_batches, 1, most_steps);
+  checks.between("training.log_interval", c.training.log_interval, 1, most_steps);
+  checks.one_of("training.precision", c.training.precision, {"float32", "float64"});
+  checks.one_of("training.on_nonfinite", c.training.on_nonfinite, {"stop", "skip"});
+  checks.one_of("data.format", c.data.format, {"auto", "bytes", "llmc", "u16"});
+  checks.expect(!c.data.path.empty(), "data.path is empty: name a file or a directory with text");
+  checks.below_one("data.validation_fraction", c.data.validation_fraction);
+  checks.between("sample.length", c.sample.length, 0, most_steps);
+  checks.not_negative("sample.temperature", c.sample.temperature);
+}
+
+bool check_parallel(Checks& checks, ParallelConfig const& p) {
+  bool possible = checks.between("parallel.tp", p.tp, 1, most_ranks);
+  possible &= checks.between("parallel.pp", p.pp, 1, most_ranks);
+  possible &= checks.between("parallel.dp", p.dp, 0, most_ranks);
+  possible &= checks.between("parallel.tiles", p.tiles, 0, most_ranks);
+  possible &= checks.between("parallel.batch_tiles", p.batch_tiles, 0, most_ranks);
+  checks.between("parallel.ranks_per_node", p.ranks_per_node, 0, most_ranks);
+  checks.between("parallel.bucket_bytes", p.bucket_bytes, 1, most_bytes);
+  checks.one_of("parallel.schedule", p.schedule, {"gpipe", "1f1b"});
+  checks.expect(check_mesh_order(p.mesh_order),
+                "parallel.mesh_order = \"{}\" must name tp, dp and pp once each, for example \"tp,dp,pp\"",
+                p.mesh_order);
+  for (int const* count : {&p.tiles, &p.batch_tiles}) {
+    if (*count <= 0) continue;
+    possible &= checks.expect(is_power_of_two(*count), "{} = {} must be a power of two, for example {}",
+                              count == &p.tiles ? "parallel.tiles" : "parallel.batch_tiles", *count,
+                              power_of_two_at_most(*count));
+  }
+  return possible;
+}
+
+}  // namespace tessera::train
