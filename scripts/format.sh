@@ -35,10 +35,10 @@ fi
 if ((${#files[@]} == 0)); then
   mapfile -d '' files < <(find include src backends apps tests bench -name '*.[ch]pp' -print0)
 fi
-in_parallel() { printf '%s\0' "${files[@]}" | xargs --null --max-procs="${jobs}" --max-args=16 clang-format-14 "$@"; }
+run_tool() { printf '%s\0' "${files[@]}" | xargs --null clang-format-14 "$@"; }
 if ${fix}; then
-  in_parallel -i
-elif ! complaints=$(in_parallel --dry-run --Werror 2>&1); then
+  run_tool -i
+elif ! complaints=$(run_tool --dry-run --Werror 2>&1); then
   echo "format.sh: clang-format 14 would change these files; scripts/format.sh --fix does it:" >&2
   sed --quiet 's/^\([^ :]*\):[0-9]*:[0-9]*: error.*/  \1/p' <<<"${complaints}" | sort --unique >&2
   exit 1
