@@ -1,0 +1,51 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "tessera/layers/placement.hpp"
+#include "tessera/params/parameter_store.hpp"
+
+namespace tessera::layers {
+
+/// A linear layer whose output features are cut over tp (Shoeybi et al., "Megatron-LM", 2019, section 3):
+/// y = x W^T + b with W (N, K) cut along N. Forward needs no communication beyond the gather of x; backward gives
+/// a Partial gradient of x.
+template <class T>
+class ColumnLinear {
+ public:
+  /// The specs of a layer `name` of `shape` = (parts..., N, K): the last but one dim is cut into `tiles`, leading
+  /// ones (q, k, v) are kept whole. Appends `<name>.weight` and `<name>.bias` to the canonical list.
+  static void describe(std::vector<params::TensorSpec>& specs, std::string const& name,
+                       std::vector<std::int64_t> const& parts, std::int64_t n, std::vector<std::int64_t> const& n_inner,
+                       std::int64_t k, int tiles, double stddev);
+
+  /// Registers weight and bias, described by `specs[first]` and `specs[first + 1]`; this rank owns `tiles`.
+  ColumnLinear(params::ParameterStore<T>& store, std::vector<params::TensorSpec> const& specs, int first,
+               TileRange tiles);
+
+  /// y (tiles, S*B, N/T) = x (S*B, K) W^T, without the bias.
+  void forward(Context const& context, Replicated<T> x, ShardedFeatures<T> y) const;
+
+  /// Gives sum over this rank's tiles of dy W: (S*B, K) in `levels` (see sum_over_tiles).
+  Partial<T> backward_input(Context const& context, ShardedFeatures<T> dy, Cube<T> levels) const;
+  /// Adds dy^T x and the column sums of dy to the gradients of weight and bias.
+  void backward_parameters(Context const& context, ShardedFeatures<T> dy, Replicated<T> x) const;
+
+  /// Bias of one owned tile: (N/T).
+  [[nodiscard]] Vector<T> bias(int tile) const { return store_->value(bias_, tile); }
+  /// Elements of the store that hold this layer's parameters.
+  [[nodiscard]] params::Range range() const;
+
+ private:
+  [[nodiscard]] Matrix<T> as_matrix(Vector<T> tile) const;
+
+  params::ParameterStore<T>* store_;
+  params::ParameterId weight_;
+  params::ParameterId bias_;
+  std::int64_t k_;
+};
+
+extern template class ColumnLinear<float>;
+extern template class ColumnLinear<double>;
+
+}  // namespace tessera::layers

@@ -1,0 +1,32 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/params/tensor_spec.hpp"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace tessera::params {
+
+TileElements elements_of_tile(TensorSpec const& spec, int tile) {
+  std::int64_t const width = spec.padded_cut / spec.tiles;
+  std::int64_t const start = tile * width;
+  std::int64_t const valid = std::clamp<std::int64_t>(spec.cut - start, 0, width);
+  return {spec.outer, width * spec.inner, valid * spec.inner, start * spec.inner, spec.cut * spec.inner};
+}
+
+void append(std::vector<TensorSpec>& specs, TensorSpec spec) {
+  spec.index = static_cast<int>(specs.size());
+  spec.first_slot = slot_count(specs);
+  specs.push_back(std::move(spec));
+}
+
+int slot_count(std::vector<TensorSpec> const& specs) {
+  return specs.empty() ? 0 : specs.back().first_slot + specs.back().tiles;
+}
+
+std::uint64_t name_hash(std::string const& name) { return XXH3_64bits(name.data(), name.size()); }
+
+}  // namespace tessera::params
