@@ -5,7 +5,6 @@
 #pragma once
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <bit>
@@ -49,6 +48,14 @@ inline std::string nearest_multiples(std::int64_t value, std::int64_t unit) {
   return below > 0 ? fmt::format("{} or {}", below, below + unit) : fmt::format("{}", unit);
 }
 
+/// "a, b, c".
+template <class Range>
+std::string joined(Range const& range) {
+  std::string text;
+  for (auto const& element : range) text += fmt::format("{}{}", text.empty() ? "" : ", ", element);
+  return text;
+}
+
 /// Tests rules one after another and keeps a sentence for each that does not hold.
 class Checks {
  public:
@@ -72,7 +79,7 @@ class Checks {
   bool one_of(std::string_view name, std::string const& value,
               std::initializer_list<std::string_view> choices) {
     return expect(std::ranges::find(choices, value) != choices.end(), "{} = \"{}\" must be one of: {}", name,
-                  value, fmt::join(choices, ", "));
+                  value, joined(choices));
   }
   std::vector<std::string> take() { return std::move(found_); }
 

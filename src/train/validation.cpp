@@ -49,7 +49,7 @@ void check_stages(Checks& checks, RunConfig const& c) {
   }
   std::int64_t const sum = std::reduce(p.pipeline_layers.begin(), p.pipeline_layers.end());
   checks.expect(sum == c.model.layers, "parallel.pipeline_layers = [{}] sum to {} but model.layers = {}",
-                fmt::join(p.pipeline_layers, ", "), sum, c.model.layers);
+                joined(p.pipeline_layers), sum, c.model.layers);
 }
 
 /// tiles auto: a rank owns one tile of everything, so t divides what is cut.

@@ -1,0 +1,186 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#include "command_line.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+#include "config_file.hpp"
+#include "settings.hpp"
+
+namespace gpt_train {
+
+namespace {
+
+using tessera::ExitCode;
+using Arguments = std::vector<std::string>;
+
+constexpr std::int64_t most_ranks = 1 << 20;
+
+/// Flags that are not part of the configuration.
+struct Requests {
+  std::string config_file;
+  bool dry_run = false;
+  bool dump_config = false;
+  int ranks = 0;
+
+  [[nodiscard]] bool planning() const { return dry_run || dump_config; }
+};
+
+/// "--a,!--no-a": how CLI11 is told of a switch that can be turned off.
+std::string with_negation(Option const& option) {
+  std::string names(option.flags);
+  for (std::string const& flag : option.flag_names()) names += ",!--no-" + flag.substr(2);
+  return names;
+}
+
+void declare(CLI::App& app, Option const& option) {
+  std::string const help(option.help);
+  if (option.is_switch()) {
+    app.add_flag(with_negation(option), help)->group(std::string(option.section));
+    return;
+  }
+  app.add_option(std::string(option.flags), help)
+      ->group(std::string(option.section))
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
+      ->type_name(fmt::format("[{}]", to_toml(RunConfig{}, option)));
+}
+
+void declare(CLI::App& app, Requests& requests) {
+  app.set_help_flag("-h,--help", "this text; in brackets the defaults");
+  app.set_version_flag("--version", std::string("gpt_train of Tessera ") + TESSERA_VERSION);
+  app.add_option("--config", requests.config_file, "TOML file with any of the values below")
+      ->type_name("FILE");
+  app.add_flag("--dump-config", requests.dump_config,
+               "print the effective values and their origins, and end");
+  app.add_flag("--dry-run", requests.dry_run,
+               "check the configuration, forecast memory and messages, and end");
+  app.add_option("--ranks", requests.ranks, "ranks that --dry-run and --dump-config plan for")
+      ->type_name("N")
+      ->check(CLI::Range(std::int64_t{1}, most_ranks));
+  for (Option const& option : options()) declare(app, option);
+  app.allow_extras();
+}
+
+Arguments all_flags(CLI::App const& app) {
+  Arguments flags;
+  for (CLI::Option const* option : app.get_options()) {
+    for (std::string const& name : option->get_lnames()) flags.push_back("--" + name);
+  }
+  return flags;
+}
+
+/// Takes out flags that need a value and have none, because another flag or nothing follows.
+void take_out_valueless(Arguments& arguments, CLI::App const& app, Settings& settings) {
+  for (std::size_t i = 0; i < arguments.size();) {
+    CLI::Option const* const option = app.get_option_no_throw(arguments[i]);
+    bool const needs = option != nullptr && option->get_items_expected_min() > 0;
+    bool const has = i + 1 < arguments.size() && !arguments[i + 1].starts_with("--");
+    if (needs && !has) {
+      settings.report(fmt::format("{} needs a value", arguments[i]), ExitCode::usage);
+      arguments.erase(arguments.begin() + static_cast<std::ptrdiff_t>(i));
+    } else {
+      i += needs ? 2 : 1;
+    }
+  }
+}
+
+void report_unknown(Arguments const& extras, CLI::App const& app, Settings& settings) {
+  bool after_flag = false;
+  for (std::string const& extra : extras) {
+    bool const is_flag = extra.starts_with("-") && extra.size() > 1;
+    if (is_flag) {
+      std::string const flag = extra.substr(0, extra.find('='));
+      std::string const nearest = nearest_name(flag, all_flags(app));
+      settings.report(
+          fmt::format("unknown flag {}{}", flag, nearest.empty() ? "" : ": did you mean " + nearest + "?"),
+          ExitCode::usage);
+      for (Option const& option : options()) {
+        if (std::ranges::count(option.flag_names(), nearest) > 0) settings.doubt(option);
+      }
+    } else if (!after_flag) {
+      settings.report(fmt::format("argument \"{}\" belongs to no flag", extra), ExitCode::usage);
+    }
+    after_flag = is_flag;
+  }
+}
+
+/// The flag as the user wrote it, last use first.
+std::string spelling(Arguments const& arguments, CLI::Option const& option) {
+  auto const used = std::find_if(arguments.rbegin(), arguments.rend(), [&](std::string const& argument) {
+    std::string const flag = argument.substr(0, argument.find('='));
+    return flag.starts_with("--") && option.check_lname(flag.substr(2));
+  });
+  return used != arguments.rend() ? used->substr(0, used->find('=')) : option.get_name();
+}
+
+void apply_flags(CLI::App const& app, Arguments const& arguments, Settings& settings) {
+  for (Option const& option : options()) {
+    CLI::Option const& given = *app.get_option(option.flag_names().front());
+    if (given.count() == 0) continue;
+    std::string const flag = spelling(arguments, given);
+    std::string const& text = given.results().back();
+    if (auto const value = parse(option, text)) {
+      settings.set(option, *value, flag, ExitCode::usage);
+    } else {
+      settings.report(fmt::format("{} takes {}, not \"{}\"", flag, type_name(option), text), ExitCode::usage);
+      settings.doubt(option);
+    }
+  }
+}
+
+int planned_ranks(Requests const& requests, RunConfig const& config, int world_ranks) {
+  if (requests.ranks > 0) return requests.ranks;
+  if (!requests.planning() || world_ranks > 1) return world_ranks;
+  std::int64_t ranks = 1;
+  for (int const degree : {config.parallel.tp, config.parallel.pp, config.parallel.dp}) {
+    ranks = std::min(most_ranks, ranks * std::max(1, degree));
+  }
+  return static_cast<int>(ranks);
+}
+
+/// Hands `arguments` to CLI11. Gives the text to print when it is all that was asked for.
+std::optional<std::string> run_parser(CLI::App& app, Arguments arguments, Settings& settings) {
+  std::ranges::reverse(arguments);  // CLI11 reads a vector from its end
+  try {
+    app.parse(std::move(arguments));
+  } catch (CLI::CallForHelp const&) {
+    return app.help();
+  } catch (CLI::CallForVersion const& version) {
+    return version.what() + std::string("\n");
+  } catch (CLI::ParseError const& error) {
+    settings.report(error.what(), ExitCode::usage);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+CommandLine parse_command_line(std::vector<std::string> arguments, int world_ranks) {
+  CLI::App app("Trains a GPT, split tp x pp x dp over the ranks of the job.", "gpt_train");
+  Requests requests;
+  Settings settings;
+  declare(app, requests);
+  take_out_valueless(arguments, app, settings);
+  if (auto text = run_parser(app, arguments, settings))
+    return {Action::print, std::move(*text), {}, world_ranks};
+  report_unknown(app.remaining(), app, settings);
+  if (requests.ranks > 0 && !requests.planning()) {
+    settings.report("--ranks goes with --dry-run or --dump-config: a job has the ranks it was started with",
+                    ExitCode::usage);
+  }
+  bool const readable = requests.config_file.empty() || read_config_file(requests.config_file, settings);
+  apply_flags(app, arguments, settings);
+  int const ranks = planned_ranks(requests, settings.config(), world_ranks);
+  if (readable) settings.check(ranks);
+  settings.throw_problems();
+  if (requests.dump_config) return {Action::print, settings.dump(), settings.config(), ranks};
+  return {requests.dry_run ? Action::dry_run : Action::train, "", settings.config(), ranks};
+}
+
+}  // namespace gpt_train

@@ -1,0 +1,34 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tessera/train/run_config.hpp"
+
+namespace gpt_train {
+
+enum class Action {
+  train,
+  dry_run,  ///< check the configuration for `ranks` ranks and forecast, allocating nothing
+  print     ///< write `text` to standard output and end: --help, --version, --dump-config
+};
+
+struct CommandLine {
+  Action action = Action::train;
+  std::string text;
+  tessera::train::RunConfig config;
+  int ranks = 1;  ///< for which `config` was checked: those of the job, or of the one planned for
+};
+
+/// Reads the arguments of the program (without its name) and the file that --config names; a value of a flag
+/// goes before the file's, which goes before the default. The configuration is checked for the `world_ranks`
+/// ranks of the job; --dry-run and --dump-config, run alone, plan for the number that --ranks gives, or for
+/// tp x pp x dp.
+///
+/// Throws one ConfigError with all problems of flags, file and values: exit code 64 when a flag is unknown or
+/// its text no value, 66 or 77 when the file is missing or not readable, else 78.
+[[nodiscard]] CommandLine parse_command_line(std::vector<std::string> arguments, int world_ranks);
+
+}  // namespace gpt_train

@@ -1,0 +1,99 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#include "settings.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <utility>
+
+#include "tessera/train/validation.hpp"
+
+namespace gpt_train {
+
+namespace {
+
+/// True when `text` names the option as a whole word.
+bool names(std::string const& text, std::string const& option) {
+  auto const in_word = [](char c) { return c == '_' || std::isalnum(static_cast<unsigned char>(c)) != 0; };
+  for (std::size_t at = text.find(option); at != std::string::npos; at = text.find(option, at + 1)) {
+    std::size_t const end = at + option.size();
+    if (end == text.size() || !in_word(text[end])) return true;
+  }
+  return false;
+}
+
+/// Fit for a comment of one line.
+std::string one_line(std::string text) {
+  std::ranges::replace_if(
+      text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
+  return text;
+}
+
+}  // namespace
+
+Settings::Settings() : states_(options().size()) {}
+
+Settings::State& Settings::state(Option const& option) {
+  return states_[static_cast<std::size_t>(&option - options().data())];
+}
+
+std::string const& Settings::origin(Option const& option) const {
+  return states_[static_cast<std::size_t>(&option - options().data())].origin;
+}
+
+void Settings::set(Option const& option, Value const& value, std::string const& origin,
+                   tessera::ExitCode code) {
+  auto const wrong = assign(config_, option, value);
+  if (wrong) {
+    report(fmt::format("{}: {}", origin, *wrong), code);
+  } else {
+    state(option).origin = origin;
+  }
+  state(option).doubtful = wrong.has_value();
+}
+
+void Settings::report(std::string problem, tessera::ExitCode code) {
+  problems_.push_back(std::move(problem));
+  if (code_ == tessera::ExitCode::ok || code == tessera::ExitCode::usage) code_ = code;
+}
+
+void Settings::doubt(Option const& option) { state(option).doubtful = true; }
+
+void Settings::check(int ranks) {
+  for (std::string const& problem : tessera::train::problems(config_, ranks)) {
+    std::vector<std::string> origins;
+    bool doubtful = false;
+    for (Option const& option : options()) {
+      if (!names(problem, option.name())) continue;
+      doubtful |= state(option).doubtful;
+      std::string const& from = origin(option);
+      if (from != "default" && std::ranges::find(origins, from) == origins.end()) origins.push_back(from);
+    }
+    if (doubtful) continue;
+    std::string where;
+    for (std::string const& from : origins) where += (where.empty() ? "" : ", ") + from;
+    report(where.empty() ? problem : where + ": " + problem, tessera::ExitCode::config);
+  }
+}
+
+void Settings::throw_problems() const {
+  if (!problems_.empty()) throw tessera::ConfigError(problems_, code_);
+}
+
+std::string Settings::dump() const {
+  std::string text;
+  std::string_view section;
+  for (Option const& option : options()) {
+    if (option.section != section) {
+      section = option.section;
+      text += fmt::format("{}[{}]\n", text.empty() ? "" : "\n", section);
+    }
+    std::string const line = fmt::format("{} = {}", option.key, to_toml(config_, option));
+    text += fmt::format("{:<40}  # {}\n", line, one_line(origin(option)));
+  }
+  return text;
+}
+
+}  // namespace gpt_train
