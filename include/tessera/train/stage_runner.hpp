@@ -1,0 +1,69 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "tessera/data/loader.hpp"
+#include "tessera/model/stage.hpp"
+#include "tessera/pipeline/executor.hpp"
+#include "tessera/train/plan.hpp"
+
+namespace tessera::train {
+
+/// What of a step a StageRunner runs.
+struct Pass {
+  layers::Mode mode = layers::Mode::training;
+  std::int64_t step = 0;                ///< 0-based; training: of the data and of random numbers
+  std::int64_t first_microbatch = 0;    ///< of this replica, global number
+  double loss_scale = 1;                ///< of the summed loss, in training
+};
+
+/// One stage's work on the microbatches of a step: reads its tokens, computes, keeps the losses. The executor says
+/// in which order.
+template <class T>
+class StageRunner final : public pipeline::StageWork<T> {
+ public:
+  /// Borrows all; takes token and loss memory for `microbatches` of a replica from `arena`. `context` is a copy of
+  /// everything that does not change from microbatch to microbatch.
+  StageRunner(model::Stage<T>& stage, layers::Context const& context, data::BatchLoader& loader,
+              params::ParameterHooks& hooks, Arena& arena, int microbatches);
+
+  /// What the next run of the executor works on.
+  void begin(Pass const& pass) { pass_ = pass; }
+
+  void forward(int microbatch) override;
+  void backward(int microbatch) override;
+  Matrix<T> input(int microbatch) override { return stage_->input(slot(microbatch)); }
+  Matrix<T> output(int microbatch) override { return stage_->output(slot(microbatch)); }
+  Matrix<T> gradient(int microbatch) override { return stage_->gradient(slot(microbatch)); }
+
+  /// Last stage, after a run: for each microbatch of this replica the sum of its tokens' losses, added one after
+  /// another in float64, so that it depends on nothing but the microbatch. Blocks until they are there.
+  void summed_losses(std::span<double> sums) const;
+
+
+ private:
+  using Tokens = Vector<std::int32_t>;
+
+  [[nodiscard]] int slot(int microbatch) const { return microbatch % stage_->layout().slots; }
+  [[nodiscard]] layers::Context context_of(int microbatch) const;
+  [[nodiscard]] Vector<T> losses_of(int microbatch) const;
+  void load(int microbatch);
+
+  model::Stage<T>* stage_;
+  layers::Context context_;
+  data::BatchLoader* loader_;
+  params::ParameterHooks* hooks_;
+  Pass pass_;
+  Matrix<std::int32_t> tokens_, targets_;  // (slots, S*B)
+  Matrix<T> losses_;                       // (microbatches, S*B); last stage
+  Kokkos::View<std::int32_t**, Kokkos::LayoutRight, Kokkos::HostSpace> host_tokens_;  // (2, S*B)
+  Kokkos::View<T**, Kokkos::LayoutRight, Kokkos::HostSpace> host_losses_;
+};
+
+extern template class StageRunner<float>;
+extern template class StageRunner<double>;
+
+}  // namespace tessera::train

@@ -1,0 +1,49 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/optim/gradient_norm.hpp"
+
+#include <cmath>
+
+#include "tessera/kernels/norm.hpp"
+
+namespace tessera::optim {
+
+template <class T>
+SquaredSums<T>::SquaredSums(Arena& arena, std::int64_t elements)
+    : chunks_(arena.vector<double>(static_cast<std::size_t>(elements / params::tile_alignment))) {
+  if (!arena.counting()) {
+    host_chunks_ = Kokkos::View<double*, Kokkos::HostSpace>("tessera::optim::chunks", chunks_.extent(0));
+  }
+}
+
+template <class T>
+void SquaredSums<T>::add_tiles(ExecutionSpace const& exec, params::ReducedGradients<T> const& gradients,
+                               std::span<double> sums) const {
+  auto const& store = gradients.store();
+  kernels::squared_norm_chunks<T>(exec, store.gradients(0), chunks_);
+  Kokkos::deep_copy(exec, host_chunks_, chunks_);
+  fence(exec);
+  for (auto const& parameter : store.parameters()) {
+    if (parameter.role != params::Role::owner) continue;
+    for (int tile = 0; tile < parameter.tiles.count; ++tile) {
+      std::int64_t const first = (parameter.range.begin + tile * parameter.tile_stride) / params::tile_alignment;
+      std::int64_t const count = parameter.tile_stride / params::tile_alignment;
+      double sum = 0;
+      for (std::int64_t i = 0; i < count; ++i) sum += host_chunks_(first + i);
+      sums[static_cast<std::size_t>(parameter.spec.first_slot + parameter.tiles.first + tile)] = sum;
+    }
+  }
+}
+
+double global_norm(std::span<double const> sums) {
+  double total = 0;
+  for (double const sum : sums) total += sum;
+  return std::sqrt(total);
+}
+
+double clip_scale(double norm, double largest) { return largest > 0 && norm > largest ? largest / norm : 1.0; }
+
+template class SquaredSums<float>;
+template class SquaredSums<double>;
+
+}  // namespace tessera::optim

@@ -1,0 +1,59 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/train/plan.hpp"
+
+#include <numeric>
+
+#include "tessera/model/specs.hpp"
+#include "tessera/pipeline/checker.hpp"
+#include "tessera/pipeline/generators.hpp"
+
+namespace tessera::train {
+
+namespace {
+
+/// Token tiles order the sums over positions. Without explicit tiles they only say who owns which positions.
+layers::TileRange token_tiles(RunConfig const& config, Layout const& layout, int tp_rank) {
+  if (config.parallel.sequence_parallel) return layers::TileRange::of_rank(layout.tiles, tp_rank, layout.tp);
+  return layers::TileRange::all(layout.explicit_tiles ? layout.tiles : 1);
+}
+
+}  // namespace
+
+Plan make_plan(RunConfig const& config, Layout const& layout, Place place) {
+  using layers::TileRange;
+  Plan plan;
+  plan.layout = layout;
+  plan.place = place;
+  plan.specs = model::tensor_specs(config.model, layout.tiles, layout.head_tiles);
+  plan.schedule = pipeline::make_schedule(config.parallel.schedule, layout.pp,
+                                          static_cast<int>(layout.microbatches_per_replica));
+  plan.first_microbatch = place.dp * layout.microbatches_per_replica;
+
+  auto& stage = plan.stage;
+  stage.stage = place.pp;
+  stage.stages = layout.pp;
+  auto const own = layout.stage_layers.begin() + place.pp;
+  stage.first_layer = std::reduce(layout.stage_layers.begin(), own, std::int64_t{0});
+  stage.layers = *own;
+  stage.block = {config.model.hidden_size, layout.ffn_hidden_size, config.model.heads,
+                 TileRange::of_rank(layout.head_tiles, place.tp, layout.tp),
+                 TileRange::of_rank(layout.tiles, place.tp, layout.tp)};
+  stage.vocabulary_tiles = TileRange::of_rank(layout.tiles, place.tp, layout.tp);
+  stage.tokens = {config.batch.micro_batch_size, config.batch.seq_length, token_tiles(config, layout, place.tp)};
+  stage.sequence_parallel = config.parallel.sequence_parallel && layout.tp > 1;
+  stage.batch_tiles = {layout.batch_tiles / layout.dp,
+                       static_cast<int>(layout.microbatches / layout.batch_tiles)};
+  stage.slots = pipeline::slots(plan.schedule, place.pp);
+  return plan;
+}
+
+model::StageLayout sampling_stage(Plan const& plan) {
+  auto stage = plan.stage;
+  stage.tokens.batch = 1;
+  stage.slots = 1;
+  stage.training = false;
+  return stage;
+}
+
+}  // namespace tessera::train

@@ -1,0 +1,104 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/train/stage_runner.hpp"
+
+#include "tessera/base/trace.hpp"
+
+namespace tessera::train {
+
+template <class T>
+StageRunner<T>::StageRunner(model::Stage<T>& stage, layers::Context const& context, data::BatchLoader& loader,
+                            params::ParameterHooks& hooks, Arena& arena, int microbatches)
+    : stage_(&stage), context_(context), loader_(&loader), hooks_(&hooks) {
+  auto const& layout = stage.layout();
+  auto const rows = static_cast<std::size_t>(layout.tokens.rows());
+  auto const slots = static_cast<std::size_t>(layout.slots);
+  if (layout.is_first()) tokens_ = arena.matrix<std::int32_t>(slots, rows);
+  if (layout.is_last()) {
+    targets_ = arena.matrix<std::int32_t>(slots, rows);
+    losses_ = arena.matrix<T>(static_cast<std::size_t>(microbatches), rows);
+  }
+  if (arena.counting()) return;
+  host_tokens_ = {"tessera::train::tokens", 2, rows};
+  if (layout.is_last()) host_losses_ = {"tessera::train::losses", losses_.extent(0), rows};
+}
+
+template <class T>
+layers::Context StageRunner<T>::context_of(int microbatch) const {
+  auto context = context_;
+  context.mode = pass_.mode;
+  context.step = static_cast<std::uint32_t>(pass_.step);
+  context.first_sequence = (pass_.first_microbatch + microbatch) * context.tokens.batch;
+  if (pass_.mode == layers::Mode::training) {
+    context.target = params::gradient_target(stage_->layout().batch_tiles, microbatch);
+  }
+  return context;
+}
+
+template <class T>
+Vector<T> StageRunner<T>::losses_of(int microbatch) const {
+  return slice(losses_, static_cast<std::size_t>(microbatch));
+}
+
+template <class T>
+void StageRunner<T>::load(int microbatch) {
+  auto const& layout = stage_->layout();
+  if (!layout.is_first() && !layout.is_last()) return;
+  auto const rows = host_tokens_.extent(1);
+  std::span<std::int32_t> const tokens(host_tokens_.data(), rows), targets(host_tokens_.data() + rows, rows);
+  std::int64_t const global = pass_.first_microbatch + microbatch;
+  if (pass_.mode == layers::Mode::training) {
+    loader_->training_microbatch(pass_.step, global, tokens, targets);
+  } else {
+    loader_->validation_microbatch(global, tokens, targets);
+  }
+  using Host = Kokkos::View<std::int32_t const*, Kokkos::HostSpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
+  auto const i = static_cast<std::size_t>(slot(microbatch));
+  if (layout.is_first()) Kokkos::deep_copy(context_.exec, slice(tokens_, i), Host(tokens.data(), rows));
+  if (layout.is_last()) Kokkos::deep_copy(context_.exec, slice(targets_, i), Host(targets.data(), rows));
+  if constexpr (!tensors_on_host) fence(context_.exec);  // the host buffer is used again for the next microbatch
+}
+
+template <class T>
+void StageRunner<T>::forward(int microbatch) {
+  TraceSpan const span("forward", "compute", pass_.first_microbatch + microbatch);
+  auto const context = context_of(microbatch);
+  int const own = slot(microbatch);
+  load(microbatch);
+  auto const tokens =
+      stage_->layout().is_first() ? slice(tokens_, static_cast<std::size_t>(own)) : Vector<std::int32_t>();
+  stage_->forward(context, own, tokens, *hooks_);
+  if (stage_->layout().is_last() && pass_.mode == layers::Mode::evaluation) {
+    stage_->loss(context, own, slice(targets_, static_cast<std::size_t>(own)), losses_of(microbatch));
+  }
+}
+
+template <class T>
+void StageRunner<T>::backward(int microbatch) {
+  TraceSpan const span("backward", "compute", pass_.first_microbatch + microbatch);
+  auto const context = context_of(microbatch);
+  int const own = slot(microbatch);
+  auto const& layout = stage_->layout();
+  if (layout.is_last()) {
+    stage_->loss_and_gradient(context, own, slice(targets_, static_cast<std::size_t>(own)),
+                              static_cast<T>(pass_.loss_scale), losses_of(microbatch), *hooks_);
+  }
+  auto const tokens = layout.is_first() ? slice(tokens_, static_cast<std::size_t>(own)) : Vector<std::int32_t>();
+  stage_->backward(context, own, tokens, *hooks_);
+}
+
+template <class T>
+void StageRunner<T>::summed_losses(std::span<double> sums) const {
+  Kokkos::deep_copy(context_.exec, host_losses_, losses_);
+  fence(context_.exec);
+  for (std::size_t i = 0; i < sums.size(); ++i) {
+    double sum = 0;
+    for (std::size_t row = 0; row < host_losses_.extent(1); ++row) sum += static_cast<double>(host_losses_(i, row));
+    sums[i] = sum;
+  }
+}
+
+template class StageRunner<float>;
+template class StageRunner<double>;
+
+}  // namespace tessera::train
