@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: The Tessera developers
 # SPDX-License-Identifier: Apache-2.0
 #
-# The installed package: find_package(tessera) and pkg-config. Libraries say what they link to once, in their own
-# CMakeLists.txt; what a consumer must find and link is computed from that here.
+# The installed package: find_package(tessera) and pkg-config. Libraries say what they link to once, in
+# their own CMakeLists.txt; what a consumer must find and link is computed from that here.
 include(CMakePackageConfigHelpers)
 
 # One target that stands for all libraries of the project.
@@ -11,8 +11,8 @@ add_library(tessera INTERFACE)
 add_library(tessera::tessera ALIAS tessera)
 target_link_libraries(tessera INTERFACE ${TESSERA_ALL_LIBRARIES})
 
-# How a consumer finds each outside library: its target and the lines of tesseraConfig.cmake. A room that links to
-# another library adds its row here.
+# How a consumer finds each outside library: its target and the lines of tesseraConfig.cmake. A room that
+# links to another library adds its row here.
 set(tessera_beside "include(\${CMAKE_CURRENT_LIST_DIR}")
 set(TESSERA_FINDERS
   "Kokkos::kokkos|find_dependency(Kokkos)\n${tessera_beside}/TesseraKokkos.cmake)"
@@ -23,10 +23,10 @@ set(TESSERA_FINDERS
   "Threads::Threads|find_dependency(Threads)"
   "DNNL::dnnl|${tessera_beside}/TesseraOneDnn.cmake)"
   "BLAS::BLAS|find_dependency(BLAS)"
-  "PkgConfig::HWLOC|find_dependency(PkgConfig)\npkg_check_modules(HWLOC REQUIRED QUIET IMPORTED_TARGET hwloc)")
+  "PkgConfig::HWLOC|find_dependency(PkgConfig)\npkg_check_modules(HWLOC REQUIRED IMPORTED_TARGET hwloc)")
 
-# tessera_outside_links(RESULT TARGET...): the targets and files outside the project that TARGETs link to, in link
-# order, each once.
+# tessera_outside_links(RESULT TARGET...): the targets and files outside the project that TARGETs link to,
+# in link order, each once.
 function(tessera_outside_links result)
   set(seen "")
   set(outside "")
@@ -87,8 +87,8 @@ foreach(link IN LISTS tessera_outside)
   set(finder ${TESSERA_FINDERS})
   list(FILTER finder INCLUDE REGEX "^${link}\\|")
   if(NOT finder)
-    message(FATAL_ERROR "A library of Tessera links to ${link}; add how a consumer finds it to TESSERA_FINDERS in "
-                        "cmake/TesseraInstall.cmake.")
+    message(FATAL_ERROR "A library of Tessera links to ${link}; add how a consumer finds it to "
+                        "TESSERA_FINDERS in cmake/TesseraInstall.cmake.")
   endif()
   string(REGEX REPLACE "^[^|]*\\|" "" finder "${finder}")
   string(APPEND TESSERA_FIND_DEPENDENCIES "${finder}\n")
@@ -121,8 +121,8 @@ install(FILES
   ${PROJECT_SOURCE_DIR}/cmake/TesseraOneDnn.cmake
   DESTINATION ${TESSERA_PACKAGE_DIR})
 
-# pkg-config. The libraries are static and refer to each other, so they stand in one group, and what they link to
-# follows it in Libs: with or without `--static` the line is the same.
+# pkg-config. The libraries are static and refer to each other, so they stand in one group, and what they
+# link to follows it in Libs: with or without `--static` the line is the same.
 list(TRANSFORM TESSERA_ALL_LIBRARIES REPLACE "^tessera" "-ltessera" OUTPUT_VARIABLE archives)
 list(JOIN archives " " TESSERA_PC_ARCHIVES)
 tessera_link_files(link_files ${tessera_outside})
@@ -135,7 +135,8 @@ file(RELATIVE_PATH TESSERA_PC_UP /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 cmake_path(APPEND TESSERA_PC_INCLUDEDIR "\${prefix}" ${CMAKE_INSTALL_INCLUDEDIR})
 cmake_path(APPEND TESSERA_PC_LIBDIR "\${prefix}" ${CMAKE_INSTALL_LIBDIR})
 configure_file(${PROJECT_SOURCE_DIR}/cmake/tessera.pc.in ${PROJECT_BINARY_DIR}/package/tessera.pc.in @ONLY)
-file(GENERATE OUTPUT ${PROJECT_BINARY_DIR}/package/tessera.pc INPUT ${PROJECT_BINARY_DIR}/package/tessera.pc.in)
+file(GENERATE OUTPUT ${PROJECT_BINARY_DIR}/package/tessera.pc
+     INPUT ${PROJECT_BINARY_DIR}/package/tessera.pc.in)
 install(FILES ${PROJECT_BINARY_DIR}/package/tessera.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
 # Programs and the run configurations they read.

@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: The Tessera developers
 # SPDX-License-Identifier: Apache-2.0
 #
-# Read here and by the installed package: makes DNNL::dnnl where oneDNN is installed. Debian's own package file is not
-# used: it demands the OpenCL headers, which its library's host interface does not need.
+# Read here and by the installed package: makes DNNL::dnnl where oneDNN is installed. Debian's own package
+# file is not used: it demands the OpenCL headers, which its library's host interface does not need.
 if(NOT TARGET DNNL::dnnl)
   find_path(TESSERA_DNNL_INCLUDE_DIR oneapi/dnnl/dnnl.h)
   find_library(TESSERA_DNNL_LIBRARY NAMES dnnl)

@@ -2,8 +2,8 @@
 # SPDX-FileCopyrightText: The Tessera developers
 # SPDX-License-Identifier: Apache-2.0
 #
-# Read by the other scripts: goes to the root of the tree, says how wide to build, and makes the settings with which
-# Open MPI runs more ranks than a machine has cores, as root too. MPICH ignores them.
+# Read by the other scripts: goes to the root of the tree, says how wide to build, and makes the settings
+# with which Open MPI runs more ranks than a machine has cores, as root too. MPICH ignores them.
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 
 jobs=$(nproc)

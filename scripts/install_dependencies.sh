@@ -2,8 +2,8 @@
 # SPDX-FileCopyrightText: The Tessera developers
 # SPDX-License-Identifier: Apache-2.0
 #
-# Installs the Debian or Ubuntu packages that Tessera is built from. Asks the package manager's own records first
-# and touches neither network nor system when nothing is missing.
+# Installs the Debian or Ubuntu packages that Tessera is built from. Asks the package manager's own records
+# first and touches neither network nor system when nothing is missing.
 set -euo pipefail
 
 usage() {

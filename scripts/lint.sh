@@ -37,7 +37,8 @@ echo "shellcheck: ${#shell_files[@]} scripts are in order."
 if ${all}; then
   mapfile -t sources < <(find src backends apps -name '*.cpp')
 else
-  mapfile -t sources < <(git diff --name-only --diff-filter=d "${since}" -- 'src/*.cpp' 'backends/*.cpp' 'apps/*.cpp')
+  mapfile -t sources < <(git diff --name-only --diff-filter=d "${since}" -- \
+    'src/*.cpp' 'backends/*.cpp' 'apps/*.cpp')
 fi
 if ((${#sources[@]} == 0)); then
   echo "clang-tidy: no source differs from ${since}."

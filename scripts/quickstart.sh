@@ -9,10 +9,10 @@ usage() {
   cat <<'TEXT'
 Usage: scripts/quickstart.sh [--help] [options of gpt_train...]
 
-Installs what is missing (apt; sudo only when not root), configures and builds gpt_train, and trains the model of
-inputs/tiny.toml with 2 ranks, its layers split over both (tp=2). The text is /usr/share/common-licenses: the licence
-texts that every Debian machine has. Nothing but packages is downloaded. Ends with a sample of what the model writes
-and its figure of merit. Options are handed to gpt_train: scripts/quickstart.sh --steps 1000
+Installs what is missing (apt; sudo only when not root), configures and builds gpt_train, and trains the model
+of inputs/tiny.toml with 2 ranks, its layers split over both (tp=2). The text is /usr/share/common-licenses:
+the licence texts that every Debian machine has. Nothing but packages is downloaded. Ends with a sample of what
+the model writes and its figure of merit. Options are handed to gpt_train: scripts/quickstart.sh --steps 1000
 TEXT
 }
 

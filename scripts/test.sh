@@ -10,9 +10,9 @@ usage() {
 Usage: scripts/test.sh [--all] [--help]
 
   (no option)  release build and its quick tests: every feature once, at most 15 minutes on 2 cores
-  --all        what continuous integration runs, at most 40 minutes on 2 cores: warnings are errors, all tests of the
-               release build (with the outside consumers and each public header alone), the quick tests under
-               AddressSanitizer and UndefinedBehaviorSanitizer, and those with MPICH
+  --all        what continuous integration runs, at most 40 minutes on 2 cores: warnings are errors, all tests
+               of the release build (with the outside consumers and each public header alone), the quick tests
+               under AddressSanitizer and UndefinedBehaviorSanitizer, and those with MPICH
 TEXT
 }
 

@@ -1,0 +1,66 @@
+# SPDX-FileCopyrightText: The Tessera developers
+# SPDX-License-Identifier: Apache-2.0
+"""Every launch has a label that starts with `tessera::`, and no sum is left to an order that a library
+chooses."""
+
+import re
+
+import tree
+
+LAUNCH = re.compile(
+    r"Kokkos::(?:parallel_(?:for|reduce|scan)|Profiling::(?:pushRegion|ScopedRegion\s+\w+)|fence)\s*\(\s*")
+VIEW = re.compile(r'Kokkos::view_alloc\s*\(\s*"([^"]*)"|Kokkos::View<[^;"]*[({]\s*"([^"]*)"')
+FREE_ORDER = re.compile(
+    r"\b(?:Kokkos::parallel_reduce|parallel_reduce|team_reduce|Kokkos::atomic_\w+"
+    r"|std::(?:transform_)?reduce\b|std::atomic<(?:float|double)>|atomicAdd)")
+
+
+def first_argument(text, start):
+    match = re.compile(r'"([^"]*)"|([A-Za-z_][\w:]*)\s*[,)]').match(text, start)
+    if not match:
+        return "other", ""
+    return ("literal", match.group(1)) if match.group(1) is not None else ("name", match.group(2))
+
+
+def label_of(name, text):
+    """The literal that a name of this file was defined with; None for a parameter."""
+    match = re.search(rf'std::string(?:_view)?\s+(?:const\s+)?{re.escape(name)}\s*[={{(]+\s*"([^"]*)"', text)
+    return match.group(1) if match else None
+
+
+def label_problems(text):
+    for match in LAUNCH.finditer(text):
+        kind, value = first_argument(text, match.end())
+        if kind == "literal" and not value.startswith("tessera::"):
+            yield match.start(), f"label '{value}' does not start with tessera::"
+        elif kind == "other" and "fence" not in match.group(0):
+            yield match.start(), "launch without a label"
+        elif kind == "name" and (label := label_of(value, text)) and not label.startswith("tessera::"):
+            yield match.start(), f"label '{label}' does not start with tessera::"
+    for match in VIEW.finditer(text):
+        label = match.group(1) or match.group(2) or ""
+        if not label.startswith("tessera::"):
+            yield match.start(), f"view label '{label}' does not start with tessera::"
+
+
+def order_problems(text, commented):
+    lines = commented.splitlines()
+    for match in FREE_ORDER.finditer(text):
+        number = tree.line_of(text, match.start())
+        # Integers have one sum in any order: a comment on this or the line above says that they are summed.
+        if not any("integer" in line.partition("//")[2] for line in lines[max(0, number - 2):number]):
+            yield match.start(), f"'{match.group(0)}' leaves the order of a sum open; use kernels/sum.hpp"
+
+
+def main():
+    sources = tree.files("include", "src", "backends", "apps")
+    problems = []
+    for path in sources:
+        commented = path.read_text()
+        text = tree.without_comments(commented)
+        found = [*label_problems(text), *order_problems(text, commented)]
+        problems += [f"{tree.place(path)}:{tree.line_of(text, at)}: {what}" for at, what in sorted(found)]
+    tree.report("Kernel launches", problems, len(sources))
+
+
+main()
