@@ -135,8 +135,9 @@ void apply_flags(CLI::App const& app, Arguments const& arguments, Settings& sett
 }
 
 int planned_ranks(Requests const& requests, RunConfig const& config, int world_ranks) {
+  if (!requests.planning()) return world_ranks;
   if (requests.ranks > 0) return requests.ranks;
-  if (!requests.planning() || world_ranks > 1) return world_ranks;
+  if (world_ranks > 1) return world_ranks;
   std::int64_t ranks = 1;
   for (int const degree : {config.parallel.tp, config.parallel.pp, config.parallel.dp}) {
     ranks = std::min(most_ranks, ranks * std::max(1, degree));
