@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# SPDX-FileCopyrightText: The Tessera developers
+# SPDX-License-Identifier: Apache-2.0
+#
+# build_and_run.sh WAY: builds the consumer by find_package, pkg_config or add_subdirectory, and runs it on two ranks.
+# What it needs to know comes in the environment, from tests/package/CMakeLists.txt.
+set -euo pipefail
+
+way=$1
+consumer=${TESSERA_SOURCE}/tests/package/consumer
+rm -rf "${WORK}"
+mkdir --parents "${WORK}"
+
+with_cmake() {
+  "${CMAKE}" -S "${consumer}" -B "${WORK}" -G "${GENERATOR}" \
+    -DCMAKE_BUILD_TYPE=Release \
+    -DCMAKE_CXX_COMPILER="${CXX}" -DCMAKE_CXX_COMPILER_LAUNCHER="${LAUNCHER}" \
+    -DMPI_CXX_COMPILER="${MPI_CXX_COMPILER}" "$@"
+  "${CMAKE}" --build "${WORK}" --target consumer --parallel 2
+}
+
+case ${way} in
+  find_package)
+    with_cmake -DCMAKE_PREFIX_PATH="${TESSERA_PREFIX}"
+    ;;
+  add_subdirectory)
+    with_cmake -DTESSERA_SOURCE="${TESSERA_SOURCE}" -DTESSERA_ROOMS="${TESSERA_ROOMS// /;}"
+    ;;
+  pkg_config)
+    export PKG_CONFIG_PATH=${TESSERA_PREFIX}/${TESSERA_LIBDIR}/pkgconfig
+    read -ra flags < <(pkg-config --cflags tessera)
+    read -ra libraries < <(pkg-config --static --libs tessera)
+    "${CXX}" -O2 "${flags[@]}" "${consumer}/main.cpp" "${libraries[@]}" -o "${WORK}/consumer"
+    ;;
+  *)
+    echo "build_and_run.sh: unknown way '${way}'" >&2
+    exit 64
+    ;;
+esac
+
+"${MPIEXEC}" -n 2 "${WORK}/consumer"
