@@ -5,26 +5,31 @@
 
     /usr/bin/python3 tests/reference/generate_gpt2.py [FOLDER]     (Debian: python3-torch)
 
-writes gpt2_float32.json and gpt2_float64.json into FOLDER (default: beside this file). Only the forward pass is
-written here; every gradient comes from PyTorch's automatic differentiation, so nothing is shared with the library.
+writes gpt2_float32.json and gpt2_float64.json into FOLDER (default: beside this file). Only the
+forward pass is written here; every gradient comes from PyTorch's automatic differentiation, so
+nothing is shared with the library.
 
-The model: learned positions, pre-LayerNorm blocks, causal attention scaled by 1/sqrt(hd), GELU in its tanh form,
-output matrix tied to the token embedding, biases everywhere but on the output, no dropout.
+The model: learned positions, pre-LayerNorm blocks, causal attention scaled by 1/sqrt(hd), GELU in
+its tanh form, output matrix tied to the token embedding, biases everywhere but on the output, no
+dropout.
 
 Weights and tokens come from integers, so that any program makes them without a file:
     number(name, i) = splitmix64(fnv1a(name) + i)                 64 bits; the i-th number of a name
     weight          = (number(name, i) >> 44) * 2^-22 - 2^-3      20 bits in [-1/8, 1/8), exact in float32
                       + 1 for the gammas of the norms             (still exact)
     token           = number("tokens", sequence * (S + 1) + position) mod V
-with i the row-major index of the element in the tensor's global shape. A step trains on all sequences of the
-global batch: inputs are a sequence's first S tokens, targets its last S. The same batch serves every step.
+with i the row-major index of the element in the tensor's global shape. A step trains on all
+sequences of the global batch: inputs are a sequence's first S tokens, targets its last S. The same
+batch serves every step.
 
-The loss is the mean over the tokens of the global batch; gradients are accumulated over the microbatches of
-consecutive sequences. Clipping multiplies every gradient by min(1, clip / norm). The update is AdamW
-(Loshchilov and Hutter 2019), decay on matrices and embeddings only; it is checked against torch.optim.AdamW.
+The loss is the mean over the tokens of the global batch; gradients are accumulated over the
+microbatches of consecutive sequences. Clipping multiplies every gradient by min(1, clip / norm).
+The update is AdamW (Loshchilov and Hutter 2019), decay on matrices and embeddings only; it is
+checked against torch.optim.AdamW.
 
-The gradient of a key bias is zero (a softmax does not see a constant added to its row), so what is recorded for
-it is rounding noise, which AdamW divides by its own size: final key biases agree to no more than the noise does.
+The gradient of a key bias is zero (a softmax does not see a constant added to its row), so what is
+recorded for it is rounding noise, which AdamW divides by its own size: final key biases agree to no
+more than the noise does.
 """
 import json
 import math
@@ -132,7 +137,7 @@ def logits_of(c, p, tokens):
 
 
 def accumulate_gradients(c, p, tokens):
-    """Loss of the global batch and logits of its first microbatch; the gradients are left in the parameters."""
+    """Loss of the global batch and logits of its first microbatch; the parameters hold the gradients."""
     microbatches = tokens.split(c["microbatch_size"])
     total, first = 0.0, None
     for part in microbatches:
@@ -187,7 +192,7 @@ def gradient_norm(p):
 
 
 def checksum(tensor):
-    """Three float64 numbers of a tensor: sum, Euclidean norm, and sum weighted by place, sum (i + 1) / n * w_i."""
+    """Three float64 numbers of a tensor: sum, Euclidean norm, and the sum of (i + 1) / n * w_i."""
     values = tensor.detach().double().flatten()
     places = torch.arange(1, len(values) + 1, dtype=torch.float64) / len(values)
     return [values.sum().item(), values.norm().item(), (values * places).sum().item()]
