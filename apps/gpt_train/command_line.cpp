@@ -12,6 +12,7 @@
 
 #include "config_file.hpp"
 #include "settings.hpp"
+#include "tessera/train/validation.hpp"
 
 namespace gpt_train {
 
@@ -42,7 +43,8 @@ std::string with_negation(Option const& option) {
 void declare(CLI::App& app, Option const& option) {
   std::string const help(option.help);
   if (option.is_switch()) {
-    app.add_flag(with_negation(option), help)->group(std::string(option.section));
+    std::string const text = fmt::format("{} [{}]", help, to_toml(RunConfig{}, option));
+    app.add_flag(with_negation(option), text)->group(std::string(option.section));
     return;
   }
   app.add_option(std::string(option.flags), help)
@@ -55,7 +57,8 @@ void declare(CLI::App& app, Requests& requests) {
   app.set_help_flag("-h,--help", "this text; in brackets the defaults");
   app.set_version_flag("--version", std::string("gpt_train of Tessera ") + TESSERA_VERSION);
   app.add_option("--config", requests.config_file, "TOML file with any of the values below")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.add_flag("--dump-config", requests.dump_config,
                "print the effective values and their origins, and end");
   app.add_flag("--dry-run", requests.dry_run,
@@ -145,6 +148,16 @@ int planned_ranks(Requests const& requests, RunConfig const& config, int world_r
   return static_cast<int>(ranks);
 }
 
+/// What the configuration leaves open, as a comment above the dumped values.
+std::string derived(RunConfig const& config, int ranks) {
+  auto const layout = tessera::train::resolve(config, ranks);
+  return fmt::format(
+      "# On {} ranks: tp {} x pp {} x dp {}; {} tiles, {} of the heads, {} of the batch; {} microbatches a "
+      "step.\n\n",
+      ranks, layout.tp, layout.pp, layout.dp, layout.tiles, layout.head_tiles, layout.batch_tiles,
+      layout.microbatches);
+}
+
 /// Hands `arguments` to CLI11. Gives the text to print when it is all that was asked for.
 std::optional<std::string> run_parser(CLI::App& app, Arguments arguments, Settings& settings) {
   std::ranges::reverse(arguments);  // CLI11 reads a vector from its end
@@ -180,7 +193,9 @@ CommandLine parse_command_line(std::vector<std::string> arguments, int world_ran
   int const ranks = planned_ranks(requests, settings.config(), world_ranks);
   if (readable) settings.check(ranks);
   settings.throw_problems();
-  if (requests.dump_config) return {Action::print, settings.dump(), settings.config(), ranks};
+  if (requests.dump_config) {
+    return {Action::print, derived(settings.config(), ranks) + settings.dump(), settings.config(), ranks};
+  }
   return {requests.dry_run ? Action::dry_run : Action::train, "", settings.config(), ranks};
 }
 

@@ -33,16 +33,18 @@ constexpr auto output = &at<&RunConfig::output, Member>;
 template <auto Member>
 constexpr auto sample = &at<&RunConfig::sample, Member>;
 
-// clang-format off
 Option const table[] = {
     {"model", "name", "--model-name", model<&ModelConfig::name>, "name of the model, for messages"},
     {"model", "layers", "--num-layers,--layers", model<&ModelConfig::layers>, "transformer blocks"},
-    {"model", "hidden_size", "--hidden-size", model<&ModelConfig::hidden_size>, "width of the residual stream"},
+    {"model", "hidden_size", "--hidden-size", model<&ModelConfig::hidden_size>,
+     "width of the residual stream"},
     {"model", "heads", "--num-attention-heads,--heads", model<&ModelConfig::heads>, "attention heads"},
     {"model", "ffn_hidden_size", "--ffn-hidden-size", model<&ModelConfig::ffn_hidden_size>,
      "feed-forward size; 0: 4 x hidden size"},
-    {"model", "vocab_size", "--vocab-size", model<&ModelConfig::vocab_size>, "size of the vocabulary, without padding"},
-    {"model", "max_positions", "--max-position-embeddings", model<&ModelConfig::max_positions>, "learned positions"},
+    {"model", "vocab_size", "--vocab-size", model<&ModelConfig::vocab_size>,
+     "size of the vocabulary, without padding"},
+    {"model", "max_positions", "--max-position-embeddings", model<&ModelConfig::max_positions>,
+     "learned positions"},
     {"model", "attention_dropout", "--attention-dropout", model<&ModelConfig::attention_dropout>,
      "dropout of attention weights"},
     {"model", "hidden_dropout", "--hidden-dropout", model<&ModelConfig::hidden_dropout>,
@@ -52,8 +54,10 @@ Option const table[] = {
     {"model", "init_stddev", "--init-method-std", model<&ModelConfig::init_stddev>,
      "standard deviation of initial weights"},
 
-    {"parallel", "tp", "--tensor-model-parallel-size,--tp", parallel<&ParallelConfig::tp>, "tensor-parallel degree"},
-    {"parallel", "pp", "--pipeline-model-parallel-size,--pp", parallel<&ParallelConfig::pp>, "pipeline stages"},
+    {"parallel", "tp", "--tensor-model-parallel-size,--tp", parallel<&ParallelConfig::tp>,
+     "tensor-parallel degree"},
+    {"parallel", "pp", "--pipeline-model-parallel-size,--pp", parallel<&ParallelConfig::pp>,
+     "pipeline stages"},
     {"parallel", "dp", "--data-parallel-size,--dp", parallel<&ParallelConfig::dp>,
      "replicas; 0: the ranks that tp and pp leave"},
     {"parallel", "sequence_parallel", "--sequence-parallel", parallel<&ParallelConfig::sequence_parallel>,
@@ -78,10 +82,11 @@ Option const table[] = {
      "library of matrix products: auto, onednn, cblas, plain"},
     {"parallel", "bucket_bytes", "--bucket-bytes", parallel<&ParallelConfig::bucket_bytes>,
      "gradients reduced in one call over the replicas, bytes"},
-    {"parallel", "overlap_grad_reduce", "--overlap-grad-reduce", parallel<&ParallelConfig::overlap_grad_reduce>,
-     "start reducing gradients while backward still runs"},
+    {"parallel", "overlap_grad_reduce", "--overlap-grad-reduce",
+     parallel<&ParallelConfig::overlap_grad_reduce>, "start reducing gradients while backward still runs"},
 
-    {"data", "path", "--data-path,--data", data<&DataConfig::path>, "text, a directory of it, or token shards"},
+    {"data", "path", "--data-path,--data", data<&DataConfig::path>,
+     "text, a directory of it, or token shards"},
     {"data", "format", "--data-format", data<&DataConfig::format>, "auto, bytes, llmc or u16"},
     {"data", "validation_path", "--valid-data-path", data<&DataConfig::validation_path>,
      "data for validation; empty: the tail of the training data"},
@@ -109,7 +114,8 @@ Option const table[] = {
      "largest norm of the gradient; 0: no clipping"},
 
     {"training", "steps", "--train-iters,--steps", training<&TrainingConfig::steps>, "parameter updates"},
-    {"training", "seed", "--seed", training<&TrainingConfig::seed>, "of weights, dropout, data order and sample"},
+    {"training", "seed", "--seed", training<&TrainingConfig::seed>,
+     "of weights, dropout, data order and sample"},
     {"training", "eval_interval", "--eval-interval", training<&TrainingConfig::eval_interval>,
      "steps between validations; 0: none"},
     {"training", "eval_batches", "--eval-iters", training<&TrainingConfig::eval_batches>,
@@ -124,11 +130,12 @@ Option const table[] = {
     {"output", "trace", "--trace", output<&OutputConfig::trace>, "file for a timeline (ui.perfetto.dev)"},
     {"output", "log", "--log", output<&OutputConfig::log>, "file for what is printed"},
 
-    {"sample", "length", "--sample-length", sample<&SampleConfig::length>, "tokens of text at the end; 0: none"},
+    {"sample", "length", "--sample-length", sample<&SampleConfig::length>,
+     "tokens of text at the end; 0: none"},
     {"sample", "prompt", "--prompt", sample<&SampleConfig::prompt>, "what the text begins with"},
-    {"sample", "temperature", "--temperature", sample<&SampleConfig::temperature>, "0: always the likeliest token"},
+    {"sample", "temperature", "--temperature", sample<&SampleConfig::temperature>,
+     "0: always the likeliest token"},
 };
-// clang-format on
 
 }  // namespace
 

@@ -85,6 +85,11 @@ TEST(CommandLine, EveryValueTypeIsRead) {
   EXPECT_EQ(line.config.parallel.pipeline_layers, (std::vector<std::int64_t>{3, 1}));
 }
 
+TEST(CommandLine, ValuesMayBeginWithADash) {
+  EXPECT_EQ(parse_command_line({"--prompt", "-x"}, 1).config.sample.prompt, "-x");
+  EXPECT_EQ(parse_command_line({"--prompt=--x"}, 1).config.sample.prompt, "--x");
+}
+
 TEST(CommandLine, TheLastUseOfAFlagWins) {
   EXPECT_EQ(parse_command_line({"--steps", "5", "--train-iters", "6"}, 1).config.training.steps, 6);
   EXPECT_FALSE(parse_command_line({"--sequence-parallel", "--no-sequence-parallel"}, 1)
@@ -208,6 +213,7 @@ TEST(CommandLine, DumpedConfigurationTellsWhereValuesComeFrom) {
   EXPECT_TRUE(line_of("steps").ends_with("# " + file.path() + ":3")) << line_of("steps");
   EXPECT_TRUE(line_of("tp").ends_with("# --tp")) << line_of("tp");
   EXPECT_TRUE(line_of("pp").ends_with("# default")) << line_of("pp");
+  EXPECT_NE(text.find("# On 2 ranks: tp 2 x pp 1 x dp 1"), std::string::npos) << text;
 }
 
 TEST(Options, NamesAndFlagsAreUnique) {

@@ -99,6 +99,9 @@ TEST(ConfigFile, MissingAndUnreadableFilesHaveTheirOwnExitCodes) {
                {"/nowhere/x.toml: cannot read the configuration: No such file"});
   expect_error({"--config", ::testing::TempDir()}, 1, ExitCode::io,
                {"cannot read the configuration: Is a directory"});
+}
+
+TEST(ConfigFile, UnreadableFilesAreAMatterOfPermission) {
   if (geteuid() == 0) GTEST_SKIP() << "root may read everything";
   TemporaryFile const file("");
   std::filesystem::permissions(file.path(), std::filesystem::perms::none);

@@ -64,7 +64,7 @@ struct GradientElements {
 /// The two roles of the tied embedding are added between the first and the last stage: once a step.
 [[nodiscard]] std::vector<Traffic> tied_embedding_traffic(RunConfig const& config, Layout const& layout,
                                                           int stage);
-/// Gradient norm (a double for each tile of each tensor) and loss (one for each batch tile): once a step, small.
+/// Gradient norm (a double a tile of each tensor) and loss (a double a batch tile): once a step, small.
 [[nodiscard]] std::vector<Traffic> bookkeeping_traffic(RunConfig const& config, Layout const& layout,
                                                        int stage);
 
