@@ -1,9 +1,9 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the library asks of a communication library, and nothing more. Backends (backends/mpi, backends/loopback)
-// and decorators (tree.hpp, hierarchical.hpp, recorded.hpp) implement it; everything above uses the typed
-// functions of collectives.hpp, which check their arguments once, so implementations need not.
+// What the library asks of a communication library, and nothing more. Backends (backends/mpi,
+// backends/loopback) and decorators (tree.hpp, hierarchical.hpp, recorded.hpp) implement it; everything above
+// uses the typed functions of collectives.hpp, which check their arguments once, so implementations need not.
 #pragma once
 
 #include <cstddef>
@@ -23,13 +23,16 @@ enum class Op { sum, max, min };
 /// A group of ranks and one ordered channel between them.
 ///
 /// Rules for users and implementers alike:
-/// - Every operation is non-blocking and returns a Request. `send` and `receive` buffers belong to it until it
-///   ends. Counts are in elements; 0 is legal everywhere, as is a group of one rank.
-/// - Collectives are called by all ranks of the group in the same order. Point-to-point messages match in order
-///   per (communicator, peer); there are no tags: what must not be confused gets its own communicator.
+/// - Every operation is non-blocking and returns a Request. The buffers belong to it until it ends. Counts
+/// are
+///   in elements; 0 is legal everywhere, as is a group of one rank.
+/// - Collectives are called by all ranks of the group in the same order, with the same counts. Point-to-point
+///   messages match in order per (communicator, peer); there are no tags: what must not be confused gets its
+///   own communicator.
 /// - Sends and receives that may cross stand between group_begin and group_end (see GroupGuard).
 /// - In place means send == receive (all_reduce), or send == receive + rank * count (all_gather), or
-///   receive == send + rank * count (reduce_scatter).
+///   receive == send + rank * count (reduce_scatter); on all ranks or on none.
+/// - Requests end before the communicator they came from is destroyed.
 /// - One thread uses a communicator at a time.
 class Communicator {
  public:
@@ -83,7 +86,9 @@ class Communicator {
 /// Brackets a set of sends and receives. If the scope is left by an exception the group is still ended.
 class GroupGuard {
  public:
-  explicit GroupGuard(Communicator& communicator) : communicator_(communicator) { communicator_.group_begin(); }
+  explicit GroupGuard(Communicator& communicator) : communicator_(communicator) {
+    communicator_.group_begin();
+  }
   GroupGuard(GroupGuard const&) = delete;
   GroupGuard& operator=(GroupGuard const&) = delete;
   ~GroupGuard() { communicator_.group_end(); }

@@ -10,17 +10,17 @@
 
 namespace tessera::comm {
 
-/// What a backend keeps about an operation under way. Backends and decorators derive from it and lend instances
-/// from a pool, so that a step allocates none: `release` gives one back. All functions are called by the thread
-/// that started the operation, never after `release`.
+/// What a backend keeps about an operation under way. Backends and decorators derive from it and lend
+/// instances from a pool, so that a step allocates none: `release` gives one back. All functions are called
+/// by the thread that started the operation, never after `release`.
 class RequestState {
  public:
   /// Moves the operation on and says whether it has ended. Throws CommError if it failed.
   virtual bool test() = 0;
   /// Returns when the buffers may be read and reused by the host. Throws CommError if the operation failed.
   virtual void wait_host() = 0;
-  /// Orders `stream` after the operation: later work of the stream sees its result. On host spaces the same as
-  /// wait_host.
+  /// Orders `stream` after the operation: later work of the stream sees its result. On host spaces the same
+  /// as wait_host.
   virtual void wait(StreamRef stream) = 0;
   /// Waits for the operation if it is still under way, swallows its error, and returns the state to its pool.
   virtual void release() noexcept = 0;
@@ -29,8 +29,8 @@ class RequestState {
   ~RequestState() = default;
 };
 
-/// An operation under way. Move-only; an empty request has ended. The buffers named when it was started belong
-/// to the operation until it has ended. Destroying a request waits for it.
+/// An operation under way. Move-only; an empty request has ended. The buffers named when it was started
+/// belong to the operation until it has ended. Destroying a request waits for it.
 class [[nodiscard]] Request {
  public:
   Request() = default;

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "tessera/comm/communicator.hpp"
@@ -26,14 +28,28 @@ class Session {
 /// One row of the table of communicator backends built into this binary.
 struct CommunicatorBackend {
   std::string_view name;
-  /// Collective over the job. Initialises the communication library; takes its own arguments out of argc, argv.
+  /// Collective over the job. Initialises the communication library; takes its own arguments out of argc,
+  /// argv.
   std::unique_ptr<Session> (*open)(int& argc, char**& argv);
 };
 
 /// All communicator backends of this binary. Generated from the folders under backends/.
 std::span<CommunicatorBackend const> communicator_backends();
 
-/// Opens the backend called `name`. Throws ConfigError naming the backends there are.
-[[nodiscard]] std::unique_ptr<Session> open_session(std::string_view name, int& argc, char**& argv);
+/// Opens the backend called `name` of `table`. Throws ConfigError naming the backends there are.
+[[nodiscard]] std::unique_ptr<Session> open_session(std::span<CommunicatorBackend const> table,
+                                                    std::string_view name, int& argc, char**& argv);
+
+/// The same, out of all backends of this binary. Inline, so that whoever calls it links the table.
+[[nodiscard]] inline std::unique_ptr<Session> open_session(std::string_view name, int& argc, char**& argv) {
+  return open_session(communicator_backends(), name, argc, argv);
+}
+
+/// Says what is wrong when the launcher that started this process started more processes than the
+/// `world_size` that the communication library sees, which happens when a binary is started by another MPI's
+/// mpirun: every process then believes to be alone. Nothing when all is well. Reads the environment of the
+/// launchers of Open MPI, MPICH and Slurm; a process started directly in the shell of a Slurm job is no
+/// mismatch.
+[[nodiscard]] std::optional<std::string> launcher_mismatch(int world_size);
 
 }  // namespace tessera::comm

@@ -1,0 +1,49 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#include <mpi.h>
+
+#include "error.hpp"
+#include "tessera/backends/mpi.hpp"
+#include "tessera/base/error.hpp"
+#include "tessera/comm/session.hpp"
+
+namespace tessera::backends::mpi {
+
+namespace {
+
+/// Initialises MPI unless the program has done so, and finalises it only in the former case.
+class MpiSession final : public comm::Session {
+ public:
+  MpiSession(int& argc, char**& argv) {
+    int initialized = 0;
+    check(MPI_Initialized(&initialized), CallInfo{"initialise"});
+    int level = MPI_THREAD_SINGLE;
+    if (initialized) {
+      check(MPI_Query_thread(&level), CallInfo{"initialise"});
+    } else {
+      check(MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &level), CallInfo{"initialise"});
+      owner_ = true;
+    }
+    if (level >= MPI_THREAD_FUNNELED) return;
+    if (owner_) MPI_Finalize();
+    throw CommError(
+        "MPI was initialised without MPI_THREAD_FUNNELED, which this library needs: initialise it with "
+        "MPI_Init_thread, or leave that to the library.");
+  }
+  ~MpiSession() override {
+    if (owner_) MPI_Finalize();
+  }
+
+  [[nodiscard]] std::unique_ptr<comm::Communicator> world() override { return from_raw(MPI_COMM_WORLD); }
+
+ private:
+  bool owner_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<comm::Session> open(int& argc, char**& argv) {
+  return std::make_unique<MpiSession>(argc, argv);
+}
+
+}  // namespace tessera::backends::mpi

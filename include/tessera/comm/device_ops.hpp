@@ -1,0 +1,32 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+//
+// Untyped element-wise work on tensor memory, for implementers of communicators. Each function has ended, as
+// seen from the host, when it returns: what follows is a message.
+#pragma once
+
+#include <cstddef>
+
+#include "tessera/base/dtype.hpp"
+#include "tessera/base/stream_ref.hpp"
+
+namespace tessera::comm {
+
+/// Address of element `index` of an array.
+inline void* element(void* base, std::size_t index, DType type) {
+  return static_cast<std::byte*>(base) + index * size_bytes(type);
+}
+inline void const* element(void const* base, std::size_t index, DType type) {
+  return static_cast<std::byte const*>(base) + index * size_bytes(type);
+}
+
+/// Copies `bytes`; `to` and `from` are equal or do not overlap.
+void copy_bytes(void* to, void const* from, std::size_t bytes, StreamRef stream);
+
+/// to[i] = a[i] + b[i] for `count` elements. `to` may be `a` or `b`; otherwise the three do not overlap.
+void add(void* to, void const* a, void const* b, std::size_t count, DType type, StreamRef stream);
+
+/// values[i] = values[i] / divisor for `count` elements of a floating type.
+void divide(void* values, double divisor, std::size_t count, DType type, StreamRef stream);
+
+}  // namespace tessera::comm

@@ -1,0 +1,120 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/comm/device_ops.hpp"
+
+#include <algorithm>
+#include <string>
+
+#include "tessera/base/error.hpp"
+#include "tessera/base/kokkos.hpp"
+
+namespace tessera::comm {
+
+namespace {
+
+/// Elements one work item treats: large enough for full vectors, small enough to spread over a device.
+constexpr std::size_t block_count = 4096;
+
+template <class Body>
+void for_blocks(std::string const& label, std::size_t count, StreamRef stream, Body const& body) {
+  ExecutionSpace const exec = stream.exec() != nullptr ? *stream.exec() : ExecutionSpace();
+  auto const blocks = static_cast<std::ptrdiff_t>((count + block_count - 1) / block_count);
+  Kokkos::parallel_for(
+      label, Kokkos::RangePolicy<ExecutionSpace, Kokkos::IndexType<std::ptrdiff_t>>(exec, 0, blocks),
+      KOKKOS_LAMBDA(std::ptrdiff_t block) {
+        std::size_t const begin = static_cast<std::size_t>(block) * block_count;
+        body(begin, begin + block_count < count ? block_count : count - begin);
+      });
+  fence(exec);
+}
+
+template <class T>
+struct Add {
+  T* to;
+  T const* a;
+  T const* b;
+  KOKKOS_INLINE_FUNCTION void operator()(std::size_t begin, std::size_t n) const {
+    T* __restrict const out = to + begin;
+    T const* __restrict const left = a + begin;
+    T const* __restrict const right = b + begin;
+    for (std::size_t i = 0; i < n; ++i) out[i] = left[i] + right[i];
+  }
+};
+
+/// The same with to == a: a loop of its own, because __restrict pointers must not be equal.
+template <class T>
+struct AddTo {
+  T* to;
+  T const* b;
+  KOKKOS_INLINE_FUNCTION void operator()(std::size_t begin, std::size_t n) const {
+    T* __restrict const out = to + begin;
+    T const* __restrict const right = b + begin;
+    for (std::size_t i = 0; i < n; ++i) out[i] = out[i] + right[i];
+  }
+};
+
+template <class T>
+struct Divide {
+  T* values;
+  T divisor;
+  KOKKOS_INLINE_FUNCTION void operator()(std::size_t begin, std::size_t n) const {
+    for (std::size_t i = begin; i < begin + n; ++i) values[i] = values[i] / divisor;
+  }
+};
+
+template <class T>
+void add_typed(void* to, void const* a, void const* b, std::size_t count, StreamRef stream) {
+  static std::string const label = "tessera::comm::add";
+  auto* const out = static_cast<T*>(to);
+  auto const* const left = static_cast<T const*>(a);
+  auto const* const right = static_cast<T const*>(b);
+  if (out == left) {
+    for_blocks(label, count, stream, AddTo<T>{out, right});
+  } else if (out == right) {
+    for_blocks(label, count, stream, AddTo<T>{out, left});
+  } else {
+    for_blocks(label, count, stream, Add<T>{out, left, right});
+  }
+}
+
+template <class T>
+void divide_typed(void* values, double divisor, std::size_t count, StreamRef stream) {
+  static std::string const label = "tessera::comm::divide";
+  for_blocks(label, count, stream, Divide<T>{static_cast<T*>(values), static_cast<T>(divisor)});
+}
+
+using Bytes = Kokkos::View<std::byte*, MemorySpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
+using ConstBytes = Kokkos::View<std::byte const*, MemorySpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
+
+}  // namespace
+
+void copy_bytes(void* to, void const* from, std::size_t bytes, StreamRef stream) {
+  if (to == from || bytes == 0) return;
+  if constexpr (tensors_on_host) {
+    std::copy_n(static_cast<std::byte const*>(from), bytes, static_cast<std::byte*>(to));
+  } else {
+    ExecutionSpace const exec = stream.exec() != nullptr ? *stream.exec() : ExecutionSpace();
+    Kokkos::deep_copy(exec, Bytes(static_cast<std::byte*>(to), bytes),
+                      ConstBytes(static_cast<std::byte const*>(from), bytes));
+    fence(exec);
+  }
+}
+
+void add(void* to, void const* a, void const* b, std::size_t count, DType type, StreamRef stream) {
+  switch (type) {
+    case DType::u8: return add_typed<std::uint8_t>(to, a, b, count, stream);
+    case DType::i32: return add_typed<std::int32_t>(to, a, b, count, stream);
+    case DType::i64: return add_typed<std::int64_t>(to, a, b, count, stream);
+    case DType::u64: return add_typed<std::uint64_t>(to, a, b, count, stream);
+    case DType::f32: return add_typed<float>(to, a, b, count, stream);
+    case DType::f64: return add_typed<double>(to, a, b, count, stream);
+  }
+}
+
+void divide(void* values, double divisor, std::size_t count, DType type, StreamRef stream) {
+  if (type == DType::f32) return divide_typed<float>(values, divisor, count, stream);
+  if (type == DType::f64) return divide_typed<double>(values, divisor, count, stream);
+  throw CommError("A mean of integers is not defined; convert them to f32 or f64 first.");
+}
+
+}  // namespace tessera::comm

@@ -1,0 +1,112 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/comm/tree.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "forwarding.hpp"
+#include "tessera/base/error.hpp"
+#include "tessera/comm/device_ops.hpp"
+#include "tree_states.hpp"
+
+namespace tessera::comm {
+
+namespace {
+
+bool is_floating(DType type) { return type == DType::f32 || type == DType::f64; }
+
+class TreeCommunicator final : public ForwardingCommunicator {
+ public:
+  explicit TreeCommunicator(std::unique_ptr<Communicator> whole)
+      : ForwardingCommunicator("tree", std::move(whole)),
+        channel_(inner().duplicate()),
+        shared_{*channel_, {}, {}} {}
+
+  Request all_reduce(void const* send, void* receive, std::size_t count, DType type, Op op,
+                     StreamRef stream) override {
+    if (!sums(count, type, op)) return inner().all_reduce(send, receive, count, type, op, stream);
+    TreeSum const sum{send, receive, count, type, stream};
+    if (count * size_bytes(type) < tree_doubling_bytes) return doubling_.take(shared_, doubling_).start(sum);
+    std::size_t const chunk = tree_chunk_count(size(), count);
+    void* const own = element(receive, static_cast<std::size_t>(rank()) * chunk, type);
+    return scatter_.take(shared_, scatter_).start(sum, chunk, own, true);
+  }
+
+  Request reduce_scatter(void const* send, void* receive, std::size_t count, DType type, Op op,
+                         StreamRef stream) override {
+    if (!sums(count, type, op)) return inner().reduce_scatter(send, receive, count, type, op, stream);
+    TreeSum const sum{send, receive, count * static_cast<std::size_t>(size()), type, stream};
+    return scatter_.take(shared_, scatter_).start(sum, count, receive, false);
+  }
+
+  [[nodiscard]] std::unique_ptr<Communicator> split(std::optional<int> color, int key) override {
+    auto part = inner().split(color, key);
+    return part ? make_tree(std::move(part)) : nullptr;
+  }
+  [[nodiscard]] std::unique_ptr<Communicator> duplicate() override { return make_tree(inner().duplicate()); }
+
+  void progress() override {
+    inner().progress();
+    progress_all();
+  }
+
+ private:
+  [[nodiscard]] bool sums(std::size_t count, DType type, Op op) const noexcept {
+    return op == Op::sum && is_floating(type) && size() > 1 && count > 0;
+  }
+
+  std::unique_ptr<Communicator> channel_;  // its own, so that users' messages and the tree's cannot meet
+  TreeShared shared_;
+  StatePool<TreeDoubling> doubling_;
+  StatePool<TreeScatter> scatter_;
+};
+
+}  // namespace
+
+Request TreeDoubling::start(TreeSum const& sum) {
+  sum_ = sum;
+  distance_ = 0;
+  begin();
+  return Request(this);
+}
+
+bool TreeDoubling::start_stage() {
+  auto& channel = shared_.channel;
+  std::size_t const bytes = sum_.count * size_bytes(sum_.type);
+  if (distance_ == 0) {
+    theirs_ = shared_.scratch.reserve(bytes);
+    copy_bytes(sum_.receive, sum_.send, bytes, sum_.stream);
+    distance_ = 1;
+  } else {
+    add(sum_.receive, sum_.receive, theirs_, sum_.count, sum_.type, sum_.stream);
+    distance_ *= 2;
+  }
+  if (distance_ == channel.size()) return false;
+  int const peer = channel.rank() ^ distance_;
+  GroupGuard const group(channel);
+  add_to_stage(channel.receive(theirs_, sum_.count, sum_.type, peer, sum_.stream));
+  add_to_stage(channel.send(sum_.receive, sum_.count, sum_.type, peer, sum_.stream));
+  return true;
+}
+
+std::unique_ptr<Communicator> make_tree(std::unique_ptr<Communicator> inner) {
+  if (!std::has_single_bit(static_cast<unsigned>(inner->size()))) {
+    throw ConfigError(
+        {fmt::format("A group of {} ranks cannot sum in a balanced tree: choose a power of two, or leave "
+                     "explicit tiles out.",
+                     inner->size())});
+  }
+  return std::make_unique<TreeCommunicator>(std::move(inner));
+}
+
+std::size_t tree_scratch_bytes(int size, std::size_t count, DType type) {
+  if (size < 2) return 0;
+  std::size_t const bytes = count * size_bytes(type);
+  if (bytes < tree_doubling_bytes) return bytes;
+  return static_cast<std::size_t>(size - 1) * tree_chunk_count(size, count) * size_bytes(type);
+}
+
+}  // namespace tessera::comm

@@ -1,0 +1,66 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#include "contract/decorations.hpp"
+
+#include <bit>
+
+#include "tessera/comm/hierarchical.hpp"
+#include "tessera/comm/recorded.hpp"
+#include "tessera/comm/session.hpp"
+#include "tessera/comm/tree.hpp"
+
+namespace tessera::contract {
+
+namespace {
+
+std::unique_ptr<comm::Communicator> plain(comm::Communicator& group) { return group.duplicate(); }
+
+std::unique_ptr<comm::Communicator> loopback(comm::Communicator& group) {
+  if (group.size() != 1) return nullptr;
+  int argc = 0;
+  char** argv = nullptr;
+  return comm::open_session("loopback", argc, argv)->world();
+}
+
+std::unique_ptr<comm::Communicator> tree(comm::Communicator& group) {
+  if (!std::has_single_bit(static_cast<unsigned>(group.size()))) return nullptr;
+  return comm::make_tree(group.duplicate());
+}
+
+std::unique_ptr<comm::Communicator> hierarchical(comm::Communicator& group) {
+  return make_pairs_hierarchical(group, false);
+}
+
+std::unique_ptr<comm::Communicator> hierarchical_trees(comm::Communicator& group) {
+  if (!std::has_single_bit(static_cast<unsigned>(group.size()))) return nullptr;
+  return make_pairs_hierarchical(group, true);
+}
+
+std::unique_ptr<comm::Communicator> recorded(comm::Communicator& group) {
+  static comm::Ledger ledger;
+  return comm::make_recorded(group.duplicate(), ledger, "test");
+}
+
+}  // namespace
+
+std::vector<Decoration> const& decorations() {
+  static std::vector<Decoration> const all{{"Mpi", &plain},
+                                           {"Loopback", &loopback},
+                                           {"Tree", &tree},
+                                           {"Hierarchical", &hierarchical},
+                                           {"HierarchicalTrees", &hierarchical_trees},
+                                           {"Recorded", &recorded}};
+  return all;
+}
+
+std::unique_ptr<comm::Communicator> make_pairs_hierarchical(comm::Communicator& group, bool trees) {
+  if (group.size() % 2 != 0) return nullptr;
+  int const rank = group.rank();
+  auto inside = group.split(rank / 2, rank);
+  auto across = group.split(rank % 2, rank);
+  if (!trees) return comm::make_hierarchical(group.duplicate(), std::move(inside), std::move(across));
+  return comm::make_hierarchical(comm::make_tree(group.duplicate()), comm::make_tree(std::move(inside)),
+                                 comm::make_tree(std::move(across)));
+}
+
+}  // namespace tessera::contract
