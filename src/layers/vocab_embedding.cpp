@@ -4,6 +4,7 @@
 
 #include "tessera/kernels/embedding.hpp"
 #include "tessera/kernels/residual.hpp"
+#include "tessera/kernels/tree.hpp"
 #include "tessera/layers/dropout.hpp"
 #include "tessera/layers/specs.hpp"
 

@@ -15,7 +15,7 @@ using params::Pass;
 
 template <class T>
 Stage<T>::Stage(ModelConfig const& config, std::vector<params::TensorSpec> const& specs, StageLayout const& layout,
-                Arena& parameters, Arena& activations)
+                Arena& parameters, Arena& activations, Stage const* values_of)
     : layout_(layout) {
   if (layout_.is_first()) {
     embedding_.emplace(store_, specs, embedding_specs, layout_.vocabulary_tiles, config.hidden_dropout);
@@ -25,7 +25,11 @@ Stage<T>::Stage(ModelConfig const& config, std::vector<params::TensorSpec> const
     blocks_.emplace_back(store_, specs, config, layout_.block, layout_.first_layer + i);
   }
   if (layout_.is_last()) make_head(specs, config);
-  store_.allocate(parameters, layout_.batch_tiles.levels(), layout_.tokens.tiles.count, layout_.training);
+  if (values_of != nullptr) {
+    store_.borrow_values(values_of->store_);
+  } else {
+    store_.allocate(parameters, layout_.batch_tiles.levels(), layout_.tokens.tiles.count);
+  }
   take_memory(activations);
 }
 

@@ -18,13 +18,13 @@ SquaredSums<T>::SquaredSums(Arena& arena, std::int64_t elements)
 
 template <class T>
 void SquaredSums<T>::add_tiles(ExecutionSpace const& exec, params::ReducedGradients<T> const& gradients,
-                               std::span<double> sums) const {
+                               bool counts_replicated, std::span<double> sums) const {
   auto const& store = gradients.store();
   kernels::squared_norm_chunks<T>(exec, store.gradients(0), chunks_);
   Kokkos::deep_copy(exec, host_chunks_, chunks_);
   fence(exec);
   for (auto const& parameter : store.parameters()) {
-    if (parameter.role != params::Role::owner) continue;
+    if (parameter.role != params::Role::owner || (parameter.spec.replicated() && !counts_replicated)) continue;
     for (int tile = 0; tile < parameter.tiles.count; ++tile) {
       std::int64_t const first = (parameter.range.begin + tile * parameter.tile_stride) / params::tile_alignment;
       std::int64_t const count = parameter.tile_stride / params::tile_alignment;

@@ -49,7 +49,7 @@ void ParameterStore<T>::place() {
 }
 
 template <class T>
-void ParameterStore<T>::allocate(Arena& arena, int levels, int token_tiles, bool training) {
+void ParameterStore<T>::allocate(Arena& arena, int levels, int token_tiles) {
   place();
   token_tiles_ = token_tiles;
   for (auto& parameter : parameters_) {
@@ -58,11 +58,17 @@ void ParameterStore<T>::allocate(Arena& arena, int levels, int token_tiles, bool
     partials_end_ += token_tiles * parameter.spec.tile_size();
   }
   values_ = arena.vector<T>(static_cast<std::size_t>(value_end_));
-  if (!training) return;
   gradients_ = arena.matrix<T>(static_cast<std::size_t>(levels), static_cast<std::size_t>(gradient_end_));
   first_moments_ = arena.vector<T>(static_cast<std::size_t>(value_end_));
   second_moments_ = arena.vector<T>(static_cast<std::size_t>(value_end_));
   partials_ = arena.vector<T>(static_cast<std::size_t>(partials_end_));
+}
+
+template <class T>
+void ParameterStore<T>::borrow_values(ParameterStore const& other) {
+  place();
+  require(value_end_ == other.value_end_, "stores that share values hold the same tensors");
+  values_ = other.values_;
 }
 
 template <class T>

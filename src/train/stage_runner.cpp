@@ -7,21 +7,25 @@
 namespace tessera::train {
 
 template <class T>
-StageRunner<T>::StageRunner(model::Stage<T>& stage, layers::Context const& context, data::BatchLoader& loader,
-                            params::ParameterHooks& hooks, Arena& arena, int microbatches)
-    : stage_(&stage), context_(context), loader_(&loader), hooks_(&hooks) {
-  auto const& layout = stage.layout();
+TokenBuffers<T>::TokenBuffers(Arena& arena, model::StageLayout const& layout, int microbatches) {
   auto const rows = static_cast<std::size_t>(layout.tokens.rows());
   auto const slots = static_cast<std::size_t>(layout.slots);
-  if (layout.is_first()) tokens_ = arena.matrix<std::int32_t>(slots, rows);
-  if (layout.is_last()) {
-    targets_ = arena.matrix<std::int32_t>(slots, rows);
-    losses_ = arena.matrix<T>(static_cast<std::size_t>(microbatches), rows);
-  }
-  if (arena.counting()) return;
-  host_tokens_ = {"tessera::train::tokens", 2, rows};
-  if (layout.is_last()) host_losses_ = {"tessera::train::losses", losses_.extent(0), rows};
+  if (layout.is_first()) tokens = arena.matrix<std::int32_t>(slots, rows);
+  if (!layout.is_last()) return;
+  targets = arena.matrix<std::int32_t>(slots, rows);
+  losses = arena.matrix<T>(static_cast<std::size_t>(microbatches), rows);
 }
+
+template <class T>
+StageRunner<T>::StageRunner(model::Stage<T>& stage, layers::Context const& context, data::BatchLoader& loader,
+                            params::ParameterHooks& hooks, TokenBuffers<T> const& buffers)
+    : stage_(&stage),
+      context_(context),
+      loader_(&loader),
+      hooks_(&hooks),
+      buffers_(buffers),
+      host_tokens_("tessera::train::tokens", 2, static_cast<std::size_t>(context.tokens.rows())),
+      host_losses_("tessera::train::losses", buffers.losses.extent(0), buffers.losses.extent(1)) {}
 
 template <class T>
 layers::Context StageRunner<T>::context_of(int microbatch) const {
@@ -37,7 +41,7 @@ layers::Context StageRunner<T>::context_of(int microbatch) const {
 
 template <class T>
 Vector<T> StageRunner<T>::losses_of(int microbatch) const {
-  return slice(losses_, static_cast<std::size_t>(microbatch));
+  return slice(buffers_.losses, static_cast<std::size_t>(microbatch));
 }
 
 template <class T>
@@ -54,8 +58,8 @@ void StageRunner<T>::load(int microbatch) {
   }
   using Host = Kokkos::View<std::int32_t const*, Kokkos::HostSpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
   auto const i = static_cast<std::size_t>(slot(microbatch));
-  if (layout.is_first()) Kokkos::deep_copy(context_.exec, slice(tokens_, i), Host(tokens.data(), rows));
-  if (layout.is_last()) Kokkos::deep_copy(context_.exec, slice(targets_, i), Host(targets.data(), rows));
+  if (layout.is_first()) Kokkos::deep_copy(context_.exec, slice(buffers_.tokens, i), Host(tokens.data(), rows));
+  if (layout.is_last()) Kokkos::deep_copy(context_.exec, slice(buffers_.targets, i), Host(targets.data(), rows));
   if constexpr (!tensors_on_host) fence(context_.exec);  // the host buffer is used again for the next microbatch
 }
 
@@ -66,10 +70,10 @@ void StageRunner<T>::forward(int microbatch) {
   int const own = slot(microbatch);
   load(microbatch);
   auto const tokens =
-      stage_->layout().is_first() ? slice(tokens_, static_cast<std::size_t>(own)) : Vector<std::int32_t>();
+      stage_->layout().is_first() ? slice(buffers_.tokens, static_cast<std::size_t>(own)) : Vector<std::int32_t>();
   stage_->forward(context, own, tokens, *hooks_);
   if (stage_->layout().is_last() && pass_.mode == layers::Mode::evaluation) {
-    stage_->loss(context, own, slice(targets_, static_cast<std::size_t>(own)), losses_of(microbatch));
+    stage_->loss(context, own, slice(buffers_.targets, static_cast<std::size_t>(own)), losses_of(microbatch));
   }
 }
 
@@ -80,16 +84,16 @@ void StageRunner<T>::backward(int microbatch) {
   int const own = slot(microbatch);
   auto const& layout = stage_->layout();
   if (layout.is_last()) {
-    stage_->loss_and_gradient(context, own, slice(targets_, static_cast<std::size_t>(own)),
+    stage_->loss_and_gradient(context, own, slice(buffers_.targets, static_cast<std::size_t>(own)),
                               static_cast<T>(pass_.loss_scale), losses_of(microbatch), *hooks_);
   }
-  auto const tokens = layout.is_first() ? slice(tokens_, static_cast<std::size_t>(own)) : Vector<std::int32_t>();
+  auto const tokens = layout.is_first() ? slice(buffers_.tokens, static_cast<std::size_t>(own)) : Vector<std::int32_t>();
   stage_->backward(context, own, tokens, *hooks_);
 }
 
 template <class T>
 void StageRunner<T>::summed_losses(std::span<double> sums) const {
-  Kokkos::deep_copy(context_.exec, host_losses_, losses_);
+  Kokkos::deep_copy(context_.exec, host_losses_, buffers_.losses);
   fence(context_.exec);
   for (std::size_t i = 0; i < sums.size(); ++i) {
     double sum = 0;
@@ -98,6 +102,8 @@ void StageRunner<T>::summed_losses(std::span<double> sums) const {
   }
 }
 
+template struct TokenBuffers<float>;
+template struct TokenBuffers<double>;
 template class StageRunner<float>;
 template class StageRunner<double>;
 

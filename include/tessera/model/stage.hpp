@@ -40,9 +40,10 @@ template <class T>
 class Stage {
  public:
   /// Takes all memory from `parameters` and `activations`; over counting arenas this is the memory prediction.
-  /// `specs` is the canonical list of the model.
+  /// `specs` is the canonical list of the model. With `values_of` the stage reads that stage's parameters, which must
+  /// outlive it, and takes none of its own.
   Stage(ModelConfig const& config, std::vector<params::TensorSpec> const& specs, StageLayout const& layout,
-        Arena& parameters, Arena& activations);
+        Arena& parameters, Arena& activations, Stage const* values_of = nullptr);
   Stage(Stage const&) = delete;  // its layers point into its store
   Stage& operator=(Stage const&) = delete;
 

@@ -18,8 +18,9 @@ class SquaredSums {
   SquaredSums(Arena& arena, std::int64_t elements);
 
   /// Writes the sum of every tile this rank owns to its place among all (tensor, tile) of the model,
-  /// TensorSpec::first_slot + tile; leaves the others. Tied copies and second roles are left out: they count once.
-  void add_tiles(ExecutionSpace const& exec, params::ReducedGradients<T> const& gradients,
+  /// TensorSpec::first_slot + tile; leaves the others. Every tensor counts once: tied copies and second roles are left
+  /// out, and replicated tensors unless `counts_replicated`, which one rank of tp says.
+  void add_tiles(ExecutionSpace const& exec, params::ReducedGradients<T> const& gradients, bool counts_replicated,
                  std::span<double> sums) const;
 
  private:

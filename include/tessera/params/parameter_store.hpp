@@ -63,9 +63,12 @@ class ParameterStore {
   /// Adds a tensor; all adds come before `allocate`. Tensors are added in forward order.
   ParameterId add(TensorSpec const& spec, TileRange tiles, Role role = Role::owner);
 
-  /// Takes the memory: values, `levels` gradient buffers, moments if `training`, partial gradients over
-  /// `token_tiles` tiles. Over a counting arena nothing is allocated.
-  void allocate(Arena& arena, int levels, int token_tiles, bool training = true);
+  /// Takes the memory: values, `levels` gradient buffers, moments, partial gradients over `token_tiles` tiles. Over a
+  /// counting arena nothing is allocated.
+  void allocate(Arena& arena, int levels, int token_tiles);
+  /// Instead of `allocate`: reads the values of `other`, to which the same tensors were added and which must outlive
+  /// this store. There are no gradients and no moments.
+  void borrow_values(ParameterStore const& other);
 
   [[nodiscard]] std::vector<Parameter> const& parameters() const noexcept { return parameters_; }
   [[nodiscard]] Parameter const& operator[](ParameterId id) const { return parameters_[static_cast<std::size_t>(id)]; }

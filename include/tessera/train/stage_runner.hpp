@@ -20,15 +20,24 @@ struct Pass {
   double loss_scale = 1;                ///< of the summed loss, in training
 };
 
+/// Token and loss memory of one stage: inputs on the first, targets and losses on the last.
+template <class T>
+struct TokenBuffers {
+  /// For `microbatches` of a replica in a step.
+  TokenBuffers(Arena& arena, model::StageLayout const& layout, int microbatches);
+
+  Matrix<std::int32_t> tokens, targets;  ///< (slots, S*B)
+  Matrix<T> losses;                      ///< (microbatches, S*B)
+};
+
 /// One stage's work on the microbatches of a step: reads its tokens, computes, keeps the losses. The executor says
 /// in which order.
 template <class T>
 class StageRunner final : public pipeline::StageWork<T> {
  public:
-  /// Borrows all; takes token and loss memory for `microbatches` of a replica from `arena`. `context` is a copy of
-  /// everything that does not change from microbatch to microbatch.
+  /// Borrows stage, loader and hooks. `context` holds what does not change from microbatch to microbatch.
   StageRunner(model::Stage<T>& stage, layers::Context const& context, data::BatchLoader& loader,
-              params::ParameterHooks& hooks, Arena& arena, int microbatches);
+              params::ParameterHooks& hooks, TokenBuffers<T> const& buffers);
 
   /// What the next run of the executor works on.
   void begin(Pass const& pass) { pass_ = pass; }
@@ -45,8 +54,6 @@ class StageRunner final : public pipeline::StageWork<T> {
 
 
  private:
-  using Tokens = Vector<std::int32_t>;
-
   [[nodiscard]] int slot(int microbatch) const { return microbatch % stage_->layout().slots; }
   [[nodiscard]] layers::Context context_of(int microbatch) const;
   [[nodiscard]] Vector<T> losses_of(int microbatch) const;
@@ -57,12 +64,13 @@ class StageRunner final : public pipeline::StageWork<T> {
   data::BatchLoader* loader_;
   params::ParameterHooks* hooks_;
   Pass pass_;
-  Matrix<std::int32_t> tokens_, targets_;  // (slots, S*B)
-  Matrix<T> losses_;                       // (microbatches, S*B); last stage
+  TokenBuffers<T> buffers_;
   Kokkos::View<std::int32_t**, Kokkos::LayoutRight, Kokkos::HostSpace> host_tokens_;  // (2, S*B)
   Kokkos::View<T**, Kokkos::LayoutRight, Kokkos::HostSpace> host_losses_;
 };
 
+extern template struct TokenBuffers<float>;
+extern template struct TokenBuffers<double>;
 extern template class StageRunner<float>;
 extern template class StageRunner<double>;
 

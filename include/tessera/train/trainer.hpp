@@ -1,0 +1,96 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "tessera/comm/recorded.hpp"
+#include "tessera/data/loader.hpp"
+#include "tessera/data_parallel/gradient_reducer.hpp"
+#include "tessera/mesh/mesh.hpp"
+#include "tessera/optim/adamw.hpp"
+#include "tessera/optim/gradient_norm.hpp"
+#include "tessera/optim/learning_rate.hpp"
+#include "tessera/train/plan.hpp"
+#include "tessera/train/run_config.hpp"
+#include "tessera/train/sampler.hpp"
+#include "tessera/train/stage_runner.hpp"
+#include "tessera/train/step_report.hpp"
+
+namespace tessera::train {
+
+/// What a trainer borrows; all of it outlives the trainer.
+struct Surroundings {
+  mesh::Mesh* mesh = nullptr;
+  comm::Ledger* ledger = nullptr;           ///< where the mesh's communicators record
+  comm::Communicator* telemetry = nullptr;  ///< all ranks, recorded nowhere: carries the times of a step
+  kernels::MatmulProvider const* matmul = nullptr;
+  data::Dataset const* dataset = nullptr;
+};
+
+/// Trains one model on all ranks of a mesh. Every public function but the accessors is collective over the mesh,
+/// and what it returns is the same on every rank, so all ranks take the same branch on it. All throw CommError and
+/// DataError.
+template <class T>
+class Trainer {
+ public:
+  /// Takes all memory of training and makes the initial weights. `plan` is this rank's.
+  Trainer(RunConfig const& config, Plan plan, Surroundings const& surroundings);
+
+  /// One parameter update, or none if loss or gradient are not finite (StepReport::skipped).
+  StepReport step();
+  /// Mean loss over `eval_batches` global batches of the fixed validation list.
+  double validate();
+  /// `length` tokens that go on from `prompt`, drawn at `temperature` (0: the likeliest). The first call takes the
+  /// sampler's memory.
+  std::vector<std::int32_t> sample(std::vector<std::int32_t> const& prompt, std::int64_t length, double temperature);
+  /// The fingerprint of the weights (docs/numerics.md, rule 12).
+  std::uint64_t weights_hash();
+
+  /// Steps made so far, skipped ones included.
+  [[nodiscard]] std::int64_t steps_done() const noexcept { return step_; }
+  [[nodiscard]] model::Stage<T>& stage() noexcept { return *stage_; }
+  [[nodiscard]] Plan const& plan() const noexcept { return plan_; }
+
+ private:
+  [[nodiscard]] layers::Context make_context();
+  void run(pipeline::Schedule const& schedule, Pass const& pass);
+  /// Adds this rank's loss sums of the last run to its microbatches' places; the rest of `losses` stays.
+  void add_losses(std::span<double> losses) const;
+  /// Completes `sums_`: every entry is filled by one rank and zero on all others, so any order of addition is exact.
+  void complete_sums();
+  void update(params::ReducedGradients<T>&& gradients, StepReport& report);
+  void measure(StepReport& report, double step_s);
+  [[nodiscard]] bool counts_for_tp() const { return plan_.place.tp == 0; }
+
+  RunConfig config_;
+  Plan plan_;
+  Surroundings around_;
+  ExecutionSpace exec_;
+  std::vector<comm::Communicator*> background_;
+  pipeline::Channels channels_;
+  Arena parameters_, activations_, buffers_, sampling_;
+  std::unique_ptr<model::Stage<T>> stage_;
+  data::BatchLoader loader_;
+  std::optional<data_parallel::GradientReducer<T>> reducer_;
+  std::optional<optim::SquaredSums<T>> squared_sums_;
+  std::optional<StageRunner<T>> runner_;
+  std::optional<Sampler<T>> sampler_;
+  pipeline::Executor<T> executor_;
+  pipeline::Schedule evaluation_;
+  optim::Adamw<T> optimiser_;
+  optim::LearningRate learning_rate_;
+  std::vector<double> sums_;   // loss sums of the M microbatches, then sums of squares of all (tensor, tile)
+  std::vector<double> times_;  // what `measure` reduces
+  std::int64_t step_ = 0;
+  std::int64_t updates_ = 0;
+};
+
+extern template class Trainer<float>;
+extern template class Trainer<double>;
+
+}  // namespace tessera::train

@@ -1,0 +1,125 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/train/memory.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <fstream>
+#include <limits>
+#include <string>
+
+#include "tessera/base/error.hpp"
+#include "tessera/comm/tree.hpp"
+#include "tessera/optim/gradient_norm.hpp"
+#include "tessera/train/sampler.hpp"
+#include "tessera/train/stage_runner.hpp"
+
+namespace tessera::train {
+
+namespace {
+
+/// The value in kB of a line such as "VmHWM:   1234 kB", in bytes; 0 if there is none.
+std::size_t kilobyte_field(char const* path, std::string const& field) {
+  std::ifstream file(path);
+  std::string name;
+  std::size_t value = 0;
+  while (file >> name) {
+    if (name == field && file >> value) return value * 1024;
+    file.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
+  }
+  return 0;
+}
+
+/// What the control group still allows, or the largest size if it sets no limit.
+std::size_t control_group_bytes() {
+  std::size_t limit = 0, used = 0;
+  bool const known = (std::ifstream("/sys/fs/cgroup/memory.max") >> limit) &&
+                     (std::ifstream("/sys/fs/cgroup/memory.current") >> used);
+  if (!known) return std::numeric_limits<std::size_t>::max();
+  return limit > used ? limit - used : 0;
+}
+
+template <class T>
+std::vector<MemoryItem> count(RunConfig const& config, Plan const& plan) {
+  Arena parameters("", Arena::Mode::counting), activations("", Arena::Mode::counting);
+  Arena step("", Arena::Mode::counting), sampling("", Arena::Mode::counting);
+  model::Stage<T> stage(config.model, plan.specs, plan.stage, parameters, activations);
+  TokenBuffers<T> const tokens(step, plan.stage, static_cast<int>(plan.layout.microbatches_per_replica));
+  optim::SquaredSums<T> const sums(step, stage.store().gradient_range().end);
+  if (config.sample.length > 0) {
+    typename Sampler<T>::Memory const sampler(config, plan, stage, sampling);
+  }
+  return {{"parameters, gradients, moments", parameters.used_bytes()},
+          {"activations", activations.used_bytes()},
+          {"tokens, losses, norm", step.used_bytes()},
+          {"sampling", sampling.used_bytes()}};
+}
+
+/// The largest tree sums of a step over one axis keep as much again while they run.
+template <class T>
+std::size_t tree_bytes(RunConfig const& config, Plan const& plan) {
+  auto const& layout = plan.layout;
+  if (!layout.explicit_tiles) return 0;
+  auto const activation = static_cast<std::size_t>(plan.stage.tokens.rows() * config.model.hidden_size);
+  auto const bucket = static_cast<std::size_t>(config.parallel.bucket_bytes) / sizeof(T);
+  std::size_t const over_tp = layout.tp > 1 ? comm::tree_scratch_bytes(layout.tp, activation, dtype_of<T>) : 0;
+  std::size_t const over_dp = layout.dp > 1 ? comm::tree_scratch_bytes(layout.dp, bucket, dtype_of<T>) : 0;
+  return over_tp + over_dp;
+}
+
+struct Meter {
+  std::atomic<std::size_t> now{0}, peak{0}, allocations{0};
+};
+Meter meter;
+
+void count_allocation(Kokkos_Profiling_SpaceHandle const, char const*, void const*, std::uint64_t const bytes) {
+  std::size_t const now = meter.now += bytes;
+  std::size_t peak = meter.peak;
+  while (peak < now && !meter.peak.compare_exchange_weak(peak, now)) {
+  }
+  ++meter.allocations;
+}
+
+void count_release(Kokkos_Profiling_SpaceHandle const, char const*, void const*, std::uint64_t const bytes) {
+  meter.now -= bytes;
+}
+
+}  // namespace
+
+std::size_t MemoryPrediction::total_bytes() const {
+  std::size_t total = 0;
+  for (auto const& item : items) total += item.bytes;
+  return total;
+}
+
+MemoryPrediction predict_memory(RunConfig const& config, Plan const& plan) {
+  bool const wide = config.training.precision == "float64";
+  MemoryPrediction prediction;
+  prediction.items = wide ? count<double>(config, plan) : count<float>(config, plan);
+  prediction.items.push_back(
+      {"tree sums", wide ? tree_bytes<double>(config, plan) : tree_bytes<float>(config, plan)});
+  return prediction;
+}
+
+std::size_t available_bytes(int ranks_on_node) {
+  std::size_t const node = std::min(kilobyte_field("/proc/meminfo", "MemAvailable:"), control_group_bytes());
+  return node / static_cast<std::size_t>(std::max(1, ranks_on_node));
+}
+
+std::size_t peak_resident_bytes() { return kilobyte_field("/proc/self/status", "VmHWM:"); }
+
+AllocationMeter::AllocationMeter() {
+  meter.now = meter.peak = meter.allocations = 0;
+  Kokkos::Tools::Experimental::set_allocate_data_callback(count_allocation);
+  Kokkos::Tools::Experimental::set_deallocate_data_callback(count_release);
+}
+
+AllocationMeter::~AllocationMeter() {
+  Kokkos::Tools::Experimental::set_allocate_data_callback(nullptr);
+  Kokkos::Tools::Experimental::set_deallocate_data_callback(nullptr);
+}
+
+std::size_t AllocationMeter::peak_bytes() const noexcept { return meter.peak; }
+std::size_t AllocationMeter::allocations() const noexcept { return meter.allocations; }
+
+}  // namespace tessera::train
