@@ -38,7 +38,7 @@ class TokenSource {
   /// Where token `position` is stored, for messages: "token 7 of 'shard_2.bin'".
   [[nodiscard]] virtual std::string locate(std::int64_t position) const = 0;
 
-  /// One line for the head of a run: "14 files of bytes, 235,320 tokens".
+  /// One line for the head of a run: "14 files of bytes, 237320 tokens".
   [[nodiscard]] virtual std::string description() const = 0;
 };
 
