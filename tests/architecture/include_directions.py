@@ -3,6 +3,7 @@
 """Includes follow the arrows between rooms, outside headers stay in the rooms that own them, nothing includes
 a backend."""
 
+import pathlib
 import re
 
 import tree
@@ -25,8 +26,9 @@ OWNERS = {
 
 def target_room(name, path):
     """The room a project header belongs to, None for an outside header."""
-    if match := re.match(r"tessera/backends/(\w+)", name):
-        return f"backends/{match.group(1)}"
+    if name.startswith("tessera/backends/"):
+        owner = next((tree.ROOT / "backends").glob(f"*/include/{name}"), None)
+        return tree.room_of(owner) if owner else f"backends/{pathlib.PurePath(name).stem}"
     if match := re.match(r"tessera/(\w+)/", name):
         return match.group(1)
     first = name.split("/")[0]

@@ -7,8 +7,10 @@ import re
 
 import tree
 
+# What stands before a label: Kokkos' own calls, and the launch helpers of kernels/launch.hpp.
 LAUNCH = re.compile(
-    r"Kokkos::(?:parallel_(?:for|reduce|scan)|Profiling::(?:pushRegion|ScopedRegion\s+\w+)|fence)\s*\(\s*")
+    r"Kokkos::(?:parallel_(?:for|reduce|scan)|Profiling::(?:pushRegion|ScopedRegion\s+\w+)|fence)\s*\(\s*"
+    r"|\b(?:rows|elements)\s*\(\s*[\w.]*exec\w*\s*,\s*")
 VIEW = re.compile(r'Kokkos::view_alloc\s*\(\s*"([^"]*)"|Kokkos::View<[^;"]*[({]\s*"([^"]*)"')
 FREE_ORDER = re.compile(
     r"\b(?:Kokkos::parallel_reduce|parallel_reduce|team_reduce|Kokkos::atomic_\w+"
@@ -47,8 +49,8 @@ def order_problems(text, commented):
     lines = commented.splitlines()
     for match in FREE_ORDER.finditer(text):
         number = tree.line_of(text, match.start())
-        # Integers have one sum in any order: a comment on this or the line above says that they are summed.
-        if not any("integer" in line.partition("//")[2] for line in lines[max(0, number - 2):number]):
+        # Integers have one sum in any order: this line or the one above says that they are summed.
+        if not any(re.search(r"//.*integer|std::(int64_t|size_t)", line) for line in lines[max(0, number - 2):number]):
             yield match.start(), f"'{match.group(0)}' leaves the order of a sum open; use kernels/sum.hpp"
 
 

@@ -39,6 +39,9 @@ CASES = {
     "kernel_launches": [
         ("src/a.cpp", 'Kokkos::parallel_for("tessera::kernels::a", p, f);\n', None),
         ("src/a.cpp", 'Kokkos::parallel_for("a", p, f);\n', "label 'a'"),
+        ("src/a.cpp", 'rows(exec, "a", n, f);\n', "label 'a'"),
+        ("src/a.cpp", "\nint64 = std::reduce(a, b);\n", "order of a sum"),
+        ("src/a.cpp", "\nstd::int64_t sum = std::reduce(a, b);\n", None),
         ("src/a.cpp", "Kokkos::parallel_for(Policy(exec, 0, n), f);\n", "without a label"),
         ("src/a.cpp", 'std::string const s = "b";\nKokkos::parallel_for(s, p, f);\n', "label 'b'"),
         ("src/a.cpp", 'Kokkos::View<float*> v("v", 3);\n', "view label 'v'"),
