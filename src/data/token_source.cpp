@@ -36,15 +36,14 @@ class OpenFiles {
     Slot& slot = slots_[index % slots_.size()];
     if (slot.index == index) return slot.file;
     Piece const& piece = pieces[index];
-    slot.index = none;
-    slot.file = InputFile(piece.path);
-    if (slot.file.size() != piece.bytes) {
+    InputFile file(piece.path);
+    if (file.size() != piece.bytes) {
       throw DataError(
           fmt::format("{} has {} bytes now but had {} when the run began: data must not change while "
                       "a run uses it",
-                      in_quotes(piece.path), slot.file.size(), piece.bytes));
+                      in_quotes(piece.path), file.size(), piece.bytes));
     }
-    slot.index = index;
+    slot = {index, std::move(file)};
     return slot.file;
   }
 
