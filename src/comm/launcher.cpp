@@ -13,19 +13,19 @@ namespace tessera::comm {
 
 namespace {
 
-/// What a launcher tells each process it starts: `size` names the variable with their number. A batch job's
-/// shell carries Slurm's variables too, so those count only where `witness` says that a job step made this
-/// process.
+/// What a launcher tells each process it starts: the names of the variables with their number and with the
+/// process' own. A batch job's shell carries Slurm's variables too, so those count only in a parallel step.
 struct Launcher {
   std::string_view name;
   char const* size;
-  char const* witness;
+  char const* rank;
+  bool only_in_step;
 };
 
 constexpr std::array launchers{
-    Launcher{"Open MPI's mpirun", "OMPI_COMM_WORLD_SIZE", nullptr},
-    Launcher{"an MPICH-like mpiexec", "PMI_SIZE", nullptr},
-    Launcher{"Slurm's srun", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID"},
+    Launcher{"Open MPI's mpirun", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", false},
+    Launcher{"an MPICH-like mpiexec", "PMI_SIZE", "PMI_RANK", false},
+    Launcher{"Slurm's srun", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", true},
 };
 
 std::optional<int> number_in(char const* variable) {
@@ -44,20 +44,31 @@ bool is_parallel_step() {
   return step.has_value() && *step >= 0;
 }
 
+/// The place that `launcher` gave this process, if it started it.
+std::optional<LauncherPlace> place_by(Launcher const& launcher) {
+  auto const size = number_in(launcher.size);
+  auto const rank = number_in(launcher.rank);
+  if (!size || !rank || (launcher.only_in_step && !is_parallel_step())) return std::nullopt;
+  return LauncherPlace{*rank, *size};
+}
+
 }  // namespace
+
+std::optional<LauncherPlace> launcher_place() {
+  for (auto const& launcher : launchers) {
+    if (auto const place = place_by(launcher)) return place;
+  }
+  return std::nullopt;
+}
 
 std::optional<std::string> launcher_mismatch(int world_size) {
   for (auto const& launcher : launchers) {
-    if (launcher.witness != nullptr && (std::getenv(launcher.witness) == nullptr || !is_parallel_step()))
-      continue;
-    auto const started = number_in(launcher.size);
-    if (!started || *started <= world_size) continue;
+    auto const place = place_by(launcher);
+    if (!place || place->size <= world_size) continue;
     return fmt::format(
-        "{} started {} processes ({}={}), but the communication library of this binary sees {}: each would "
-        "run alone. "
-        "Start it with the mpirun of the MPI it was built with (under srun, choose that MPI's --mpi= "
-        "plugin).",
-        launcher.name, *started, launcher.size, *started, world_size);
+        "{} started {} processes ({}={}), but the communication library of this binary sees {}: each would run "
+        "alone. Start it with the mpirun of the MPI it was built with (under srun, choose that MPI's --mpi= plugin).",
+        launcher.name, place->size, launcher.size, place->size, world_size);
   }
   return std::nullopt;
 }

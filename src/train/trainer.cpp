@@ -31,7 +31,7 @@ Trainer<T>::Trainer(RunConfig const& config, Plan plan, Surroundings const& surr
     : config_(config),
       plan_(std::move(plan)),
       around_(surroundings),
-      channels_{surroundings.mesh->pp_forward(), surroundings.mesh->pp_backward()},
+      channels_{&surroundings.mesh->pp_forward(), &surroundings.mesh->pp_backward()},
       parameters_("tessera::train::parameters"),
       activations_("tessera::train::activations"),
       buffers_("tessera::train::buffers"),

@@ -10,7 +10,7 @@
 namespace tessera::train {
 
 /// Axes under which communication is reported.
-inline constexpr std::array<std::string_view, 4> reported_axes{"tp", "pp", "dp", "world"};
+inline constexpr std::array<std::string_view, 5> reported_axes{"tp", "pp", "dp", "tied", "world"};
 
 /// What one axis moved in a step, summed over all ranks, by the conventions of comm/recorded.hpp.
 struct AxisTraffic {

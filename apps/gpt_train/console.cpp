@@ -1,0 +1,70 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#include "console.hpp"
+
+#include <spdlog/logger.h>
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <vector>
+
+#include "tessera/base/error.hpp"
+#include "tessera/base/log.hpp"
+
+namespace gpt_train {
+
+namespace {
+
+std::vector<spdlog::sink_ptr> make_sinks(std::string const& log_file) {
+  std::vector<spdlog::sink_ptr> sinks{std::make_shared<spdlog::sinks::stdout_sink_st>()};
+  if (log_file.empty()) return sinks;
+  try {
+    sinks.push_back(std::make_shared<spdlog::sinks::basic_file_sink_st>(log_file));
+  } catch (spdlog::spdlog_ex const& error) {
+    throw tessera::IoError(fmt::format("output.log = \"{}\" cannot be written: {}", log_file, error.what()),
+                           tessera::ExitCode::cannot_create);
+  }
+  return sinks;
+}
+
+}  // namespace
+
+Console::Console(bool speaks, std::string const& log_file)
+    : speaks_(speaks), terminal_(speaks && isatty(STDOUT_FILENO) == 1) {
+  if (!speaks_) return;
+  auto const sinks = make_sinks(log_file);
+  logger_ = std::make_shared<spdlog::logger>("gpt_train", sinks.begin(), sinks.end());
+  logger_->set_pattern("%v");
+  logger_->flush_on(spdlog::level::info);
+  tessera::set_log_sink([this](tessera::LogLevel level, std::string_view message) {
+    if (level >= tessera::LogLevel::warning) line("warning: {}", message);
+  });
+}
+
+Console::~Console() {
+  clear_status();
+  tessera::set_log_sink({});
+}
+
+void Console::write(std::string const& text) {
+  clear_status();
+  logger_->info(text);
+}
+
+void Console::status(std::string const& text) {
+  if (!terminal_) return;
+  std::fprintf(stdout, "\r\x1b[K%s", text.c_str());
+  std::fflush(stdout);
+  status_shown_ = true;
+}
+
+void Console::clear_status() {
+  if (!status_shown_) return;
+  std::fputs("\r\x1b[K", stdout);
+  std::fflush(stdout);
+  status_shown_ = false;
+}
+
+}  // namespace gpt_train

@@ -1,0 +1,55 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+//
+// gpt_train: trains a GPT whose layers are split over the ranks of an MPI job. README.md shows how to run it.
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "agreement.hpp"
+#include "command_line.hpp"
+#include "dry_run.hpp"
+#include "tessera/base/kokkos.hpp"
+#include "tessera/comm/session.hpp"
+#include "training.hpp"
+
+namespace {
+
+using namespace gpt_train;
+namespace comm = tessera::comm;
+
+/// What a process does once it knows how many there are. Every rank returns the same code.
+int run(comm::Session& session, std::vector<std::string> const& arguments) {
+  auto const world = session.world();
+  CommandLine command;
+  auto const parsed = attempt([&] { command = parse_command_line(arguments, world->size()); });
+  if (auto const code = agree(*world, parsed)) return static_cast<int>(*code);
+  switch (command.action) {
+    case Action::print:
+      if (world->rank() == 0) std::fputs(command.text.c_str(), stdout);
+      return 0;
+    case Action::dry_run: return static_cast<int>(dry_run(*world, command));
+    case Action::train: return static_cast<int>(run_training(session, *world, command.config));
+  }
+  return static_cast<int>(tessera::ExitCode::internal);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  auto const place = comm::launcher_place();
+  int code = static_cast<int>(tessera::ExitCode::internal);
+  auto const failure = attempt([&] {
+    // Started alone, the program needs no communication library; its launcher's is asked for otherwise.
+    auto const session = comm::open_session(place ? "mpi" : "loopback", argc, argv);
+    if (auto const mismatch = comm::launcher_mismatch(session->world()->size())) {
+      throw tessera::ConfigError({*mismatch}, tessera::ExitCode::usage);
+    }
+    int no_arguments = 0;
+    Kokkos::ScopeGuard const kokkos(no_arguments, static_cast<char**>(nullptr));
+    code = run(*session, std::vector<std::string>(argv + 1, argv + argc));
+  });
+  if (!failure) return code;
+  if (!place || place->rank == 0) print_failure(*failure);
+  return static_cast<int>(failure->code);
+}

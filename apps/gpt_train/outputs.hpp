@@ -1,0 +1,48 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fstream>
+#include <memory>
+#include <string>
+
+#include "tessera/base/trace.hpp"
+#include "tessera/mesh/mesh.hpp"
+#include "tessera/train/step_report.hpp"
+
+namespace gpt_train {
+
+/// The metrics file: one JSON object a line and step. A file of that name that is there already is kept as
+/// `<name>.previous`.
+class MetricsFile {
+ public:
+  /// An empty `path` writes nothing. Throws IoError (code cannot_create).
+  explicit MetricsFile(std::string const& path);
+
+  /// Throws IoError when the file system refuses.
+  void write(std::string const& line);
+
+ private:
+  std::string path_;
+  std::ofstream file_;
+};
+
+/// Records this rank's timeline while it exists, if `path` is not empty.
+class TraceFile {
+ public:
+  /// Collective over `world`: clocks count from a common moment.
+  TraceFile(std::string path, tessera::comm::Communicator& world);
+  TraceFile(TraceFile const&) = delete;
+  TraceFile& operator=(TraceFile const&) = delete;
+  ~TraceFile();
+
+  /// Collects the timelines of all ranks and writes one file that ui.perfetto.dev opens: a track for each rank.
+  /// Collective. Throws IoError on the rank that writes.
+  void write(tessera::mesh::Mesh const& mesh);
+
+ private:
+  std::string path_;
+  std::unique_ptr<tessera::TraceRecorder> recorder_;
+};
+
+}  // namespace gpt_train

@@ -1,0 +1,26 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "tessera/train/memory.hpp"
+#include "tessera/train/plan.hpp"
+
+namespace gpt_train {
+
+/// "1,234,567".
+[[nodiscard]] std::string grouped(std::int64_t number);
+/// "12.3 MiB", with a unit that leaves one to four digits before the point.
+[[nodiscard]] std::string bytes_text(double bytes);
+
+// Lines of the run's header, one paragraph each, without a newline at the end.
+
+[[nodiscard]] std::string model_text(tessera::train::RunConfig const& config);
+/// The batch, how it is made up, and the tiles.
+[[nodiscard]] std::string batch_text(tessera::train::RunConfig const& config, tessera::train::Layout const& layout);
+/// "memory per rank: 12 MiB = 3 MiB parameters ... + ...".
+[[nodiscard]] std::string memory_text(tessera::train::MemoryPrediction const& prediction);
+
+}  // namespace gpt_train
