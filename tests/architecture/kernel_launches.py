@@ -45,12 +45,17 @@ def label_problems(text):
             yield match.start(), f"view label '{label}' does not start with tessera::"
 
 
+def sums_integers(lines, number):
+    """Integers have one sum in any order: a comment, or the types of the sum, say that they are what is summed."""
+    before, call = lines[max(0, number - 2)], " ".join(lines[number - 1:number + 3])
+    return re.search(r"//.*integer", before + call) or re.search(
+        r"std::u?int\d+_t\s*&|std::u?int\d+_t\s*\{0\}|^\s*std::u?int\d+_t .*std::reduce", call)
+
+
 def order_problems(text, commented):
     lines = commented.splitlines()
     for match in FREE_ORDER.finditer(text):
-        number = tree.line_of(text, match.start())
-        # Integers have one sum in any order: this line or the one above says that they are summed.
-        if not any(re.search(r"//.*integer|std::(int64_t|size_t)", line) for line in lines[max(0, number - 2):number]):
+        if not sums_integers(lines, tree.line_of(text, match.start())):
             yield match.start(), f"'{match.group(0)}' leaves the order of a sum open; use kernels/sum.hpp"
 
 
