@@ -53,6 +53,10 @@ class RandomSite {
     return block(element / 4).value[element % 4];
   }
 
+  [[nodiscard]] KOKKOS_INLINE_FUNCTION std::uint64_t seed() const { return seed_; }
+  [[nodiscard]] KOKKOS_INLINE_FUNCTION std::uint32_t step() const { return step_; }
+  [[nodiscard]] KOKKOS_INLINE_FUNCTION std::uint32_t site() const { return site_; }
+
  private:
   std::uint64_t seed_ = 0;
   std::uint32_t step_ = 0;

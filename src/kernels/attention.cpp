@@ -1,0 +1,83 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/kernels/attention.hpp"
+
+#include <algorithm>
+#include <string>
+
+#include "kernels/attention_host.hpp"
+#include "tessera/base/error.hpp"
+
+namespace tessera::kernels {
+
+namespace {
+
+std::string const label_forward = "tessera::kernels::attention_forward";
+std::string const label_backward = "tessera::kernels::attention_backward";
+
+/// Runs f(index, scratch) for every (sequence, head).
+template <class T, class F>
+void for_each_head(ExecutionSpace const& exec, std::string const& label, AttentionShape const& shape,
+                   F const& f) {
+  using Policy = Kokkos::TeamPolicy<ExecutionSpace>;
+  std::size_t const bytes = attention_scratch_bytes<T>(shape);
+  auto const limit = static_cast<std::size_t>(Policy::scratch_size_max(1));
+  if (bytes > limit) {
+    throw ConfigError({"attention over " + std::to_string(shape.positions) + " positions takes " +
+                       std::to_string(bytes) + " bytes of scratch memory a thread and Kokkos gives at most " +
+                       std::to_string(limit) + ": choose a shorter sequence length"});
+  }
+  Policy policy(exec, static_cast<int>(shape.batch * shape.heads), 1);
+  policy.set_scratch_size(1, Kokkos::PerTeam(static_cast<int>(bytes)));
+  Kokkos::parallel_for(label, policy, [=](typename Policy::member_type const& team) {
+    f(static_cast<std::ptrdiff_t>(team.league_rank()),
+      static_cast<T*>(team.team_scratch(1).get_shmem_aligned(static_cast<std::ptrdiff_t>(bytes) - 64, 64)));
+  });
+}
+
+}  // namespace
+
+template <class T>
+std::size_t attention_scratch_bytes(AttentionShape const& shape) {
+  auto const forward = attention::ForwardScratch<T>(shape, nullptr).size;
+  auto const backward = attention::BackwardScratch<T>(shape, nullptr).size;
+  return static_cast<std::size_t>(std::max(forward, backward)) * sizeof(T) + 64;
+}
+
+template <class T>
+void attention_forward(ExecutionSpace const& exec, AttentionShape const& shape, ConstMatrix<T> qkv,
+                       DropoutHeads const& dropout, Matrix<T> out, Vector<T> log_sum_exp) {
+  attention::Forward<T> const call{shape,      qkv.data(),
+                                   out.data(), log_sum_exp.data(),
+                                   dropout,    DropoutFactors(dropout.probability, dropout.site)};
+  for_each_head<T>(exec, label_forward, shape,
+                   [=](std::ptrdiff_t index, T* memory) { attention::forward_head(call, index, memory); });
+}
+
+template <class T>
+void attention_backward(ExecutionSpace const& exec, AttentionShape const& shape, ConstMatrix<T> qkv,
+                        ConstMatrix<T> out, ConstVector<T> log_sum_exp, ConstMatrix<T> dout,
+                        DropoutHeads const& dropout, Matrix<T> dqkv) {
+  attention::Backward<T> const call{shape,
+                                    qkv.data(),
+                                    out.data(),
+                                    log_sum_exp.data(),
+                                    dout.data(),
+                                    dropout,
+                                    DropoutFactors(dropout.probability, dropout.site),
+                                    dqkv.data()};
+  for_each_head<T>(exec, label_backward, shape,
+                   [=](std::ptrdiff_t index, T* memory) { attention::backward_head(call, index, memory); });
+}
+
+#define TESSERA_INSTANTIATE(T)                                                                             \
+  template std::size_t attention_scratch_bytes<T>(AttentionShape const&);                                  \
+  template void attention_forward<T>(ExecutionSpace const&, AttentionShape const&, ConstMatrix<T>,         \
+                                     DropoutHeads const&, Matrix<T>, Vector<T>);                           \
+  template void attention_backward<T>(ExecutionSpace const&, AttentionShape const&, ConstMatrix<T>,        \
+                                      ConstMatrix<T>, ConstVector<T>, ConstMatrix<T>, DropoutHeads const&, \
+                                      Matrix<T>);
+TESSERA_INSTANTIATE(float)
+TESSERA_INSTANTIATE(double)
+
+}  // namespace tessera::kernels

@@ -1,0 +1,70 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/kernels/gelu.hpp"
+
+#include "tessera/kernels/launch.hpp"
+#include "tessera/kernels/math.hpp"
+
+namespace tessera::kernels {
+
+namespace {
+
+std::string const label_forward = "tessera::kernels::bias_gelu_forward";
+std::string const label_backward = "tessera::kernels::gelu_backward";
+
+inline constexpr double root_two_over_pi = 0.79788456080286535588;
+inline constexpr double cubic = 0.044715;
+
+/// (1 + tanh(u)) / 2 = 1 / (1 + exp(-2u)) with u = sqrt(2/pi) (x + 0.044715 x^3): one exp and one division,
+/// and no cancellation for negative x.
+template <class T>
+KOKKOS_INLINE_FUNCTION T gate(T x) {
+  T const minus_two_u = T(-2 * root_two_over_pi) * x * math::fma(T(cubic) * x, x, T(1));
+  return T(1) / (T(1) + math::exp(minus_two_u));
+}
+
+template <class T>
+KOKKOS_INLINE_FUNCTION T gelu_slope(T x) {
+  T const s = gate(x);
+  T const slope_of_two_u = T(2 * root_two_over_pi) * math::fma(T(3 * cubic) * x, x, T(1));
+  return math::fma(x * slope_of_two_u, s * (T(1) - s), s);
+}
+
+}  // namespace
+
+template <class T>
+void bias_gelu_forward(ExecutionSpace const& exec, Matrix<T> pre, ConstVector<T> bias, Matrix<T> out) {
+  auto const width = static_cast<std::ptrdiff_t>(pre.extent(1));
+  T* const before = pre.data();
+  T const* const b = bias.data();
+  T* const after = out.data();
+  rows(
+      exec, label_forward, static_cast<std::ptrdiff_t>(pre.extent(0)),
+      KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t row) {
+        T* const line = before + row * width;
+        T* const result = after + row * width;
+        team.for_each(width, [&](std::ptrdiff_t c) {
+          T const x = line[c] + b[c];
+          line[c] = x;
+          result[c] = x * gate(x);
+        });
+      });
+}
+
+template <class T>
+void gelu_backward(ExecutionSpace const& exec, ConstMatrix<T> dout, ConstMatrix<T> pre, Matrix<T> dpre) {
+  T const* const slope = dout.data();
+  T const* const before = pre.data();
+  T* const result = dpre.data();
+  elements(
+      exec, label_backward, static_cast<std::ptrdiff_t>(pre.size()),
+      KOKKOS_LAMBDA(std::ptrdiff_t i) { result[i] = slope[i] * gelu_slope(before[i]); });
+}
+
+#define TESSERA_INSTANTIATE(T)                                                                     \
+  template void bias_gelu_forward<T>(ExecutionSpace const&, Matrix<T>, ConstVector<T>, Matrix<T>); \
+  template void gelu_backward<T>(ExecutionSpace const&, ConstMatrix<T>, ConstMatrix<T>, Matrix<T>);
+TESSERA_INSTANTIATE(float)
+TESSERA_INSTANTIATE(double)
+
+}  // namespace tessera::kernels

@@ -1,0 +1,74 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/kernels/matmul.hpp"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tessera/base/error.hpp"
+
+namespace tessera::kernels {
+
+namespace {
+
+/// From the fastest to the one that always works.
+constexpr std::string_view order_of_choice[] = {"cublas", "onednn", "cblas", "plain"};
+
+std::unique_ptr<MatmulProvider> make_by_name(std::string_view name) {
+  if (name == "plain") return make_plain_matmul();
+  for (MatmulBackend const& backend : matmul_backends()) {
+    if (backend.name == name) return backend.make();
+  }
+  return nullptr;
+}
+
+/// The first provider of the order that supports `type`, leaving out `unwanted`.
+std::unique_ptr<MatmulProvider> make_fastest(DType type, std::string_view unwanted) {
+  for (std::string_view const name : order_of_choice) {
+    if (name == unwanted) continue;
+    if (auto provider = make_by_name(name); provider && provider->supports(type)) return provider;
+  }
+  return make_plain_matmul();
+}
+
+std::string known_names() {
+  std::string names = "auto, plain";
+  for (MatmulBackend const& backend : matmul_backends()) names += ", " + std::string(backend.name);
+  return names;
+}
+
+/// Hands the types that the chosen provider lacks to another one.
+class WithFallback final : public MatmulProvider {
+ public:
+  WithFallback(std::unique_ptr<MatmulProvider> chosen, std::unique_ptr<MatmulProvider> other)
+      : chosen_(std::move(chosen)), other_(std::move(other)) {}
+  [[nodiscard]] std::string_view name() const noexcept override { return chosen_->name(); }
+  [[nodiscard]] bool supports(DType type) const noexcept override {
+    return chosen_->supports(type) || other_->supports(type);
+  }
+  void multiply(StreamRef stream, DType type, MatmulShape const& shape, void const* a, void const* b,
+                double beta, void* c) const override {
+    MatmulProvider const& provider = chosen_->supports(type) ? *chosen_ : *other_;
+    provider.multiply(stream, type, shape, a, b, beta, c);
+  }
+
+ private:
+  std::unique_ptr<MatmulProvider> chosen_;
+  std::unique_ptr<MatmulProvider> other_;
+};
+
+}  // namespace
+
+std::unique_ptr<MatmulProvider> make_matmul_provider(std::string_view name, DType type) {
+  if (name == "auto") return make_fastest(type, "");
+  auto chosen = make_by_name(name);
+  if (!chosen) {
+    throw ConfigError({"no matrix-product provider \"" + std::string(name) +
+                       "\" in this build; there are: " + known_names()});
+  }
+  if (chosen->supports(type)) return chosen;
+  return std::make_unique<WithFallback>(std::move(chosen), make_fastest(type, name));
+}
+
+}  // namespace tessera::kernels
