@@ -15,26 +15,28 @@ namespace {
 /// From the fastest to the one that always works.
 constexpr std::string_view order_of_choice[] = {"cublas", "onednn", "cblas", "plain"};
 
-std::unique_ptr<MatmulProvider> make_by_name(std::string_view name) {
+using Table = std::span<MatmulBackend const>;
+
+std::unique_ptr<MatmulProvider> make_by_name(Table table, std::string_view name) {
   if (name == "plain") return make_plain_matmul();
-  for (MatmulBackend const& backend : matmul_backends()) {
+  for (MatmulBackend const& backend : table) {
     if (backend.name == name) return backend.make();
   }
   return nullptr;
 }
 
 /// The first provider of the order that supports `type`, leaving out `unwanted`.
-std::unique_ptr<MatmulProvider> make_fastest(DType type, std::string_view unwanted) {
+std::unique_ptr<MatmulProvider> make_fastest(Table table, DType type, std::string_view unwanted) {
   for (std::string_view const name : order_of_choice) {
     if (name == unwanted) continue;
-    if (auto provider = make_by_name(name); provider && provider->supports(type)) return provider;
+    if (auto provider = make_by_name(table, name); provider && provider->supports(type)) return provider;
   }
   return make_plain_matmul();
 }
 
-std::string known_names() {
+std::string known_names(Table table) {
   std::string names = "auto, plain";
-  for (MatmulBackend const& backend : matmul_backends()) names += ", " + std::string(backend.name);
+  for (MatmulBackend const& backend : table) names += ", " + std::string(backend.name);
   return names;
 }
 
@@ -60,15 +62,15 @@ class WithFallback final : public MatmulProvider {
 
 }  // namespace
 
-std::unique_ptr<MatmulProvider> make_matmul_provider(std::string_view name, DType type) {
-  if (name == "auto") return make_fastest(type, "");
-  auto chosen = make_by_name(name);
+std::unique_ptr<MatmulProvider> make_matmul_provider(Table table, std::string_view name, DType type) {
+  if (name == "auto") return make_fastest(table, type, "");
+  auto chosen = make_by_name(table, name);
   if (!chosen) {
     throw ConfigError({"no matrix-product provider \"" + std::string(name) +
-                       "\" in this build; there are: " + known_names()});
+                       "\" in this build; there are: " + known_names(table)});
   }
   if (chosen->supports(type)) return chosen;
-  return std::make_unique<WithFallback>(std::move(chosen), make_fastest(type, name));
+  return std::make_unique<WithFallback>(std::move(chosen), make_fastest(table, type, name));
 }
 
 }  // namespace tessera::kernels

@@ -62,9 +62,15 @@ std::span<MatmulBackend const> matmul_backends();
 /// The product written with Kokkos alone: every space, every type, the fall-back of all others.
 [[nodiscard]] std::unique_ptr<MatmulProvider> make_plain_matmul();
 
-/// The provider called `name` ("plain" among them), or for "auto" the fastest one that supports `type`
-/// (onednn, cblas, plain). What it does not support it hands to the next of that list.
+/// The provider of `table` called `name` ("plain" is always there), or for "auto" the fastest one that supports `type`
+/// (cublas, onednn, cblas, plain). What it does not support it hands to the next of that list.
 /// Throws ConfigError naming the providers there are.
-[[nodiscard]] std::unique_ptr<MatmulProvider> make_matmul_provider(std::string_view name, DType type);
+[[nodiscard]] std::unique_ptr<MatmulProvider> make_matmul_provider(std::span<MatmulBackend const> table,
+                                                                   std::string_view name, DType type);
+
+/// The same, out of all providers of this binary. Inline, so that whoever calls it links the table.
+[[nodiscard]] inline std::unique_ptr<MatmulProvider> make_matmul_provider(std::string_view name, DType type) {
+  return make_matmul_provider(matmul_backends(), name, type);
+}
 
 }  // namespace tessera::kernels
