@@ -85,11 +85,10 @@ Request keeping(Request request, Views const&... views) {
 
 /// A contiguous run of elements that a message may be read from.
 template <class V>
-concept Readable = requires(V& view) {
+concept Readable = detail::outlives_call<V> && requires(V& view) {
   view.size();
-  dtype_of<detail::ElementOf<V>>;
-}
-&&detail::outlives_call<V>;
+  sizeof(tessera::detail::DTypeOf<std::remove_cv_t<detail::ElementOf<V>>>);
+};
 
 /// The same, writable.
 template <class V>

@@ -35,7 +35,7 @@ namespace tessera::mesh {
 
 struct MeshOptions {
   /// The axes, the one whose neighbours are nearest first.
-  std::string order = "tp,dp,pp";
+  std::string order{"tp,dp,pp"};
   /// 0: the nodes are found by shared memory. Otherwise each so many ranks of the launcher's order count as a
   /// node, which lets one machine play several.
   int ranks_per_node = 0;
@@ -45,7 +45,7 @@ struct MeshOptions {
   /// be powers of two.
   bool explicit_tiles = false;
   /// For tests and by-hand descriptions: where each rank of the launcher's order runs. Empty: found out.
-  std::vector<Location> locations;
+  std::vector<Location> locations{};
 };
 
 /// Every communicator below is collective over its own ranks only, a channel of its own, and recorded in the
