@@ -28,11 +28,13 @@ function(tessera_test name)
   endif()
 endfunction()
 
-# Environment: one library thread a rank, and the settings with which more ranks than cores stay fast under Open MPI.
+# Environment: a limit for a single test that ends before ctest's, so that the test main can say which one hangs; one
+# library thread a rank; and the settings with which more ranks than cores stay fast under Open MPI.
 function(tessera_test_properties test timeout labels ranks)
+  math(EXPR limit "${timeout} * 5 / 6")
   set_tests_properties(${test} PROPERTIES
     TIMEOUT ${timeout}
     LABELS "${labels}"
     PROCESSORS ${ranks}
-    ENVIRONMENT "OMP_NUM_THREADS=1;OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1;OMPI_MCA_rmaps_base_oversubscribe=1;OMPI_MCA_mpi_yield_when_idle=1;OMPI_MCA_hwloc_base_binding_policy=none")
+    ENVIRONMENT "TESSERA_TEST_LIMIT_S=${limit};OMP_NUM_THREADS=1;OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1;OMPI_MCA_rmaps_base_oversubscribe=1;OMPI_MCA_mpi_yield_when_idle=1;OMPI_MCA_hwloc_base_binding_policy=none")
 endfunction()
