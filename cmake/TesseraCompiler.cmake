@@ -24,6 +24,10 @@ add_library(tessera_compiler INTERFACE)
 target_compile_features(tessera_compiler INTERFACE cxx_std_20)
 target_compile_options(tessera_compiler INTERFACE
   $<BUILD_INTERFACE:-ffp-contract=off;-fno-math-errno;-fno-trapping-math;-Wall;-Wextra;-Wpedantic;-Wshadow>)
+# GCC 12 warns of overlaps in its own std::string (GCC bug 105651).
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  target_compile_options(tessera_compiler INTERFACE $<BUILD_INTERFACE:-Wno-restrict>)
+endif()
 if(TESSERA_NATIVE)
   target_compile_options(tessera_compiler INTERFACE $<BUILD_INTERFACE:-march=native;-mprefer-vector-width=512>)
 endif()
