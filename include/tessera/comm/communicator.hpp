@@ -23,9 +23,8 @@ enum class Op { sum, max, min };
 /// A group of ranks and one ordered channel between them.
 ///
 /// Rules for users and implementers alike:
-/// - Every operation is non-blocking and returns a Request. The buffers belong to it until it ends. Counts
-/// are
-///   in elements; 0 is legal everywhere, as is a group of one rank.
+/// - Every operation is non-blocking and returns a Request; the buffers belong to it until it ends.
+/// - Counts are in elements. 0 is legal everywhere, as is a group of one rank.
 /// - Collectives are called by all ranks of the group in the same order, with the same counts. Point-to-point
 ///   messages match in order per (communicator, peer); there are no tags: what must not be confused gets its
 ///   own communicator.
