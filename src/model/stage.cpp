@@ -80,7 +80,7 @@ void Stage<T>::initialise(ExecutionSpace const& exec, std::uint64_t seed) {
     for (int tile = 0; tile < parameter.tiles.count; ++tile) {
       auto const elements = params::elements_of_tile(spec, parameter.tiles.first + tile);
       kernels::initialise_normal<T>(exec, store_.value(id, tile),
-                                    {elements.outer, elements.run, elements.valid_run, elements.first, elements.stride},
+                                    {elements.first, elements.outer, elements.stride, elements.run, elements.valid_run},
                                     site, spec.initialisation.mean, spec.initialisation.stddev);
     }
   }

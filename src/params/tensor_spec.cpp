@@ -14,7 +14,7 @@ TileElements elements_of_tile(TensorSpec const& spec, int tile) {
   std::int64_t const width = spec.padded_cut / spec.tiles;
   std::int64_t const start = tile * width;
   std::int64_t const valid = std::clamp<std::int64_t>(spec.cut - start, 0, width);
-  return {spec.outer, width * spec.inner, valid * spec.inner, start * spec.inner, spec.cut * spec.inner};
+  return {start * spec.inner, spec.outer, spec.cut * spec.inner, width * spec.inner, valid * spec.inner};
 }
 
 void append(std::vector<TensorSpec>& specs, TensorSpec spec) {

@@ -17,8 +17,8 @@ std::uint64_t local_weights_hash(ExecutionSpace const& exec, params::ParameterSt
     for (int tile = 0; tile < parameter.tiles.count; ++tile) {
       auto const elements = params::elements_of_tile(parameter.spec, parameter.tiles.first + tile);
       sum += kernels::weights_hash<T>(exec, store.value(id, tile), params::name_hash(parameter.spec.name),
-                                      {elements.outer, elements.run, elements.valid_run, elements.first,
-                                       elements.stride});
+                                      {elements.first, elements.outer, elements.stride, elements.run,
+                                       elements.valid_run});
     }
   }
   return sum;

@@ -67,11 +67,11 @@ struct TensorSpec {
 /// Where the elements of one tile lie in the tensor: `outer` runs of `run` consecutive elements, the o-th of which
 /// starts at global index `first + o * stride`; elements of a run from `valid_run` on are padding.
 struct TileElements {
+  std::int64_t first = 0;
   std::int64_t outer = 0;
+  std::int64_t stride = 0;
   std::int64_t run = 0;
   std::int64_t valid_run = 0;
-  std::int64_t first = 0;
-  std::int64_t stride = 0;
 };
 
 /// The elements of tile `tile` (a global tile index) of `spec`.
