@@ -4,20 +4,20 @@
 
 #include <algorithm>
 
+#include "tessera/model/specs.hpp"
+#include "tessera/params/parameter_store.hpp"
+
 namespace tessera::train {
 
 namespace {
 
 using Rows = std::vector<Traffic>;
 
-// Small vectors of the gradient store that exist once for each (tensor, tile): see bookkeeping_traffic.
+/// Gamma and beta of two norms, the biases of two row linears.
 constexpr std::int64_t replicated_tensors_of_block = 6;
-constexpr std::int64_t head_tensors_of_block = 3;
-constexpr std::int64_t ffn_tensors_of_block = 3;
-constexpr std::int64_t tile_alignment = 4096;
 
 std::int64_t stored(std::int64_t elements) {
-  return (elements + tile_alignment - 1) / tile_alignment * tile_alignment;
+  return (elements + params::tile_alignment - 1) / params::tile_alignment * params::tile_alignment;
 }
 
 /// A stage's place and the sizes that every part needs.
@@ -84,7 +84,7 @@ Rows layer_traffic(RunConfig const& config, Layout const& layout, int stage) {
   Place const place(config, layout, stage);
   int const ends = (place.first ? 1 : 0) + (place.last ? 1 : 0);
   std::int64_t const sums = 4 * place.layers + ends;
-  std::int64_t const gathers = 6 * place.layers + (place.first ? 1 : 0) + (place.last ? 2 : 0);
+  std::int64_t const gathers = 6 * place.layers + ends;
   std::string_view const part = "layers";
   if (!config.parallel.sequence_parallel) {
     return row(layout.tp, "tp", "all_reduce", part, sums * place.microbatches, place.activation_bytes);
@@ -119,33 +119,26 @@ Rows pipeline_traffic(RunConfig const& config, Layout const& layout, int stage) 
 
 Rows bucket_traffic(RunConfig const& config, Layout const& layout, int stage) {
   if (layout.dp == 1) return {};
-  std::int64_t const bytes = gradient_elements(config, layout, stage).total() * element_bytes(config);
-  std::int64_t const bucket = config.parallel.bucket_bytes;
-  return {{"dp", "all_reduce", "gradient buckets", (bytes + bucket - 1) / bucket, bytes}};
+  std::int64_t const elements = gradient_elements(config, layout, stage).total();
+  std::int64_t const wanted = config.parallel.bucket_bytes / element_bytes(config);
+  std::int64_t const bucket =
+      std::max(params::tile_alignment, wanted / params::tile_alignment * params::tile_alignment);
+  return {{"dp", "all_reduce", "gradient buckets", (elements + bucket - 1) / bucket,
+           elements * element_bytes(config)}};
 }
 
 Rows tied_embedding_traffic(RunConfig const& config, Layout const& layout, int stage) {
   Place const place(config, layout, stage);
   if (!place.first && !place.last) return {};
-  return row(layout.pp, "pp", "all_reduce", "tied embedding", 1,
+  return row(layout.pp, "tied", "all_reduce", "tied embedding", 1,
              tied_elements(config, layout) * element_bytes(config));
 }
 
-Rows bookkeeping_traffic(RunConfig const& config, Layout const& layout, int stage) {
-  Place const place(config, layout, stage);
-  std::int64_t slots = 0;
-  for (int s = 0; s < layout.pp; ++s) {
-    Place const other(config, layout, s);
-    std::int64_t const blocks =
-        other.layers * (replicated_tensors_of_block + head_tensors_of_block * layout.head_tiles +
-                        ffn_tensors_of_block * layout.tiles);
-    slots += blocks + (other.first ? 1 + layout.tiles : 0) + (other.last ? 2 : 0);
-  }
-  std::int64_t const number = sizeof(double);
-  Rows rows = row(layout.tp * layout.pp, "model", "all_reduce", "gradient norm", 1, slots * number);
-  if (place.last) append(rows, row(layout.dp, "dp", "all_gather", "loss", 1, layout.batch_tiles * number));
-  append(rows, row(layout.pp, "pp", "broadcast", "loss", 1, number));
-  return rows;
+Rows bookkeeping_traffic(RunConfig const& config, Layout const& layout, int) {
+  auto const specs = model::tensor_specs(config.model, layout.tiles, layout.head_tiles);
+  std::int64_t const numbers = layout.microbatches + params::slot_count(specs);
+  return row(layout.ranks(), "world", "all_reduce", "loss and gradient norm", 1,
+             numbers * static_cast<std::int64_t>(sizeof(double)));
 }
 
 Rows step_traffic(RunConfig const& config, Layout const& layout, int stage) {

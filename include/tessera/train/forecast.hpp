@@ -11,9 +11,11 @@
 // - an axis of one rank is silent.
 //
 // Per microbatch over the whole model, over tp: 4L + 2 large all-reduces, or under sequence parallelism (SP)
-// 6L + 3 all-gathers and 4L + 2 reduce-scatters of the same size (Korthikanti et al., "Reducing Activation
+// 6L + 2 all-gathers and 4L + 2 reduce-scatters of the same size (Korthikanti et al., "Reducing Activation
 // Recomputation in Large Transformer Models", 2022, plus the gathers of inputs kept as shards), and 3 small
-// all-reduces of the cross entropy.
+// all-reduces of the cross entropy. That is one gather less than the 6L + 3 of Megatron-LM: the output head makes
+// its loss and its gradient in one go (layers/vocab_head.hpp), so the input it gathered for the logits is still
+// there for the weight gradient.
 #pragma once
 
 #include <cstdint>
@@ -27,11 +29,13 @@ namespace tessera::train {
 
 /// One kind of message of one part of the model in one step.
 struct Traffic {
-  std::string_view axis;       ///< tp, pp, dp, or model (tp and pp together)
+  std::string_view axis;       ///< tp, pp, dp, tied (first and last stage) or world
   std::string_view operation;  ///< a name of comm::Communicator: all_reduce, all_gather, send ...
   std::string_view part;       ///< what of the step it belongs to
   std::int64_t calls = 0;
   std::int64_t bytes = 0;
+
+  bool operator==(Traffic const&) const = default;
 };
 
 /// Elements of the flat gradient store of one rank of a stage, alignment of tiles included.
@@ -59,12 +63,14 @@ struct GradientElements {
 /// Activations to the next stage and their gradients back: one message a microbatch and border each way;
 /// under SP a rank sends its shard.
 [[nodiscard]] std::vector<Traffic> pipeline_traffic(RunConfig const& config, Layout const& layout, int stage);
-/// Gradient buckets over dp: once a step.
+/// Gradient buckets over dp, cut from the end of the store at multiples of 4,096 elements: once a step.
 [[nodiscard]] std::vector<Traffic> bucket_traffic(RunConfig const& config, Layout const& layout, int stage);
-/// The two roles of the tied embedding are added between the first and the last stage: once a step.
+/// The two roles of the tied embedding are added between the first and the last stage, on the axis "tied": once a
+/// step.
 [[nodiscard]] std::vector<Traffic> tied_embedding_traffic(RunConfig const& config, Layout const& layout,
                                                           int stage);
-/// Gradient norm (a double a tile of each tensor) and loss (a double a batch tile): once a step, small.
+/// Loss (a double a microbatch) and gradient norm (a double a tile of each tensor), one call over all ranks: once a
+/// step, small.
 [[nodiscard]] std::vector<Traffic> bookkeeping_traffic(RunConfig const& config, Layout const& layout,
                                                        int stage);
 
