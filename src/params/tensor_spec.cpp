@@ -3,6 +3,7 @@
 #include "tessera/params/tensor_spec.hpp"
 
 #define XXH_INLINE_ALL
+#define XXH_VECTOR XXH_SCALAR  // names are short, and GCC 12 warns of its own AVX-512 header
 #include <xxhash.h>
 
 #include <algorithm>
