@@ -15,19 +15,27 @@ std::string const label_backward = "tessera::kernels::gelu_backward";
 inline constexpr double root_two_over_pi = 0.79788456080286535588;
 inline constexpr double cubic = 0.044715;
 
-/// (1 + tanh(u)) / 2 = 1 / (1 + exp(-2u)) with u = sqrt(2/pi) (x + 0.044715 x^3): one exp and one division,
-/// and no cancellation for negative x.
+/// exp(-2u), u = sqrt(2/pi) (x + 0.044715 x^3). With it (1 + tanh(u)) / 2 = 1 / (1 + exp(-2u)): one exp and
+/// one division, and no cancellation for negative x.
 template <class T>
-KOKKOS_INLINE_FUNCTION T gate(T x) {
-  T const minus_two_u = T(-2 * root_two_over_pi) * x * math::fma(T(cubic) * x, x, T(1));
-  return T(1) / (T(1) + math::exp(minus_two_u));
+KOKKOS_INLINE_FUNCTION T exp_minus_two_u(T x) {
+  return math::exp(T(-2 * root_two_over_pi) * x * math::fma(T(cubic) * x, x, T(1)));
 }
 
 template <class T>
+KOKKOS_INLINE_FUNCTION T gelu(T x) {
+  return x * (T(1) / (T(1) + exp_minus_two_u(x)));
+}
+
+/// s + x s (1 - s) d(2u)/dx with s = 1 / (1 + e), 1 - s = e s (where e is so large that s is 0, any finite
+/// number).
+template <class T>
 KOKKOS_INLINE_FUNCTION T gelu_slope(T x) {
-  T const s = gate(x);
+  T const e = exp_minus_two_u(x);
+  T const s = T(1) / (T(1) + e);
+  T const rest = e < T(1e30) ? e * s : T(1);
   T const slope_of_two_u = T(2 * root_two_over_pi) * math::fma(T(3 * cubic) * x, x, T(1));
-  return math::fma(x * slope_of_two_u, s * (T(1) - s), s);
+  return math::fma(x * slope_of_two_u, s * rest, s);
 }
 
 }  // namespace
@@ -46,7 +54,7 @@ void bias_gelu_forward(ExecutionSpace const& exec, Matrix<T> pre, ConstVector<T>
         team.for_each(width, [&](std::ptrdiff_t c) {
           T const x = line[c] + b[c];
           line[c] = x;
-          result[c] = x * gate(x);
+          result[c] = gelu(x);
         });
       });
 }

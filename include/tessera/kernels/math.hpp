@@ -12,8 +12,8 @@
 // the whole range:
 //
 //            exp   log   tanh  erf   rsqrt   (units in the last place)
-//   float    1.5   1.0   2.5   2.0   1.0
-//   double   1.5   1.0   2.5   3.0   1.0
+//   float    1.5   1.0   2.5   2.5   1.5
+//   double   1.5   1.0   2.5   4.5   1.5
 //
 // Infinities, NaN and subnormal results of exp and log are as in the standard library.
 #pragma once

@@ -81,15 +81,19 @@ Tensor bias_dropout_add(Tensor const& branch, Tensor const& bias, Tensor const& 
   return out;
 }
 
+// In long double: 1 - tanh^2 cancels, and a truth must be truer than what it judges.
 double gelu(double x) {
-  double const root_two_over_pi = std::sqrt(2 / std::acos(-1.0));
-  return 0.5 * x * (1 + std::tanh(root_two_over_pi * (x + 0.044715 * x * x * x)));
+  long double const root_two_over_pi = std::sqrt(2 / std::acos(-1.0L));
+  long double const y = x;
+  return static_cast<double>(y / 2 * (1 + std::tanh(root_two_over_pi * (y + 0.044715L * y * y * y))));
 }
 
 double gelu_slope(double x) {
-  double const root_two_over_pi = std::sqrt(2 / std::acos(-1.0));
-  double const t = std::tanh(root_two_over_pi * (x + 0.044715 * x * x * x));
-  return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * root_two_over_pi * (1 + 3 * 0.044715 * x * x);
+  long double const root_two_over_pi = std::sqrt(2 / std::acos(-1.0L));
+  long double const y = x;
+  long double const t = std::tanh(root_two_over_pi * (y + 0.044715L * y * y * y));
+  long double const slope = root_two_over_pi * (1 + 3 * 0.044715L * y * y);
+  return static_cast<double>((1 + t) / 2 + y / 2 * (1 - t * t) * slope);
 }
 
 AdamwState adamw(AdamwState const& state, double gradient, double learning_rate, double beta1, double beta2,

@@ -1,0 +1,170 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+//
+// One contract for all matrix-product providers of the build.
+#include "tessera/kernels/matmul.hpp"
+
+#include "tensors.hpp"
+#include "tessera/base/error.hpp"
+
+namespace tessera::kernels::test {
+
+namespace {
+
+std::vector<std::string> provider_names() {
+  std::vector<std::string> names{"plain"};
+  for (MatmulBackend const& backend : matmul_backends()) names.emplace_back(backend.name);
+  return names;
+}
+
+std::unique_ptr<MatmulProvider> make(std::string const& name) {
+  if (name == "plain") return make_plain_matmul();
+  for (MatmulBackend const& backend : matmul_backends()) {
+    if (backend.name == name) return backend.make();
+  }
+  return nullptr;
+}
+
+class MatmulTest : public ::testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(Providers, MatmulTest, ::testing::ValuesIn(provider_names()),
+                         [](auto const& provider) { return provider.param; });
+
+struct Sizes {
+  std::ptrdiff_t m, n, k;
+};
+
+/// A shape without gaps between rows.
+MatmulShape dense(bool ta, bool tb, Sizes const& s) {
+  return {ta ? Transpose::yes : Transpose::no,
+          tb ? Transpose::yes : Transpose::no,
+          s.m,
+          s.n,
+          s.k,
+          ta ? s.m : s.k,
+          tb ? s.k : s.n,
+          s.n};
+}
+
+/// Copies rows of `columns` to rows of `ld`, the gaps filled with NaN.
+template <class T>
+std::vector<T> with_gaps(Tensor const& dense_rows, std::ptrdiff_t columns, std::ptrdiff_t ld) {
+  std::size_t const rows = dense_rows.size() / static_cast<std::size_t>(columns);
+  std::vector<T> result(rows * static_cast<std::size_t>(ld), std::numeric_limits<T>::quiet_NaN());
+  for (std::size_t i = 0; i < dense_rows.size(); ++i) {
+    std::size_t const row = i / static_cast<std::size_t>(columns);
+    result[row * static_cast<std::size_t>(ld) + i % static_cast<std::size_t>(columns)] =
+        static_cast<T>(dense_rows[i]);
+  }
+  return result;
+}
+
+/// One product against the reference, with `gap` elements between rows, and the gaps of C untouched.
+template <class T>
+void expect_product(MatmulProvider const& provider, bool ta, bool tb, Sizes const& s, double beta,
+                    std::ptrdiff_t gap) {
+  Tensor const a = random_tensor(static_cast<std::size_t>(s.m * s.k), 1);
+  Tensor const b = random_tensor(static_cast<std::size_t>(s.k * s.n), 2);
+  Tensor c = random_tensor(static_cast<std::size_t>(s.m * s.n), 3);
+  MatmulShape shape = dense(ta, tb, s);
+  auto const a_rows = with_gaps<T>(a, shape.lda, shape.lda + gap);
+  auto const b_rows = with_gaps<T>(b, shape.ldb, shape.ldb + gap);
+  auto c_rows = with_gaps<T>(c, s.n, s.n + gap);
+  if (beta == 0) std::fill(c_rows.begin(), c_rows.end(), std::numeric_limits<T>::quiet_NaN());
+  shape.lda += gap;
+  shape.ldb += gap;
+  shape.ldc += gap;
+  matmul<T>(provider, ExecutionSpace(), shape, a_rows.data(), b_rows.data(), static_cast<T>(beta),
+            c_rows.data());
+  reference::matmul(ta, tb, static_cast<std::size_t>(s.m), static_cast<std::size_t>(s.n),
+                    static_cast<std::size_t>(s.k), a, b, beta, c);
+  std::vector<T> result;
+  for (std::size_t i = 0; i < c_rows.size(); ++i) {
+    auto const column = static_cast<std::ptrdiff_t>(i) % shape.ldc;
+    if (column < s.n) {
+      result.push_back(c_rows[i]);
+    } else {
+      EXPECT_TRUE(std::isnan(c_rows[i])) << "wrote into a gap";
+    }
+  }
+  // The partial sums of k random products grow like sqrt(k) and are rounded k times.
+  expect_near(result, c, tolerance<T>(std::max(4.0, static_cast<double>(s.k))));
+}
+
+template <class T>
+void expect_products(MatmulProvider const& provider) {
+  for (Sizes const& s :
+       {Sizes{1, 1, 1}, {3, 5, 7}, {64, 64, 64}, {67, 129, 31}, {130, 33, 600}, {9, 1100, 300}}) {
+    for (int transposes = 0; transposes < 4; ++transposes) {
+      for (double const beta : {0.0, 1.0}) {
+        for (std::ptrdiff_t const gap : {0, 3}) {
+          SCOPED_TRACE(::testing::Message() << s.m << " x " << s.n << " x " << s.k << ", transposes "
+                                            << transposes << ", beta " << beta << ", gap " << gap);
+          expect_product<T>(provider, (transposes & 1) != 0, (transposes & 2) != 0, s, beta, gap);
+        }
+      }
+    }
+  }
+}
+
+TEST_P(MatmulTest, FloatProductsEqualReference) {
+  auto const provider = make(GetParam());
+  if (!provider->supports(DType::f32)) GTEST_SKIP() << provider->name() << " has no float products";
+  expect_products<float>(*provider);
+}
+
+TEST_P(MatmulTest, DoubleProductsEqualReference) {
+  auto const provider = make(GetParam());
+  if (!provider->supports(DType::f64)) GTEST_SKIP() << provider->name() << " has no double products";
+  expect_products<double>(*provider);
+}
+
+TEST_P(MatmulTest, EqualCallsGiveEqualBitsWhereverTheOperandsLie) {
+  auto const provider = make(GetParam());
+  for (Sizes const& s : {Sizes{33, 65, 129}, {128, 96, 512}}) {
+    MatmulShape const shape = dense(false, true, s);
+    auto const a = as<float>(random_tensor(static_cast<std::size_t>(s.m * s.k), 4));
+    auto const b = as<float>(random_tensor(static_cast<std::size_t>(s.k * s.n), 5));
+    std::vector<float> first;
+    for (std::size_t shift = 0; shift < 20; ++shift) {
+      std::vector<float> a_moved(a.size() + shift);
+      std::vector<float> b_moved(b.size() + 2 * shift);
+      std::vector<float> c(static_cast<std::size_t>(s.m * s.n) + shift);
+      std::copy(a.begin(), a.end(), a_moved.begin() + static_cast<std::ptrdiff_t>(shift));
+      std::copy(b.begin(), b.end(), b_moved.begin() + static_cast<std::ptrdiff_t>(2 * shift));
+      matmul<float>(*provider, ExecutionSpace(), shape, a_moved.data() + shift, b_moved.data() + 2 * shift,
+                    0.0F, c.data() + shift);
+      c.erase(c.begin(), c.begin() + static_cast<std::ptrdiff_t>(shift));
+      if (first.empty()) first = c;
+      EXPECT_TRUE(same_bits(c, first)) << "shift " << shift;
+    }
+  }
+}
+
+TEST(MatmulProviderTest, AutoTakesTheFirstThatSupportsTheType) {
+  EXPECT_TRUE(make_matmul_provider("auto", DType::f32)->supports(DType::f32));
+  EXPECT_TRUE(make_matmul_provider("auto", DType::f64)->supports(DType::f64));
+}
+
+TEST(MatmulProviderTest, EveryNameServesEveryType) {
+  for (std::string const& name : provider_names()) {
+    for (DType const type : {DType::f32, DType::f64}) {
+      EXPECT_TRUE(make_matmul_provider(name, type)->supports(type)) << name << ' ' << to_string(type);
+    }
+    expect_product<double>(*make_matmul_provider(name, DType::f64), false, true, {5, 6, 7}, 0, 0);
+  }
+}
+
+TEST(MatmulProviderTest, AnUnknownNameListsTheKnownOnes) {
+  try {
+    auto const provider = make_matmul_provider("onednnn", DType::f32);
+    FAIL() << "made " << provider->name();
+  } catch (ConfigError const& error) {
+    std::string const text = error.what();
+    for (std::string const& name : provider_names()) EXPECT_NE(text.find(name), std::string::npos) << text;
+    EXPECT_NE(text.find("onednnn"), std::string::npos) << text;
+  }
+}
+
+}  // namespace
+
+}  // namespace tessera::kernels::test
