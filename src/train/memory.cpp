@@ -39,6 +39,20 @@ std::size_t control_group_bytes() {
   return limit > used ? limit - used : 0;
 }
 
+/// The largest tree sums of a step keep as much again: activations over tp, gradient buckets over dp.
+template <class T>
+std::size_t tree_bytes(RunConfig const& config, Plan const& plan, std::int64_t gradients) {
+  auto const& layout = plan.layout;
+  if (!layout.explicit_tiles) return 0;
+  std::int64_t const activation = plan.stage.tokens.rows() * config.model.hidden_size;
+  std::int64_t const bucket =
+      std::min(gradients, config.parallel.bucket_bytes / static_cast<std::int64_t>(sizeof(T)));
+  auto const scratch = [](int ranks, std::int64_t elements) {
+    return ranks > 1 ? comm::tree_scratch_bytes(ranks, static_cast<std::size_t>(elements), dtype_of<T>) : 0;
+  };
+  return scratch(layout.tp, activation) + scratch(layout.dp, bucket);
+}
+
 template <class T>
 std::vector<MemoryItem> count(RunConfig const& config, Plan const& plan) {
   Arena parameters("", Arena::Mode::counting), activations("", Arena::Mode::counting);
@@ -52,19 +66,8 @@ std::vector<MemoryItem> count(RunConfig const& config, Plan const& plan) {
   return {{"parameters, gradients, moments", parameters.used_bytes()},
           {"activations", activations.used_bytes()},
           {"tokens, losses, norm", step.used_bytes()},
-          {"sampling", sampling.used_bytes()}};
-}
-
-/// The largest tree sums of a step over one axis keep as much again while they run.
-template <class T>
-std::size_t tree_bytes(RunConfig const& config, Plan const& plan) {
-  auto const& layout = plan.layout;
-  if (!layout.explicit_tiles) return 0;
-  auto const activation = static_cast<std::size_t>(plan.stage.tokens.rows() * config.model.hidden_size);
-  auto const bucket = static_cast<std::size_t>(config.parallel.bucket_bytes) / sizeof(T);
-  std::size_t const over_tp = layout.tp > 1 ? comm::tree_scratch_bytes(layout.tp, activation, dtype_of<T>) : 0;
-  std::size_t const over_dp = layout.dp > 1 ? comm::tree_scratch_bytes(layout.dp, bucket, dtype_of<T>) : 0;
-  return over_tp + over_dp;
+          {"sampling", sampling.used_bytes()},
+          {"tree sums", tree_bytes<T>(config, plan, stage.store().gradient_range().end)}};
 }
 
 struct Meter {
@@ -94,11 +97,7 @@ std::size_t MemoryPrediction::total_bytes() const {
 
 MemoryPrediction predict_memory(RunConfig const& config, Plan const& plan) {
   bool const wide = config.training.precision == "float64";
-  MemoryPrediction prediction;
-  prediction.items = wide ? count<double>(config, plan) : count<float>(config, plan);
-  prediction.items.push_back(
-      {"tree sums", wide ? tree_bytes<double>(config, plan) : tree_bytes<float>(config, plan)});
-  return prediction;
+  return {wide ? count<double>(config, plan) : count<float>(config, plan)};
 }
 
 std::size_t available_bytes(int ranks_on_node) {
