@@ -11,6 +11,14 @@ namespace tessera::backends::mpi {
 
 namespace {
 
+/// Errors that an MPI finds when it no longer knows the communicator of a request go to the handlers of these
+/// two.
+void return_errors() {
+  for (MPI_Comm const comm : {MPI_COMM_WORLD, MPI_COMM_SELF}) {
+    check(MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN), CallInfo{"initialise"});
+  }
+}
+
 /// Initialises MPI unless the program has done so, and finalises it only in the former case.
 class MpiSession final : public comm::Session {
  public:
@@ -23,6 +31,7 @@ class MpiSession final : public comm::Session {
     } else {
       check(MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &level), CallInfo{"initialise"});
       owner_ = true;
+      return_errors();
     }
     if (level >= MPI_THREAD_FUNNELED) return;
     if (owner_) MPI_Finalize();

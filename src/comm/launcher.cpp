@@ -66,8 +66,9 @@ std::optional<std::string> launcher_mismatch(int world_size) {
     auto const place = place_by(launcher);
     if (!place || place->size <= world_size) continue;
     return fmt::format(
-        "{} started {} processes ({}={}), but the communication library of this binary sees {}: each would run "
-        "alone. Start it with the mpirun of the MPI it was built with (under srun, choose that MPI's --mpi= plugin).",
+        "{} started {} processes ({}={}), but the communication library of this binary sees {}: each would "
+        "run alone. Start it with the mpirun of the MPI it was built with (under srun, choose that MPI's "
+        "--mpi= plugin).",
         launcher.name, place->size, launcher.size, place->size, world_size);
   }
   return std::nullopt;

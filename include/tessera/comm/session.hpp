@@ -52,8 +52,8 @@ std::span<CommunicatorBackend const> communicator_backends();
 /// mismatch.
 [[nodiscard]] std::optional<std::string> launcher_mismatch(int world_size);
 
-/// What the launcher that started this process says of it in its environment: the processes it started and this
-/// one's number among them. Nothing when no launcher did.
+/// What the launcher that started this process says of it in its environment: the processes it started and
+/// this one's number among them. Nothing when no launcher did.
 struct LauncherPlace {
   int rank = 0;
   int size = 1;

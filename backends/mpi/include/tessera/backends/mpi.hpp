@@ -16,8 +16,9 @@ namespace tessera::backends::mpi {
 /// Collective over `raw`. A communicator for its processes on a duplicate of it: the caller keeps and frees
 /// `raw`, and neither's messages can meet the other's. MPI must be initialised, with MPI_THREAD_FUNNELED or
 /// higher where the program has other threads, and finalised after the result is gone. Errors of the
-/// duplicate are thrown as CommError; those of `raw` stay with its own handler. Throws CommError if the
-/// duplication fails.
+/// duplicate are thrown as CommError; those of `raw` stay with its own handler. MPICH reports some errors
+/// of waits to the handler of MPI_COMM_WORLD: set MPI_ERRORS_RETURN there too, as the session "mpi" does.
+/// Throws CommError if the duplication fails.
 [[nodiscard]] std::unique_ptr<comm::Communicator> from_raw(MPI_Comm raw);
 
 }  // namespace tessera::backends::mpi
