@@ -18,7 +18,7 @@ void* Arena::take_bytes(std::size_t bytes) {
   std::size_t const padded = (bytes + alignment_bytes - 1) / alignment_bytes * alignment_bytes;
   used_bytes_ += padded;
   if (counting()) return nullptr;
-  blocks_.emplace_back(label_, padded);
+  blocks_.emplace_back(label_, padded / sizeof(std::uint64_t));
   return blocks_.back().data();
 }
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -45,7 +46,7 @@ class Arena {
   std::string label_;
   Mode mode_;
   std::size_t used_bytes_ = 0;
-  std::vector<Kokkos::View<std::byte*, MemorySpace>> blocks_;
+  std::vector<Kokkos::View<std::uint64_t*, MemorySpace>> blocks_;  // words: filling bytes is slow
 };
 
 }  // namespace tessera
