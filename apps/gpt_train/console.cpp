@@ -8,14 +8,27 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <filesystem>
+#include <system_error>
 #include <vector>
 
 #include "tessera/base/error.hpp"
 #include "tessera/base/log.hpp"
+#include "tessera/comm/session.hpp"
 
 namespace gpt_train {
 
 namespace {
+
+/// True when what is printed reaches a terminal. A launcher such as mpirun may give its processes a terminal of their
+/// own and copy from it into a file, so under one the question is asked of its own standard output.
+bool prints_to_terminal() {
+  if (isatty(STDOUT_FILENO) != 1) return false;
+  if (!tessera::comm::launcher_place()) return true;
+  std::error_code error;
+  auto const output = std::filesystem::read_symlink(fmt::format("/proc/{}/fd/1", getppid()), error).string();
+  return !error && (output.starts_with("/dev/pts/") || output.starts_with("/dev/tty"));
+}
 
 std::vector<spdlog::sink_ptr> make_sinks(std::string const& log_file) {
   std::vector<spdlog::sink_ptr> sinks{std::make_shared<spdlog::sinks::stdout_sink_st>()};
@@ -32,7 +45,7 @@ std::vector<spdlog::sink_ptr> make_sinks(std::string const& log_file) {
 }  // namespace
 
 Console::Console(bool speaks, std::string const& log_file)
-    : speaks_(speaks), terminal_(speaks && isatty(STDOUT_FILENO) == 1) {
+    : speaks_(speaks), terminal_(speaks && prints_to_terminal()) {
   if (!speaks_) return;
   auto const sinks = make_sinks(log_file);
   logger_ = std::make_shared<spdlog::logger>("gpt_train", sinks.begin(), sinks.end());

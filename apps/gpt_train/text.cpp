@@ -58,4 +58,26 @@ std::string memory_text(train::MemoryPrediction const& prediction) {
   return text;
 }
 
+std::string advice_text(train::RunConfig const& config, tessera::mesh::Mesh const& mesh,
+                        std::size_t available_bytes) {
+  auto const& shape = mesh.shape();
+  if (shape.tp == 1) return {};
+  if (mesh.plan(tessera::mesh::Axis::tp).level == tessera::mesh::Level::cluster) {
+    return "advice: tensor-parallel groups reach across nodes, whose links are slow for sums in every layer; a smaller "
+           "tp with more pp keeps them inside";
+  }
+  auto without = config;
+  without.parallel.tp = 1;
+  without.parallel.dp = shape.dp * shape.tp;
+  without.parallel.sequence_parallel = false;
+  int const ranks = mesh.size();
+  if (!train::problems(without, ranks).empty()) return {};
+  auto const plan = train::make_plan(without, train::resolve(without, ranks), {});
+  auto const needs = train::predict_memory(without, plan).total_bytes();
+  if (needs > available_bytes) return {};
+  return fmt::format("advice: without tensor parallelism a rank needs {} and has {}: --tp 1 --dp {} does less communication",
+                     bytes_text(static_cast<double>(needs)), bytes_text(static_cast<double>(available_bytes)),
+                     without.parallel.dp);
+}
+
 }  // namespace gpt_train

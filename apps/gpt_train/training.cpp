@@ -34,6 +34,7 @@ struct Setup {
   std::optional<tessera::data::Dataset> dataset;
   train::Plan plan;
   train::MemoryPrediction memory;
+  std::size_t available_bytes = 0;  ///< to a rank of this node
 };
 
 tessera::data::DatasetOptions dataset_options(train::RunConfig const& config) {
@@ -73,7 +74,8 @@ void make_mesh(Setup& setup, comm::Session& session, train::RunConfig const& con
 /// Throws unless every rank of this node gets what it will need.
 void check_memory(Setup& setup, train::RunConfig const& config, int ranks_on_node) {
   setup.memory = train::predict_memory(config, setup.plan);
-  std::size_t const needs = setup.memory.total_bytes(), has = train::available_bytes(ranks_on_node);
+  setup.available_bytes = train::available_bytes(ranks_on_node);
+  std::size_t const needs = setup.memory.total_bytes(), has = setup.available_bytes;
   if (has == 0 || needs <= has) return;
   throw tessera::MemoryError(fmt::format(
       "not enough memory: a rank needs {} and has {} ({} ranks share this node). Use more ranks (tp, pp), a smaller "
@@ -82,13 +84,15 @@ void check_memory(Setup& setup, train::RunConfig const& config, int ranks_on_nod
 }
 
 void print_header(Console& console, Setup const& setup, train::RunConfig const& config, double peak_flops) {
-  console.line("Tessera {}: gpt_train on {} ranks", tessera::version(), setup.mesh->size());
+  int const ranks = setup.mesh->size();
+  console.line("Tessera {}: gpt_train on {} rank{}", tessera::version(), ranks, ranks == 1 ? "" : "s");
   console.line(setup.mesh->map());
   console.line(model_text(config));
   console.line(batch_text(config, setup.plan.layout));
   console.line("data: {}", setup.dataset->description());
   console.line("matrix products: {}, {:.1f} GFLOP/s measured on all ranks", setup.matmul->name(), peak_flops * 1e-9);
   console.line(memory_text(setup.memory));
+  if (auto const advice = advice_text(config, *setup.mesh, setup.available_bytes); !advice.empty()) console.line(advice);
 }
 
 template <class T>
