@@ -17,7 +17,8 @@ TEST(Failing, OnTheLastRankAlone) {
 }
 
 TEST(Failing, ByAnExceptionOnTheLastRank) {
-  if (support::world().rank() == support::world().size() - 1) throw std::runtime_error("thrown on the last rank");
+  if (support::world().rank() == support::world().size() - 1)
+    throw std::runtime_error("thrown on the last rank");
 }
 
 TEST(Hanging, BecauseTheLastRankLeftEarly) {

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "leaks.hpp"
 #include "parallel.hpp"
 #include "tessera/base/kokkos.hpp"
 #include "tessera/comm/collectives.hpp"
@@ -98,6 +99,11 @@ std::chrono::seconds time_limit() {
   return std::chrono::seconds(text != nullptr ? std::atoi(text) : 100);
 }
 
+std::unique_ptr<comm::Session> open_mpi(int& argc, char**& argv) {
+  [[maybe_unused]] LeaksIgnored const ignored;
+  return comm::open_session("mpi", argc, argv);
+}
+
 int run(comm::Communicator& all) {
   set_world(&all);
   Watchdog watchdog(all.rank(), time_limit());
@@ -113,16 +119,16 @@ int run(comm::Communicator& all) {
   watchdog.enter("the end of the program");
   delete listeners.Release(reporter);  // its communicator must go before the session
   set_world(nullptr);
+  search_leaks();
   return failed;
 }
 
 }  // namespace
-
 }  // namespace tessera::support
 
 int main(int argc, char** argv) {
   ::testing::InitGoogleTest(&argc, argv);
-  auto const session = tessera::comm::open_session("mpi", argc, argv);
+  auto const session = tessera::support::open_mpi(argc, argv);
   Kokkos::ScopeGuard const kokkos(argc, argv);
   auto const world = session->world();
   if (auto const problem = tessera::comm::launcher_mismatch(world->size())) {
