@@ -8,7 +8,9 @@
 namespace tessera::optim {
 
 double LearningRate::at(std::int64_t step) const {
-  if (step <= warmup_steps) return maximum * static_cast<double>(step) / static_cast<double>(warmup_steps);
+  if (warmup_steps > 0 && step <= warmup_steps) {
+    return maximum * static_cast<double>(step) / static_cast<double>(warmup_steps);
+  }
   if (step >= decay_steps) return minimum;
   double const progress =
       static_cast<double>(step - warmup_steps) / static_cast<double>(decay_steps - warmup_steps);

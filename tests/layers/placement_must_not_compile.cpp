@@ -20,29 +20,28 @@ void use(Context const& context, Norm<float> const& norm, ColumnLinear<float> co
   column.backward_parameters(context, features, whole);
 #elif CASE == 1  // a sum that was never completed
   norm.forward(context, row.forward(context, features, levels), x,
-               saved);  // error: to 'tessera::layers::Residual<float>'
+               saved);  // error: cannot convert
 #elif CASE == 2
   column.forward(context, row.forward(context, features, levels),
-                 features);  // error: to 'tessera::layers::Replicated<float>'
+                 features);  // error: cannot convert
 #elif CASE == 3
-  Residual<float> const y =
-      column.backward_input(context, features, levels);  // error: conversion from 'Partial<float>'
+  Residual<float> const y = column.backward_input(context, features, levels);  // error: to non-scalar type
 #elif CASE == 4  // features that other ranks hold
-  norm.forward(context, features, x, saved);  // error: to 'tessera::layers::Residual<float>'
+  norm.forward(context, features, x, saved);  // error: cannot convert
 #elif CASE == 5  // a reduction that was started and not awaited
   norm.forward(context, reduce(context, row.forward(context, features, levels), memory), x,
-               saved);  // error: to 'tessera::layers::Residual<float>'
+               saved);  // error: cannot convert
 #elif CASE == 6
   column.forward(context, gather(context, x, memory),
-                 features);  // error: to 'tessera::layers::Replicated<float>'
+                 features);  // error: cannot convert
 #elif CASE == 7  // positions that other ranks hold
-  column.forward(context, x, features);  // error: to 'tessera::layers::Replicated<float>'
+  column.forward(context, x, features);  // error: cannot convert
 #elif CASE == 8
-  row.backward_input(context, x, features);  // error: to 'tessera::layers::Replicated<float>'
+  row.backward_input(context, x, features);  // error: cannot convert
 #elif CASE == 9  // already whole
-  reduce(context, whole, memory).wait(context);  // error: no matching function for call to 'reduce
+  reduce(context, whole, memory).wait(context);  // error: no matching function for call to
 #elif CASE == 10
-  gather(context, whole, memory).wait(context);  // error: no matching function for call to 'gather
+  gather(context, whole, memory).wait(context);  // error: no matching function for call to
 #elif CASE == 11  // an operation has one owner
   auto pending = gather(context, x, memory);
   auto const copy = pending;  // error: use of deleted function
