@@ -2,7 +2,8 @@
 # SPDX-FileCopyrightText: The Tessera developers
 # SPDX-License-Identifier: Apache-2.0
 #
-# build_and_run.sh WAY: builds the consumer by find_package, pkg_config or add_subdirectory, and runs it on two ranks.
+# build_and_run.sh WAY: builds the consumer by find_package, pkg_config or add_subdirectory, and runs it on 1, 2
+# and 4 ranks, which have to print the same bits.
 # What it needs to know comes in the environment, from tests/package/CMakeLists.txt.
 set -euo pipefail
 
@@ -38,4 +39,9 @@ case ${way} in
     ;;
 esac
 
-"${MPIEXEC}" -n 2 "${WORK}/consumer"
+for ranks in 1 2 4; do
+  "${MPIEXEC}" -n "${ranks}" "${WORK}/consumer" | tee "${WORK}/${ranks}.txt"
+done
+grep --quiet 'y = -\?0x1\.' "${WORK}/1.txt"
+cmp "${WORK}/1.txt" "${WORK}/2.txt"
+cmp "${WORK}/1.txt" "${WORK}/4.txt"
