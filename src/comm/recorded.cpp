@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "forwarding.hpp"
+#include "tessera/base/trace.hpp"
 #include "tessera/comm/state_pool.hpp"
 
 namespace tessera::comm {
@@ -18,15 +19,22 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+/// What one call is, for its times and for the timeline.
+struct Call {
+  Operation operation;
+  std::size_t bytes;
+  OperationTotals* totals;
+  Clock::time_point start;
+};
+
 /// Wraps the request of one call and takes the time of its waits.
 class RecordedState final : public RequestState {
  public:
   explicit RecordedState(StatePool<RecordedState>& pool) : pool_(pool) {}
 
-  Request start(Request request, OperationTotals& totals, Clock::time_point start) {
+  Request start(Request request, Call const& call) {
     request_ = std::move(request);
-    totals_ = &totals;
-    start_ = start;
+    call_ = call;
     open_ = true;
     return Request(this);
   }
@@ -45,7 +53,7 @@ class RecordedState final : public RequestState {
   void release() noexcept override {
     auto const start = Clock::now();
     request_ = Request();
-    if (open_) totals_->exposed_s += seconds_since(start);
+    if (open_) call_.totals->exposed_s += seconds_since(start);
     close();
     pool_.give_back(*this);
   }
@@ -53,20 +61,21 @@ class RecordedState final : public RequestState {
  private:
   template <class Wait>
   void timed(Wait const& blocking_wait) {
+    TraceSpan const span(to_string(call_.operation).data(), "exposed communication",
+                         static_cast<std::int64_t>(call_.bytes));
     auto const start = Clock::now();
     blocking_wait();
-    totals_->exposed_s += seconds_since(start);
+    call_.totals->exposed_s += seconds_since(start);
     close();
   }
   void close() noexcept {
-    if (open_) totals_->in_flight_s += seconds_since(start_);
+    if (open_) call_.totals->in_flight_s += seconds_since(call_.start);
     open_ = false;
   }
 
   StatePool<RecordedState>& pool_;
   Request request_;
-  OperationTotals* totals_ = nullptr;
-  Clock::time_point start_;
+  Call call_{};
   bool open_ = false;
 };
 
@@ -135,7 +144,7 @@ class RecordedCommunicator final : public ForwardingCommunicator {
     auto& totals = totals_.by_operation[static_cast<std::size_t>(operation)];
     ++totals.calls;
     totals.bytes += count * size_bytes(type);
-    return pool_.take(pool_).start(std::move(request), totals, start);
+    return pool_.take(pool_).start(std::move(request), {operation, count * size_bytes(type), &totals, start});
   }
 
   std::unique_ptr<Communicator> decorate(std::unique_ptr<Communicator> part) {
