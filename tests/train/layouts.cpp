@@ -28,7 +28,7 @@ void share(std::vector<V>& values, int root) {
 
 /// `after_first_step` sees the gradients and messages of step 1.
 template <class T, class Look>
-Outcome train(Run<T>& run, Look const& after_first_step) {
+Outcome train(TrainingRun<T>& run, Look const& after_first_step) {
   auto& trainer = run.trainer();
   Outcome outcome;
   for (int step = 1; step <= steps; ++step) {
@@ -51,7 +51,7 @@ Reference<T> run_on_one_rank(RunConfig config) {
   Reference<T> reference;
   bool const mine = support::world().rank() == 0;
   if (auto alone = support::world().split(mine ? std::optional(0) : std::nullopt, 0)) {
-    Run<T> run(std::move(alone), config);
+    TrainingRun<T> run(std::move(alone), config);
     reference.outcome = train(run, [&] { reference.first_gradients = run.image(Kind::gradient); });
     reference.weights = run.image(Kind::value);
   }
@@ -81,7 +81,7 @@ void expect_equal(Outcome const& outcome, Outcome const& expected) {
 
 template <class T>
 void compare_layout(std::unique_ptr<comm::Communicator> group, RunConfig const& config, Reference<T> const& reference) {
-  Run<T> run(std::move(group), config);
+  TrainingRun<T> run(std::move(group), config);
   auto const outcome = train(run, [&] {
     EXPECT_EQ(run.difference(Kind::gradient, reference.first_gradients), "") << "after step 1";
     expect_forecast_traffic(run);
@@ -196,7 +196,7 @@ std::vector<LayoutCase> quick_layouts(int most_tp) {
 }
 
 template <class T>
-void expect_forecast_traffic(Run<T>& run) {
+void expect_forecast_traffic(TrainingRun<T>& run) {
   auto const& plan = run.trainer().plan();
   auto const rows = step_traffic(run.config(), plan.layout, plan.place.pp);
   for (std::string_view const axis : {"tp", "pp", "dp", "tied", "world", "model"}) {

@@ -61,7 +61,7 @@ void expect_same_bits(RunConfig const& config, std::vector<LayoutCase> const& la
 
 /// Collective over the run. Compares the messages recorded since the ledger's last reset with step_traffic.
 template <class T>
-void expect_forecast_traffic(Run<T>& run);
+void expect_forecast_traffic(TrainingRun<T>& run);
 
 extern template void expect_same_bits<float>(RunConfig const&, std::vector<LayoutCase> const&);
 extern template void expect_same_bits<double>(RunConfig const&, std::vector<LayoutCase> const&);

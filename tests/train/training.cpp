@@ -61,7 +61,7 @@ TokenFile::TokenFile(std::int64_t vocabulary, std::int64_t tokens)
     : path_(folder_.write("tokens.bin", data::test::raw(make_tokens(vocabulary, tokens)))) {}
 
 template <class T>
-Run<T>::Run(std::unique_ptr<comm::Communicator> world, RunConfig const& config)
+TrainingRun<T>::TrainingRun(std::unique_ptr<comm::Communicator> world, RunConfig const& config)
     : config_(config), telemetry_(world->duplicate()) {
   auto const layout = resolve(config, world->size());
   mesh_.emplace(std::move(world), mesh::MeshShape{layout.tp, layout.pp, layout.dp}, mesh_options(config), ledger_);
@@ -73,7 +73,7 @@ Run<T>::Run(std::unique_ptr<comm::Communicator> world, RunConfig const& config)
 }
 
 template <class T>
-Image<T> Run<T>::image(Kind kind) {
+Image<T> TrainingRun<T>::image(Kind kind) {
   auto const first = offsets(trainer_->plan().specs);
   Image<T> image(static_cast<std::size_t>(first.back()));
   for_each_tile<T>(trainer_->stage().store(), kind,
@@ -88,7 +88,7 @@ Image<T> Run<T>::image(Kind kind) {
 }
 
 template <class T>
-std::string Run<T>::difference(Kind kind, Image<T> const& image) {
+std::string TrainingRun<T>::difference(Kind kind, Image<T> const& image) {
   auto const first = offsets(trainer_->plan().specs);
   auto const& place = mesh_->coordinates();
   int first_tensor = static_cast<int>(first.size());
@@ -114,7 +114,7 @@ std::string Run<T>::difference(Kind kind, Image<T> const& image) {
   return text;
 }
 
-template class Run<float>;
-template class Run<double>;
+template class TrainingRun<float>;
+template class TrainingRun<double>;
 
 }  // namespace tessera::train::test

@@ -36,19 +36,15 @@ enum class Kind { value, gradient };
 
 /// One training run on the ranks of a communicator.
 template <class T>
-class Run {
+class TrainingRun {
  public:
   /// Collective over `world`.
-  Run(std::unique_ptr<comm::Communicator> world, RunConfig const& config);
+  TrainingRun(std::unique_ptr<comm::Communicator> world, RunConfig const& config);
 
   [[nodiscard]] Trainer<T>& trainer() { return *trainer_; }
   [[nodiscard]] mesh::Mesh& mesh() { return *mesh_; }
   [[nodiscard]] comm::Ledger const& ledger() const { return ledger_; }
   [[nodiscard]] RunConfig const& config() const { return config_; }
-
-  /// Writes element i of each tensor this rank holds as `make(name, i)`, copies of tied tensors included.
-  template <class Make>
-  void set_weights(Make const& make);
 
   /// Not collective: the image of a run of one rank.
   [[nodiscard]] Image<T> image(Kind kind);
@@ -85,19 +81,7 @@ void for_each_tile(params::ParameterStore<T> const& store, Kind kind, Visit cons
   }
 }
 
-template <class T>
-template <class Make>
-void Run<T>::set_weights(Make const& make) {
-  for_each_tile<T>(trainer_->stage().store(), Kind::value,
-                   [&](params::Parameter const& parameter, int, Vector<T> values, auto const& position) {
-                     for (std::size_t i = 0; i < values.extent(0); ++i) {
-                       auto const global = position(static_cast<std::int64_t>(i));
-                       if (global) values(i) = static_cast<T>(make(parameter.spec.name, *global));
-                     }
-                   });
-}
-
-extern template class Run<float>;
-extern template class Run<double>;
+extern template class TrainingRun<float>;
+extern template class TrainingRun<double>;
 
 }  // namespace tessera::train::test
