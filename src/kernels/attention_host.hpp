@@ -27,29 +27,59 @@ struct Forward {
   DropoutFactors factors;
 };
 
-/// Multiplies `count` probabilities of one row by their dropout factors; `first` is the global index of the
-/// first.
+/// Multiplies a tile of probabilities by their dropout factors; `first` is the global index of the first.
 template <class T>
-void drop(DropoutFactors const& factors, std::uint64_t first, std::ptrdiff_t count, T* row) {
+void drop_tile(DropoutFactors const& factors, std::uint64_t first, std::ptrdiff_t positions,
+               T* probabilities) {
   if (!factors.active()) return;
-  detail::draw_factors<T>(factors, first, count, [&](std::ptrdiff_t j, T factor) { row[j] *= factor; });
+  for (std::ptrdiff_t i = 0; i < tile; ++i) {
+    T* const row = probabilities + i * tile;
+    detail::draw_factors<T>(factors, first + static_cast<std::uint64_t>(i * positions), tile,
+                            [&](std::ptrdiff_t j, T factor) { row[j] *= factor; });
+  }
 }
 
-/// Turns row i of a tile of scores into probabilities relative to a running maximum and brings the row's
-/// total and sums to that maximum. Keys from `count` on are masked.
+/// The largest of a row's scores and `least`.
 template <class T>
-void running_softmax(ForwardScratch<T> const& s, std::ptrdiff_t width, std::ptrdiff_t i,
-                     std::ptrdiff_t count) {
-  T* const row = s.scores + i * tile;
-  T const maximum = lane_max<T>(count, s.maximum[i], [&](std::ptrdiff_t j) { return row[j]; });
-  T const shrink = math::exp(s.maximum[i] - maximum);
-  detail::independent(count, [&](std::ptrdiff_t j) { row[j] = math::exp(row[j] - maximum); });
-  for (std::ptrdiff_t j = count; j < tile; ++j) row[j] = T(0);
-  T const sum = lane_sum<T>(count, [&](std::ptrdiff_t j) { return row[j]; });
-  s.total[i] = math::fma(s.total[i], shrink, sum);
-  s.maximum[i] = maximum;
-  T* const sums = s.sums + i * width;
+T row_maximum(T const* row, T least) {
+  simd::Vec<T> most = simd::broadcast(least);
+  for (std::ptrdiff_t j = 0; j < tile; j += simd::width<T>) {
+    simd::Vec<T> const scores = simd::load(row + j);
+    most = most < scores ? scores : most;
+  }
+  return simd::largest<T>(most);
+}
+
+/// Turns a row of scores into probabilities relative to `maximum` and adds them to the lanes of the row's
+/// total, after both the total and the row's sums were brought to that maximum by `shrink`.
+template <class T>
+void softmax_row(std::ptrdiff_t width, T maximum, T shrink, T* row, T* total, T* sums) {
+  detail::independent(tile, [&](std::ptrdiff_t j) { row[j] = math::exp(row[j] - maximum); });
+  detail::independent(total_lanes, [&](std::ptrdiff_t l) {
+    T sum = total[l] * shrink;
+    for (std::ptrdiff_t j = l; j < tile; j += total_lanes) sum += row[j];
+    total[l] = sum;
+  });
   detail::independent(width, [&](std::ptrdiff_t d) { sums[d] *= shrink; });
+}
+
+/// Turns a tile of scores into probabilities relative to running maxima. On the diagonal later keys are
+/// masked by -infinity, whose exp is 0.
+template <class T>
+void running_softmax(ForwardScratch<T> const& s, std::ptrdiff_t width, bool diagonal) {
+  T shrink[tile];
+  for (std::ptrdiff_t i = 0; i < tile; ++i) {
+    T* const row = s.scores + i * tile;
+    for (std::ptrdiff_t j = diagonal ? i + 1 : tile; j < tile; ++j)
+      row[j] = -std::numeric_limits<T>::infinity();
+    shrink[i] = s.maximum[i];
+    s.maximum[i] = row_maximum(row, s.maximum[i]);
+  }
+  detail::independent(tile, [&](std::ptrdiff_t i) { shrink[i] = math::exp(shrink[i] - s.maximum[i]); });
+  for (std::ptrdiff_t i = 0; i < tile; ++i) {
+    softmax_row(width, s.maximum[i], shrink[i], s.scores + i * tile, s.total + i * total_lanes,
+                s.sums + i * width);
+  }
 }
 
 template <class T>
@@ -72,11 +102,13 @@ void store_rows(Forward<T> const& f, Place place, std::ptrdiff_t first, std::ptr
   auto const out = head_rows(f.shape, f.out, f.shape.heads * f.shape.head_size, place, 0);
   T* const log_sum_exp = f.log_sum_exp + (place.head * f.shape.batch + place.sequence) * f.shape.positions;
   for (std::ptrdiff_t i = 0; i < tile && first + i < f.shape.positions; ++i) {
-    T const inverse = T(1) / s.total[i];
+    T const* const lanes = s.total + i * total_lanes;
+    T const total = lane_sum<T>(total_lanes, [&](std::ptrdiff_t l) { return lanes[l]; });
+    T const inverse = T(1) / total;
     T const* const sums = s.sums + i * width;
     T* const row = out.data + (first + i) * out.stride;
     detail::independent(f.shape.head_size, [&](std::ptrdiff_t d) { row[d] = sums[d] * inverse; });
-    log_sum_exp[first + i] = s.maximum[i] + math::log(s.total[i]);
+    log_sum_exp[first + i] = s.maximum[i] + math::log(total);
   }
 }
 
@@ -92,19 +124,13 @@ void forward_head(Forward<T> const& f, std::ptrdiff_t index, T* memory) {
   for (std::ptrdiff_t q = 0; q < positions; q += tile) {
     pack_rows(f.shape, queries, q, score_scale<T>(f.shape), width, s.queries);
     for (std::ptrdiff_t i = 0; i < tile * width; ++i) s.sums[i] = T(0);
-    for (std::ptrdiff_t i = 0; i < tile; ++i) {
-      s.maximum[i] = -std::numeric_limits<T>::infinity();
-      s.total[i] = T(0);
-    }
+    for (std::ptrdiff_t i = 0; i < tile; ++i) s.maximum[i] = -std::numeric_limits<T>::infinity();
+    for (std::ptrdiff_t i = 0; i < tile * total_lanes; ++i) s.total[i] = T(0);
     for (std::ptrdiff_t k = 0; k <= q; k += tile) {
       bool const diagonal = k == q;
       score_tile(f.shape.head_size, width, diagonal, s.queries, s.keys + k * width, s.scores);
-      for (std::ptrdiff_t i = 0; i < tile; ++i) {
-        std::ptrdiff_t const count = diagonal ? i + 1 : tile;
-        running_softmax(s, width, i, count);
-        drop(f.factors, origin + static_cast<std::uint64_t>((q + i) * positions + k), count,
-             s.scores + i * tile);
-      }
+      running_softmax(s, width, diagonal);
+      drop_tile(f.factors, origin + static_cast<std::uint64_t>(q * positions + k), positions, s.scores);
       add_weighted_rows(width, diagonal, s.scores, s.values + k * width, s.sums);
     }
     store_rows(f, place, q, width, s);
@@ -144,25 +170,25 @@ void pack_queries(Backward<T> const& b, Place place, std::ptrdiff_t width, Backw
 }
 
 /// Row i of tile (q, k): scores become probabilities as dropped, gradients of probabilities those of scores.
+/// Keys from `count` on are masked; a row beyond the positions has none.
 template <class T>
-void softmax_backward(Backward<T> const& b, BackwardScratch<T> const& s, T log_sum_exp, std::ptrdiff_t q,
+void softmax_backward(Backward<T> const& b, BackwardScratch<T> const& s, T log_sum_exp, T delta,
                       std::ptrdiff_t i, std::ptrdiff_t count, std::uint64_t first) {
   T* const probability = s.probabilities + i * tile;
   T* const slope = s.slopes + i * tile;
-  T const delta = count > 0 ? s.deltas[q + i] : T(0);
+  for (std::ptrdiff_t j = count; j < tile; ++j) {
+    probability[j] = -std::numeric_limits<T>::infinity();
+    slope[j] = T(0);
+  }
   auto const step = [&](std::ptrdiff_t j, T factor) {
     T const p = math::exp(probability[j] - log_sum_exp);
     probability[j] = p * factor;
     slope[j] = p * (slope[j] * factor - delta);
   };
   if (b.factors.active()) {
-    detail::draw_factors<T>(b.factors, first, count, step);
+    detail::draw_factors<T>(b.factors, first, tile, step);
   } else {
-    detail::independent(count, [&](std::ptrdiff_t j) { step(j, T(1)); });
-  }
-  for (std::ptrdiff_t j = count; j < tile; ++j) {
-    probability[j] = T(0);
-    slope[j] = T(0);
+    detail::independent(tile, [&](std::ptrdiff_t j) { step(j, T(1)); });
   }
 }
 
@@ -181,7 +207,7 @@ void backward_tile(Backward<T> const& b, Place place, std::ptrdiff_t q, std::ptr
   for (std::ptrdiff_t i = 0; i < tile; ++i) {
     bool const there = q + i < positions;
     std::ptrdiff_t const count = !there ? 0 : diagonal ? i + 1 : tile;
-    softmax_backward(b, s, there ? log_sum_exp[q + i] : T(0), q, i, count,
+    softmax_backward(b, s, there ? log_sum_exp[q + i] : T(0), there ? s.deltas[q + i] : T(0), i, count,
                      origin + static_cast<std::uint64_t>((q + i) * positions + k));
   }
   add_weighted_rows_transposed(width, diagonal, s.probabilities, douts, s.dvalues);

@@ -13,6 +13,8 @@ namespace tessera::kernels::attention {
 
 /// Queries and keys of a tile: a constant of the arithmetic.
 inline constexpr std::ptrdiff_t tile = 64;
+/// Lanes in which the total of a row of probabilities is kept until its last key.
+inline constexpr std::ptrdiff_t total_lanes = 16;
 
 constexpr std::ptrdiff_t round_up(std::ptrdiff_t n, std::ptrdiff_t block) {
   return (n + block - 1) / block * block;
@@ -158,7 +160,7 @@ struct ForwardScratch {
         scores(cursor.take(tile * tile)),
         sums(cursor.take(tile * padded_head<T>(shape))),
         maximum(cursor.take(tile)),
-        total(cursor.take(tile)),
+        total(cursor.take(tile * total_lanes)),
         size(cursor.used()) {}
 };
 

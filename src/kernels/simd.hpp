@@ -8,7 +8,9 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <utility>
 
 #if defined(__AVX512F__) || (defined(__AVX2__) && defined(__FMA__))
 #include <immintrin.h>
@@ -70,6 +72,35 @@ template <class T>
 #else
   for (int l = 0; l < width<T>; ++l) acc[l] = std::fma(a[l], b[l], acc[l]);
 #endif
+}
+
+/// The 64-bit products of the low 32 bits of each lane.
+[[gnu::always_inline]] inline Vec<std::uint64_t> product_of_low_words(Vec<std::uint64_t> const& a,
+                                                                      Vec<std::uint64_t> const& b) {
+#if defined(__AVX512F__)
+  return (Vec<std::uint64_t>)_mm512_maskz_mul_epu32(0xFF, (__m512i)a, (__m512i)b);
+#elif defined(__AVX2__)
+  return (Vec<std::uint64_t>)_mm256_mul_epu32((__m256i)a, (__m256i)b);
+#else
+  return (a & 0xFFFFFFFFu) * (b & 0xFFFFFFFFu);
+#endif
+}
+
+/// v with neighbours at distance `distance` (a power of two) exchanged.
+template <int distance, class T, int... lane>
+[[gnu::always_inline]] inline Vec<T> exchanged(Vec<T> const& v, std::integer_sequence<int, lane...>) {
+  return __builtin_shufflevector(v, v, (lane ^ distance)...);
+}
+
+/// The largest element; which of equals does not matter.
+template <class T, int distance = width<T> / 2>
+[[gnu::always_inline]] inline T largest(Vec<T> const& v) {
+  if constexpr (distance == 0) {
+    return v[0];
+  } else {
+    Vec<T> const other = exchanged<distance, T>(v, std::make_integer_sequence<int, width<T>>{});
+    return largest<T, distance / 2>(v < other ? other : v);
+  }
 }
 
 }  // namespace tessera::kernels::simd

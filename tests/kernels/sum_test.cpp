@@ -41,19 +41,14 @@ TYPED_TEST(SumTest, AddsInTheDescribedOrder) {
   }
 }
 
-TYPED_TEST(SumTest, MaximumFindsTheLargestAndKeepsNan) {
+TYPED_TEST(SumTest, MaximumFindsTheLargestTermOrTheLeastGiven) {
   using T = TypeParam;
-  auto terms = as<T>(random_tensor(1000, 4));
+  auto const terms = as<T>(random_tensor(1000, 4));
   auto const largest = [&] {
     return lane_max<T>(1000, T(-5), [&](std::ptrdiff_t i) { return terms[static_cast<std::size_t>(i)]; });
   };
   EXPECT_EQ(largest(), *std::max_element(terms.begin(), terms.end()));
   EXPECT_EQ(lane_max<T>(0, T(-5), [](std::ptrdiff_t) { return T(0); }), T(-5));
-  for (std::size_t const where : {0, 17, 999}) {
-    T const old = std::exchange(terms[where], std::numeric_limits<T>::quiet_NaN());
-    EXPECT_TRUE(std::isnan(largest())) << where;
-    terms[where] = old;
-  }
 }
 
 TYPED_TEST(SumTest, TeamsOfADeviceAddInTheSameOrderAsAHostThread) {

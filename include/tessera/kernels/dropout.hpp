@@ -48,7 +48,8 @@ class DropoutFactors {
 
   template <class T>
   KOKKOS_INLINE_FUNCTION T of(std::uint32_t bits) const {
-    return bits >= threshold_ ? static_cast<T>(scale_) : T(0);
+    T const scale = static_cast<T>(scale_);
+    return bits >= threshold_ ? scale : T(0);
   }
   [[nodiscard]] KOKKOS_INLINE_FUNCTION RandomSite const& site() const { return site_; }
 
@@ -74,23 +75,30 @@ inline constexpr int dropout_chunk = 64;
 /// so that its rounds are vector code; equal to RandomSite::bits, number for number.
 void draw_chunk(RandomSite const& site, std::uint64_t chunk, std::uint32_t (&numbers)[dropout_chunk]);
 
+/// factors[i] = the dropout factor of element 64 * chunk + i.
+template <class T>
+void draw_chunk_factors(DropoutFactors const& dropout, std::uint64_t chunk, T (&factors)[dropout_chunk]);
+
 namespace detail {
 
 /// with_factors on a host: whole chunks are drawn and their elements outside [first, first + n) ignored.
 template <class T, class G>
-void draw_factors(DropoutFactors const& factors, std::uint64_t first, std::ptrdiff_t n, G const& g) {
+void draw_factors(DropoutFactors const& dropout, std::uint64_t first, std::ptrdiff_t n, G const& g) {
   std::uint64_t const end = first + static_cast<std::uint64_t>(n);
+  T factors[dropout_chunk];
   for (std::uint64_t begin = first; begin < end;) {
     std::uint64_t const chunk = begin / dropout_chunk;
-    std::uint64_t const chunk_end = (chunk + 1) * dropout_chunk;
-    std::uint64_t const stop = chunk_end < end ? chunk_end : end;
-    std::uint32_t numbers[dropout_chunk];
-    draw_chunk(factors.site(), chunk, numbers);
-    std::uint32_t const* const own = numbers + begin % dropout_chunk;
+    draw_chunk_factors<T>(dropout, chunk, factors);
+    T const* const own = factors + begin % dropout_chunk;
     auto const offset = static_cast<std::ptrdiff_t>(begin - first);
-    independent(static_cast<std::ptrdiff_t>(stop - begin),
-                [&](std::ptrdiff_t i) { g(offset + i, factors.of<T>(own[i])); });
-    begin = stop;
+    auto const whole = static_cast<std::ptrdiff_t>((chunk + 1) * dropout_chunk - begin);
+    auto const left = static_cast<std::ptrdiff_t>(end - begin);
+    if (whole == dropout_chunk && left >= whole) {
+      independent(dropout_chunk, [&](std::ptrdiff_t i) { g(offset + i, own[i]); });
+    } else {
+      independent(left < whole ? left : whole, [&](std::ptrdiff_t i) { g(offset + i, own[i]); });
+    }
+    begin = (chunk + 1) * dropout_chunk;
   }
 }
 

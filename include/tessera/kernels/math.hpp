@@ -175,7 +175,7 @@ KOKKOS_INLINE_FUNCTION T exp(T x) {
   constexpr bool single = std::is_same_v<T, float>;
   T const y = detail::clamp(x, single ? T(-104) : T(-746), single ? T(89) : T(710));
   auto const [expm1, n] = detail::reduce_exp(y);
-  auto const half = n / 2;
+  auto const half = n >> 1;
   return (T(1) + expm1) * detail::power_of_two<T>(half) * detail::power_of_two<T>(n - half);
 }
 

@@ -30,11 +30,12 @@ struct Plus {
   }
 };
 
-/// The larger; a NaN in either argument stays, so that a broken value is not lost in a maximum.
+/// The larger; a NaN is never the larger. What follows a maximum here is a sum of exp over the same terms, and that
+/// keeps it.
 struct Larger {
   template <class A>
   KOKKOS_INLINE_FUNCTION A operator()(A const& a, A const& b) const {
-    return (a > b || a != a) ? a : b;
+    return a < b ? b : a;
   }
 };
 
