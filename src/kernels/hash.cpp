@@ -17,12 +17,6 @@ constexpr std::int64_t hash_block = 4096;
 
 }  // namespace
 
-std::uint64_t name_hash(std::string_view name) {
-  std::uint64_t hash = 0xCBF29CE484222325u;
-  for (char const c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3u;
-  return mix64(hash);
-}
-
 template <class T>
 std::uint64_t weights_hash(ExecutionSpace const& exec, ConstVector<T> x, std::uint64_t name,
                            ElementRuns const& runs) {

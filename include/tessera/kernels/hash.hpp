@@ -6,7 +6,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string_view>
 
 #include "tessera/base/views.hpp"
 #include "tessera/kernels/element_runs.hpp"
@@ -21,11 +20,9 @@ KOKKOS_INLINE_FUNCTION std::uint64_t mix64(std::uint64_t z) {
   return z ^ (z >> 31);
 }
 
-/// The hash of a tensor's name (FNV-1a of 64 bits, mixed).
-[[nodiscard]] std::uint64_t name_hash(std::string_view name);
-
 /// The sum mod 2^64 over the tile's elements, padding left out, of
-/// mix64(mix64(name + global index) ^ bits of the element). x (outer * run). Waits for `exec`.
+/// mix64(mix64(name + global index) ^ bits of the element), `name` being params::name_hash. x (outer * run).
+/// Waits for `exec`.
 template <class T>
 [[nodiscard]] std::uint64_t weights_hash(ExecutionSpace const& exec, ConstVector<T> x, std::uint64_t name,
                                          ElementRuns const& runs);
