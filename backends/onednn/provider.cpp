@@ -64,7 +64,7 @@ class Provider final : public kernels::MatmulProvider {
       throw MemoryError("oneDNN has no memory for a product of " + describe(s) +
                         ": use fewer ranks on this machine");
     }
-    require(status == dnnl_success, "oneDNN refused a product of " + describe(s));
+    if (status != dnnl_success) throw InternalError("oneDNN refused a product of " + describe(s));
   }
 
  private:
