@@ -20,8 +20,9 @@ struct Failure {
 /// Runs `action`; an exception becomes a Failure.
 [[nodiscard]] std::optional<Failure> attempt(std::function<void()> const& action);
 
-/// Collective. Says whether any rank failed; if so prints one message, that of the lowest rank that did, and returns
-/// its code, the same on every rank. So a problem that only some ranks see ends the job in good order.
+/// Collective. Says whether any rank failed; if so prints one message, that of the lowest rank that did, and
+/// returns its code, the same on every rank. So a problem that only some ranks see ends the job in good
+/// order.
 [[nodiscard]] std::optional<tessera::ExitCode> agree(tessera::comm::Communicator& world,
                                                      std::optional<Failure> const& failure);
 

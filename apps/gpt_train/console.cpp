@@ -20,8 +20,8 @@ namespace gpt_train {
 
 namespace {
 
-/// True when what is printed reaches a terminal. A launcher such as mpirun may give its processes a terminal of their
-/// own and copy from it into a file, so under one the question is asked of its own standard output.
+/// True when what is printed reaches a terminal. A launcher such as mpirun may give its processes a terminal
+/// of their own and copy from it into a file, so under one the question is asked of its own standard output.
 bool prints_to_terminal() {
   if (isatty(STDOUT_FILENO) != 1) return false;
   if (!tessera::comm::launcher_place()) return true;

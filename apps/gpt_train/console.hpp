@@ -14,8 +14,8 @@ class logger;
 
 namespace gpt_train {
 
-/// What rank 0 prints: lines to standard output and, with --log, to a file as well. On the other ranks it is mute.
-/// Warnings of the library go the same way.
+/// What rank 0 prints: lines to standard output and, with --log, to a file as well. On the other ranks it is
+/// mute. Warnings of the library go the same way.
 class Console {
  public:
   /// Throws IoError (code cannot_create) if `log_file`, unless empty, cannot be written.

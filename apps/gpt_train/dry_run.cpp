@@ -21,7 +21,8 @@ void print_memory(Console& console, train::RunConfig const& config, train::Layou
   for (int stage = 0; stage < layout.pp; ++stage) {
     auto const prediction = train::predict_memory(config, train::make_plan(config, layout, {0, stage, 0}));
     largest = std::max(largest, prediction.total_bytes());
-    if (layout.pp > 1) console.line("stage {} ({} layers):", stage, layout.stage_layers[static_cast<std::size_t>(stage)]);
+    if (layout.pp > 1)
+      console.line("stage {} ({} layers):", stage, layout.stage_layers[static_cast<std::size_t>(stage)]);
     console.line(memory_text(prediction));
   }
   if (layout.pp > 1) console.line("memory per rank, largest: {}", bytes_text(static_cast<double>(largest)));
@@ -36,7 +37,8 @@ void print_traffic(Console& console, train::RunConfig const& config, train::Layo
     console.line("messages of a rank of stage {} in one step:", stage);
     console.line(row, "axis", "operation", "part", "calls", "bytes");
     for (auto const& t : traffic) {
-      console.line(row, t.axis, t.operation, t.part, grouped(t.calls), bytes_text(static_cast<double>(t.bytes)));
+      console.line(row, t.axis, t.operation, t.part, grouped(t.calls),
+                   bytes_text(static_cast<double>(t.bytes)));
     }
     all.insert(all.end(), traffic.begin(), traffic.end());
   }
@@ -44,7 +46,8 @@ void print_traffic(Console& console, train::RunConfig const& config, train::Layo
   console.line(row, "axis", "operation", "", "calls", "bytes");
   std::int64_t const ranks_of_stage = layout.tp * layout.dp;
   for (auto const& t : train::totals(all)) {
-    console.line(row, t.axis, t.operation, "", grouped(t.calls * ranks_of_stage), grouped(t.bytes * ranks_of_stage));
+    console.line(row, t.axis, t.operation, "", grouped(t.calls * ranks_of_stage),
+                 grouped(t.bytes * ranks_of_stage));
   }
 }
 
@@ -55,8 +58,8 @@ tessera::ExitCode dry_run(tessera::comm::Communicator& world, CommandLine const&
   auto const layout = train::resolve(config, command.ranks);
   Console console(world.rank() == 0, "");
   if (!console.speaks()) return tessera::ExitCode::ok;
-  console.line("dry run for {} ranks = tp {} x pp {} x dp {}: nothing is allocated", layout.ranks(), layout.tp, layout.pp,
-               layout.dp);
+  console.line("dry run for {} ranks = tp {} x pp {} x dp {}: nothing is allocated", layout.ranks(),
+               layout.tp, layout.pp, layout.dp);
   console.line(model_text(config));
   console.line(batch_text(config, layout));
   print_memory(console, config, layout);

@@ -8,8 +8,8 @@
 
 namespace gpt_train {
 
-/// Prints what a run of `command` would be, without data and without allocating it: parameters, memory of a rank of
-/// each stage, messages and bytes by axis and step, the ideal pipeline bubble.
+/// Prints what a run of `command` would be, without data and without allocating it: parameters, memory of a
+/// rank of each stage, messages and bytes by axis and step, the ideal pipeline bubble.
 [[nodiscard]] tessera::ExitCode dry_run(tessera::comm::Communicator& world, CommandLine const& command);
 
 }  // namespace gpt_train

@@ -25,7 +25,8 @@ constexpr std::size_t most_spans = 1 << 20;
 /// Opens an output that must not destroy an earlier one.
 std::ofstream create(std::string const& option, std::string const& path) {
   std::error_code ignored;
-  if (std::filesystem::is_regular_file(path, ignored)) std::filesystem::rename(path, path + ".previous", ignored);
+  if (std::filesystem::is_regular_file(path, ignored))
+    std::filesystem::rename(path, path + ".previous", ignored);
   std::ofstream file(path);
   if (!file) {
     throw IoError(fmt::format("{} = \"{}\" cannot be created: {}", option, path, std::strerror(errno)),
@@ -63,7 +64,8 @@ MetricsFile::MetricsFile(std::string const& path) : path_(path) {
 void MetricsFile::write(std::string const& line) {
   if (path_.empty()) return;
   file_ << line << '\n' << std::flush;
-  if (!file_) throw IoError(fmt::format("output.metrics = \"{}\": writing failed: {}", path_, std::strerror(errno)));
+  if (!file_)
+    throw IoError(fmt::format("output.metrics = \"{}\": writing failed: {}", path_, std::strerror(errno)));
 }
 
 TraceFile::TraceFile(std::string path, tessera::comm::Communicator& world) : path_(std::move(path)) {
@@ -79,14 +81,15 @@ void TraceFile::write(tessera::mesh::Mesh const& mesh) {
   if (!recorder_) return;
   tessera::set_trace_recorder(nullptr);
   auto const& place = mesh.coordinates();
-  auto const text = gather_text(
-      mesh.world(), recorder_->events(place.pp, fmt::format("stage {}", place.pp), mesh.rank(),
-                                      fmt::format("rank {} (pp {}, dp {}, tp {})", mesh.rank(), place.pp, place.dp,
-                                                  place.tp)));
+  auto const text =
+      gather_text(mesh.world(), recorder_->events(place.pp, fmt::format("stage {}", place.pp), mesh.rank(),
+                                                  fmt::format("rank {} (pp {}, dp {}, tp {})", mesh.rank(),
+                                                              place.pp, place.dp, place.tp)));
   if (mesh.rank() != 0) return;
   auto file = create("output.trace", path_);
   file << "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n" << text << "\n]}\n" << std::flush;
-  if (!file) throw IoError(fmt::format("output.trace = \"{}\": writing failed: {}", path_, std::strerror(errno)));
+  if (!file)
+    throw IoError(fmt::format("output.trace = \"{}\": writing failed: {}", path_, std::strerror(errno)));
 }
 
 }  // namespace gpt_train

@@ -36,8 +36,8 @@ class TraceFile {
   TraceFile& operator=(TraceFile const&) = delete;
   ~TraceFile();
 
-  /// Collects the timelines of all ranks and writes one file that ui.perfetto.dev opens: a track for each rank.
-  /// Collective. Throws IoError on the rank that writes.
+  /// Collects the timelines of all ranks and writes one file that ui.perfetto.dev opens: a track for each
+  /// rank. Collective. Throws IoError on the rank that writes.
   void write(tessera::mesh::Mesh const& mesh);
 
  private:

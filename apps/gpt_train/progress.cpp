@@ -24,7 +24,8 @@ Progress::Progress(Console& console, std::int64_t steps, std::int64_t log_interv
 std::string Progress::line(tessera::train::StepReport const& report) const {
   double const percent = 100 / report.step_s;
   return fmt::format(
-      "step {:>6}/{} | loss {:.5f} | grad norm {:.4f} | lr {:.3e} | {:.0f} tokens/s | {:.1f} GFLOP/s, {:.1f}% of peak | "
+      "step {:>6}/{} | loss {:.5f} | grad norm {:.4f} | lr {:.3e} | {:.0f} tokens/s | {:.1f} GFLOP/s, "
+      "{:.1f}% of peak | "
       "exposed comm {:.1f}% | bubble {:.1f}%{}",
       report.step, steps_, report.loss, report.grad_norm, report.learning_rate, report.tokens_per_s(),
       efficiency_.model_flops(report) * 1e-9, 100 * efficiency_.mfu(report), percent * report.exposed_comm_s,
@@ -34,10 +35,12 @@ std::string Progress::line(tessera::train::StepReport const& report) const {
 std::string Progress::bar(tessera::train::StepReport const& report) const {
   double const share = static_cast<double>(report.step) / static_cast<double>(steps_);
   int const filled = static_cast<int>(share * bar_width);
-  double const left_s = static_cast<double>(steps_ - report.step) * seconds_ / static_cast<double>(report.step);
-  return fmt::format("[{:=<{}}{:<{}}] {:3.0f}% ETA {} | step {}/{} | loss {:.4f} | {:.0f} tokens/s | {:.0f}% of peak", "",
-                     filled, ">", bar_width - filled + 1, 100 * share, clock_text(left_s), report.step, steps_,
-                     report.loss, report.tokens_per_s(), 100 * efficiency_.mfu(report));
+  double const left_s =
+      static_cast<double>(steps_ - report.step) * seconds_ / static_cast<double>(report.step);
+  return fmt::format(
+      "[{:=<{}}{:<{}}] {:3.0f}% ETA {} | step {}/{} | loss {:.4f} | {:.0f} tokens/s | {:.0f}% of peak", "",
+      filled, ">", bar_width - filled + 1, 100 * share, clock_text(left_s), report.step, steps_, report.loss,
+      report.tokens_per_s(), 100 * efficiency_.mfu(report));
 }
 
 void Progress::step(tessera::train::StepReport const& report) {

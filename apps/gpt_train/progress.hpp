@@ -13,7 +13,8 @@ namespace gpt_train {
 /// Shows how training goes: on a terminal a bar with the time left, in a log a line every few steps.
 class Progress {
  public:
-  Progress(Console& console, std::int64_t steps, std::int64_t log_interval, tessera::train::Efficiency efficiency);
+  Progress(Console& console, std::int64_t steps, std::int64_t log_interval,
+           tessera::train::Efficiency efficiency);
 
   void step(tessera::train::StepReport const& report);
   void validation(std::int64_t step, double loss);
@@ -31,8 +32,8 @@ class Progress {
   std::int64_t steps_;
   std::int64_t log_interval_;
   tessera::train::Efficiency efficiency_;
-  double tokens_ = 0, seconds_ = 0;                // of all steps
-  double warm_tokens_ = 0, warm_seconds_ = 0;      // without the first two
+  double tokens_ = 0, seconds_ = 0;            // of all steps
+  double warm_tokens_ = 0, warm_seconds_ = 0;  // without the first two
 };
 
 }  // namespace gpt_train

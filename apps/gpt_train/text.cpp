@@ -13,7 +13,8 @@ namespace train = tessera::train;
 
 std::string grouped(std::int64_t number) {
   auto text = std::to_string(std::abs(number));
-  for (auto i = static_cast<std::ptrdiff_t>(text.size()) - 3; i > 0; i -= 3) text.insert(static_cast<std::size_t>(i), ",");
+  for (auto i = static_cast<std::ptrdiff_t>(text.size()) - 3; i > 0; i -= 3)
+    text.insert(static_cast<std::size_t>(i), ",");
   return number < 0 ? "-" + text : text;
 }
 
@@ -26,20 +27,21 @@ std::string bytes_text(double bytes) {
 
 std::string model_text(train::RunConfig const& config) {
   auto const& model = config.model;
-  return fmt::format("model {}: {} layers, hidden size {}, {} heads, feed-forward size {}, vocabulary {}, {} positions\n"
-                     "parameters: {}",
-                     model.name, model.layers, model.hidden_size, model.heads,
-                     tessera::model::ffn_hidden_size(model), grouped(model.vocab_size), model.max_positions,
-                     grouped(tessera::model::parameter_count(model)));
+  return fmt::format(
+      "model {}: {} layers, hidden size {}, {} heads, feed-forward size {}, vocabulary {}, {} positions\n"
+      "parameters: {}",
+      model.name, model.layers, model.hidden_size, model.heads, tessera::model::ffn_hidden_size(model),
+      grouped(model.vocab_size), model.max_positions, grouped(tessera::model::parameter_count(model)));
 }
 
 std::string batch_text(train::RunConfig const& config, train::Layout const& layout) {
-  auto text = fmt::format("global batch {} = {} per microbatch x {} microbatches x {} replicas; {} tokens a sequence",
-                          config.batch.global_batch_size, config.batch.micro_batch_size,
-                          layout.microbatches_per_replica, layout.dp, config.batch.seq_length);
+  auto text =
+      fmt::format("global batch {} = {} per microbatch x {} microbatches x {} replicas; {} tokens a sequence",
+                  config.batch.global_batch_size, config.batch.micro_batch_size,
+                  layout.microbatches_per_replica, layout.dp, config.batch.seq_length);
   if (layout.explicit_tiles) {
-    text += fmt::format("\ntiles: T = {}, heads in {}, batch in {}: the same bits on every layout", layout.tiles,
-                        layout.head_tiles, layout.batch_tiles);
+    text += fmt::format("\ntiles: T = {}, heads in {}, batch in {}: the same bits on every layout",
+                        layout.tiles, layout.head_tiles, layout.batch_tiles);
   } else {
     text += "\ntiles: auto, one a rank: the fast mode, bits depend on the layout (--tiles 8 to fix them)";
   }
@@ -51,9 +53,11 @@ std::string batch_text(train::RunConfig const& config, train::Layout const& layo
 }
 
 std::string memory_text(train::MemoryPrediction const& prediction) {
-  auto text = fmt::format("memory per rank, predicted: {}", bytes_text(static_cast<double>(prediction.total_bytes())));
+  auto text = fmt::format("memory per rank, predicted: {}",
+                          bytes_text(static_cast<double>(prediction.total_bytes())));
   for (auto const& item : prediction.items) {
-    if (item.bytes > 0) text += fmt::format("\n  {:<32} {:>12}", item.name, bytes_text(static_cast<double>(item.bytes)));
+    if (item.bytes > 0)
+      text += fmt::format("\n  {:<32} {:>12}", item.name, bytes_text(static_cast<double>(item.bytes)));
   }
   return text;
 }
@@ -63,7 +67,8 @@ std::string advice_text(train::RunConfig const& config, tessera::mesh::Mesh cons
   auto const& shape = mesh.shape();
   if (shape.tp == 1) return {};
   if (mesh.plan(tessera::mesh::Axis::tp).level == tessera::mesh::Level::cluster) {
-    return "advice: tensor-parallel groups reach across nodes, whose links are slow for sums in every layer; a smaller "
+    return "advice: tensor-parallel groups reach across nodes, whose links are slow for sums in every layer; "
+           "a smaller "
            "tp with more pp keeps them inside";
   }
   auto without = config;
@@ -75,9 +80,10 @@ std::string advice_text(train::RunConfig const& config, tessera::mesh::Mesh cons
   auto const plan = train::make_plan(without, train::resolve(without, ranks), {});
   auto const needs = train::predict_memory(without, plan).total_bytes();
   if (needs > available_bytes) return {};
-  return fmt::format("advice: without tensor parallelism a rank needs {} and has {}: --tp 1 --dp {} does less communication",
-                     bytes_text(static_cast<double>(needs)), bytes_text(static_cast<double>(available_bytes)),
-                     without.parallel.dp);
+  return fmt::format(
+      "advice: without tensor parallelism a rank needs {} and has {}: --tp 1 --dp {} does less communication",
+      bytes_text(static_cast<double>(needs)), bytes_text(static_cast<double>(available_bytes)),
+      without.parallel.dp);
 }
 
 }  // namespace gpt_train

@@ -20,12 +20,13 @@ namespace gpt_train {
 
 [[nodiscard]] std::string model_text(tessera::train::RunConfig const& config);
 /// The batch, how it is made up, and the tiles.
-[[nodiscard]] std::string batch_text(tessera::train::RunConfig const& config, tessera::train::Layout const& layout);
+[[nodiscard]] std::string batch_text(tessera::train::RunConfig const& config,
+                                     tessera::train::Layout const& layout);
 /// "memory per rank: 12 MiB = 3 MiB parameters ... + ...".
 [[nodiscard]] std::string memory_text(tessera::train::MemoryPrediction const& prediction);
 /// One line if tensor parallelism is in use and not needed, as a rank could hold its part without it in the
 /// `available_bytes` that it has, or if its groups reach across nodes; else empty.
-[[nodiscard]] std::string advice_text(tessera::train::RunConfig const& config, tessera::mesh::Mesh const& mesh,
-                                      std::size_t available_bytes);
+[[nodiscard]] std::string advice_text(tessera::train::RunConfig const& config,
+                                      tessera::mesh::Mesh const& mesh, std::size_t available_bytes);
 
 }  // namespace gpt_train

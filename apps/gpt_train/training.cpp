@@ -25,7 +25,8 @@ using tessera::ExitCode;
 
 namespace {
 
-/// What a run stands on, made before any large allocation. Members that hold communicators are made collectively.
+/// What a run stands on, made before any large allocation. Members that hold communicators are made
+/// collectively.
 struct Setup {
   comm::Ledger ledger;
   std::optional<tessera::mesh::Mesh> mesh;
@@ -58,7 +59,8 @@ void check_backend(train::RunConfig const& config, comm::Communicator const& wor
       wanted, world.backend())});
 }
 
-void make_mesh(Setup& setup, comm::Session& session, train::RunConfig const& config, train::Layout const& layout) {
+void make_mesh(Setup& setup, comm::Session& session, train::RunConfig const& config,
+               train::Layout const& layout) {
   tessera::mesh::MeshOptions options;
   options.order = config.parallel.mesh_order;
   options.ranks_per_node = config.parallel.ranks_per_node;
@@ -78,7 +80,8 @@ void check_memory(Setup& setup, train::RunConfig const& config, int ranks_on_nod
   std::size_t const needs = setup.memory.total_bytes(), has = setup.available_bytes;
   if (has == 0 || needs <= has) return;
   throw tessera::MemoryError(fmt::format(
-      "not enough memory: a rank needs {} and has {} ({} ranks share this node). Use more ranks (tp, pp), a smaller "
+      "not enough memory: a rank needs {} and has {} ({} ranks share this node). Use more ranks (tp, pp), a "
+      "smaller "
       "batch.micro_batch_size or batch.seq_length; --dry-run shows the parts",
       bytes_text(static_cast<double>(needs)), bytes_text(static_cast<double>(has)), ranks_on_node));
 }
@@ -90,9 +93,11 @@ void print_header(Console& console, Setup const& setup, train::RunConfig const& 
   console.line(model_text(config));
   console.line(batch_text(config, setup.plan.layout));
   console.line("data: {}", setup.dataset->description());
-  console.line("matrix products: {}, {:.1f} GFLOP/s measured on all ranks", setup.matmul->name(), peak_flops * 1e-9);
+  console.line("matrix products: {}, {:.1f} GFLOP/s measured on all ranks", setup.matmul->name(),
+               peak_flops * 1e-9);
   console.line(memory_text(setup.memory));
-  if (auto const advice = advice_text(config, *setup.mesh, setup.available_bytes); !advice.empty()) console.line(advice);
+  if (auto const advice = advice_text(config, *setup.mesh, setup.available_bytes); !advice.empty())
+    console.line(advice);
 }
 
 template <class T>
@@ -105,8 +110,8 @@ class Run {
         efficiency_{tessera::model::flops_per_token(config.model, config.batch.seq_length), peak_flops},
         progress_(console, config.training.steps, config.training.log_interval, efficiency_),
         metrics_(console.speaks() ? config.output.metrics : ""),
-        trainer_(config, setup.plan, {&*setup.mesh, &setup.ledger, setup.telemetry.get(), setup.matmul.get(),
-                                      &*setup.dataset}) {}
+        trainer_(config, setup.plan,
+                 {&*setup.mesh, &setup.ledger, setup.telemetry.get(), setup.matmul.get(), &*setup.dataset}) {}
 
   /// Trains, samples and prints the results.
   ExitCode run(TraceFile& trace, train::AllocationMeter const& meter) {
@@ -124,16 +129,18 @@ class Run {
     auto const report = trainer_.step();
     std::optional<double> validation;
     auto const interval = config_.training.eval_interval;
-    if (interval > 0 && (step % interval == 0 || step == config_.training.steps)) validation = trainer_.validate();
+    if (interval > 0 && (step % interval == 0 || step == config_.training.steps))
+      validation = trainer_.validate();
     progress_.step(report);
     if (validation) progress_.validation(step, *validation);
     metrics_.write(train::metrics_line(report, efficiency_, validation ? &*validation : nullptr));
     if (!report.skipped || config_.training.on_nonfinite == "skip") return true;
     if (console_.speaks()) {
-      print_failure({ExitCode::internal,
-                     fmt::format("loss or gradient of step {} is not finite; the weights are those before it. Lower "
-                                 "optimizer.lr, or set training.on_nonfinite = \"skip\" to leave such steps out",
-                                 step)});
+      print_failure(
+          {ExitCode::internal,
+           fmt::format("loss or gradient of step {} is not finite; the weights are those before it. Lower "
+                       "optimizer.lr, or set training.on_nonfinite = \"skip\" to leave such steps out",
+                       step)});
     }
     return false;
   }
@@ -157,9 +164,11 @@ class Run {
   void finish(train::AllocationMeter const& meter) {
     std::uint64_t const hash = trainer_.weights_hash();
     auto& world = setup_.mesh->world();
-    auto const predicted = static_cast<double>(all_reduce_value(world, setup_.memory.total_bytes(), comm::Op::max));
+    auto const predicted =
+        static_cast<double>(all_reduce_value(world, setup_.memory.total_bytes(), comm::Op::max));
     auto const used = static_cast<double>(all_reduce_value(world, meter.peak_bytes(), comm::Op::max));
-    auto const resident = static_cast<double>(all_reduce_value(world, train::peak_resident_bytes(), comm::Op::max));
+    auto const resident =
+        static_cast<double>(all_reduce_value(world, train::peak_resident_bytes(), comm::Op::max));
     console_.line("model FLOP/s: {:.1f}% of the measured peak", 100 * progress_.mfu());
     console_.line("peak memory per rank: {} of {} predicted ({:.1f}%); resident set {}", bytes_text(used),
                   bytes_text(predicted), 100 * used / predicted, bytes_text(resident));
@@ -217,7 +226,8 @@ ExitCode run_training(comm::Session& session, comm::Communicator& world, train::
     console.emplace(setup.mesh->rank() == 0, config.output.log);
   });
   if (auto const code = agree(world, ready)) return *code;
-  return wide ? run_as<double>(config, setup, *console, world) : run_as<float>(config, setup, *console, world);
+  return wide ? run_as<double>(config, setup, *console, world)
+              : run_as<float>(config, setup, *console, world);
 }
 
 }  // namespace gpt_train

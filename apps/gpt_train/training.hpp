@@ -8,9 +8,10 @@
 
 namespace gpt_train {
 
-/// Trains as `config`, already checked for the ranks of `world`, says. Collective over the job; the same code on
-/// every rank, or, if a rank fails while the others compute, the job is aborted with that rank's code.
-[[nodiscard]] tessera::ExitCode run_training(tessera::comm::Session& session, tessera::comm::Communicator& world,
-                                      tessera::train::RunConfig const& config);
+/// Trains as `config`, already checked for the ranks of `world`, says. Collective over the job; the same code
+/// on every rank, or, if a rank fails while the others compute, the job is aborted with that rank's code.
+[[nodiscard]] tessera::ExitCode run_training(tessera::comm::Session& session,
+                                             tessera::comm::Communicator& world,
+                                             tessera::train::RunConfig const& config);
 
 }  // namespace gpt_train

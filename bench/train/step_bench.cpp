@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// A whole training step of a model of GPT-2 124M's size, float32, B = 4, S = 256, as ratios measured in one run:
+// A whole training step of a model of GPT-2 124M's size, float32, B = 4, S = 256, as ratios measured in one
+// run:
 //
 //     OMP_NUM_THREADS=1 mpirun -n 2 bench_train
 //
@@ -52,7 +53,8 @@ train::RunConfig model_of_124m(std::int64_t heads) {
 /// Random bytes to train on: a step takes the same time whatever it learns.
 class DataFile {
  public:
-  DataFile() : path_(std::filesystem::temp_directory_path() / ("tessera_bench_" + std::to_string(::getpid()))) {
+  DataFile()
+      : path_(std::filesystem::temp_directory_path() / ("tessera_bench_" + std::to_string(::getpid()))) {
     tessera::RandomSite const site(1, 0, 0);
     std::ofstream file(path_, std::ios::binary);
     for (std::uint64_t i = 0; i < 1 << 18; ++i) file.put(static_cast<char>(site.bits(i)));
@@ -80,8 +82,11 @@ class Training {
     tessera::mesh::MeshOptions options;
     options.explicit_tiles = layout.explicit_tiles;
     mesh_.emplace(world.duplicate(), tessera::mesh::MeshShape{layout.tp, 1, 1}, options, ledger_);
-    dataset_.emplace(tessera::data::DatasetOptions{.path = data, .format = "bytes", .validation_fraction = 0,
-                                                   .validation_path = "", .seq_length = config_.batch.seq_length,
+    dataset_.emplace(tessera::data::DatasetOptions{.path = data,
+                                                   .format = "bytes",
+                                                   .validation_fraction = 0,
+                                                   .validation_path = "",
+                                                   .seq_length = config_.batch.seq_length,
                                                    .vocab_size = config_.model.vocab_size});
     trainer_.emplace(config_, train::make_plan(config_, layout, {mesh_->coordinates().tp, 0, 0}),
                      train::Surroundings{&*mesh_, &ledger_, telemetry_.get(), &matmul, &*dataset_});
@@ -115,8 +120,8 @@ struct Bench {
   std::unique_ptr<tessera::kernels::MatmulProvider> matmul;
   DataFile data;
 
-  /// Median times of `rounds` turns of each action, the same on all ranks; an action that a rank has no part in is
-  /// empty there.
+  /// Median times of `rounds` turns of each action, the same on all ranks; an action that a rank has no part
+  /// in is empty there.
   std::vector<double> take_turns(std::vector<std::function<double()>> const& actions) {
     std::vector<std::vector<double>> times(actions.size());
     for (int round = 0; round < rounds; ++round) {
@@ -187,16 +192,21 @@ int main(int argc, char** argv) {
   auto const session = comm::open_session(comm::launcher_place() ? "mpi" : "loopback", argc, argv);
   Kokkos::ScopeGuard const kokkos(argc, argv);
   auto const world = session->world();
-  Bench bench{*world, world->split(world->rank() == 0 ? std::optional(0) : std::nullopt, 0),
-              tessera::kernels::make_matmul_provider("auto", tessera::DType::f32), {}};
+  Bench bench{*world,
+              world->split(world->rank() == 0 ? std::optional(0) : std::nullopt, 0),
+              tessera::kernels::make_matmul_provider("auto", tessera::DType::f32),
+              {}};
   auto const add = [&](char const* name, void (*run)(benchmark::State&, Bench&)) {
     benchmark::RegisterBenchmark(name, [&bench, run](benchmark::State& state) { run(state, bench); })
-        ->UseManualTime()->Iterations(1)->Unit(benchmark::kMillisecond);
+        ->UseManualTime()
+        ->Iterations(1)
+        ->Unit(benchmark::kMillisecond);
   };
   add("step/gpt2-124m", &step_case);
   add("step/gpt2-124m-16h/tiles:8", &tiles_case);
   SilentReporter silent;
-  if (world->rank() == 0) std::printf("%d ranks, %s\n", world->size(), std::string(bench.matmul->name()).c_str());
+  if (world->rank() == 0)
+    std::printf("%d ranks, %s\n", world->size(), std::string(bench.matmul->name()).c_str());
   benchmark::RunSpecifiedBenchmarks(world->rank() == 0 ? nullptr : &silent);
   return 0;
 }

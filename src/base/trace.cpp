@@ -25,8 +25,8 @@ TraceRecorder::TraceRecorder(std::size_t capacity, Clock::time_point origin) : o
   events_.reserve(capacity);
 }
 
-void TraceRecorder::add(char const* name, char const* category, Clock::time_point start, Clock::time_point end,
-                        std::int64_t number) noexcept {
+void TraceRecorder::add(char const* name, char const* category, Clock::time_point start,
+                        Clock::time_point end, std::int64_t number) noexcept {
   if (events_.size() == events_.capacity()) {
     ++dropped_;
     return;
@@ -38,14 +38,15 @@ std::string TraceRecorder::events(int process, std::string const& process_name, 
                                   std::string const& thread_name) const {
   std::string text;
   auto const out = std::back_inserter(text);
-  fmt::format_to(out, R"({{"ph":"M","name":"process_name","pid":{},"args":{{"name":"{}"}}}},)", process, process_name);
+  fmt::format_to(out, R"({{"ph":"M","name":"process_name","pid":{},"args":{{"name":"{}"}}}},)", process,
+                 process_name);
   fmt::format_to(out, "\n");
-  fmt::format_to(out, R"({{"ph":"M","name":"thread_name","pid":{},"tid":{},"args":{{"name":"{}"}}}})", process, thread,
-                 thread_name);
+  fmt::format_to(out, R"({{"ph":"M","name":"thread_name","pid":{},"tid":{},"args":{{"name":"{}"}}}})",
+                 process, thread, thread_name);
   for (auto const& event : events_) {
     fmt::format_to(out, ",\n");
-    fmt::format_to(out, R"({{"ph":"X","name":"{}","cat":"{}","pid":{},"tid":{},"ts":{:.3f},"dur":{:.3f})", event.name,
-                   event.category, process, thread, static_cast<double>(event.start_ns) * 1e-3,
+    fmt::format_to(out, R"({{"ph":"X","name":"{}","cat":"{}","pid":{},"tid":{},"ts":{:.3f},"dur":{:.3f})",
+                   event.name, event.category, process, thread, static_cast<double>(event.start_ns) * 1e-3,
                    static_cast<double>(event.duration_ns) * 1e-3);
     if (event.number >= 0) fmt::format_to(out, R"(,"args":{{"number":{}}})", event.number);
     text += '}';

@@ -12,8 +12,8 @@ namespace {
 
 /// An operation may end, and so leave the list, while the list is walked: its place is emptied then and
 /// closed when no walk is under way.
-/// Room from the start for as many operations as are ever under way in practice: how many there are at one time
-/// depends on timing, and a step should not allocate because its messages were slow.
+/// Room from the start for as many operations as are ever under way in practice: how many there are at one
+/// time depends on timing, and a step should not allocate because its messages were slow.
 constexpr std::size_t usual_operations = 1024;
 
 struct Enlisted {

@@ -46,7 +46,8 @@ template <class T>
 void GradientReducer<T>::merge(params::Range range, params::GradientTarget const& target) {
   for (int i = 0; i < target.merges; ++i) {
     int const upper = target.level - i;
-    kernels::add_to<T>(exec_, part(store_->gradients(upper - 1), range), part(store_->gradients(upper), range));
+    kernels::add_to<T>(exec_, part(store_->gradients(upper - 1), range),
+                       part(store_->gradients(upper), range));
   }
 }
 
@@ -62,8 +63,8 @@ void GradientReducer<T>::gradients_ready(params::Range range, params::GradientTa
 template <class T>
 void GradientReducer<T>::start_ready_buckets() {
   for (; started_ < requests_.size() && bucket(started_).begin >= ready_from_; ++started_) {
-    requests_[started_] = all_reduce_in_place(*dp_, part(store_->gradients(0), bucket(started_)), comm::Op::sum,
-                                              StreamRef(exec_));
+    requests_[started_] = all_reduce_in_place(*dp_, part(store_->gradients(0), bucket(started_)),
+                                              comm::Op::sum, StreamRef(exec_));
   }
 }
 
@@ -73,9 +74,11 @@ void GradientReducer<T>::add_tied_roles() {
   auto const range = (*store_)[*tie_.table].range;
   auto const gradients = store_->gradients(0);
   if (tie_.second_gradient) {
-    kernels::add_to<T>(exec_, part(gradients, range), part(gradients, (*store_)[*tie_.second_gradient].range));
+    kernels::add_to<T>(exec_, part(gradients, range),
+                       part(gradients, (*store_)[*tie_.second_gradient].range));
   } else if (tie_.group != nullptr) {
-    all_reduce_in_place(*tie_.group, part(gradients, range), comm::Op::sum, StreamRef(exec_)).wait(StreamRef(exec_));
+    all_reduce_in_place(*tie_.group, part(gradients, range), comm::Op::sum, StreamRef(exec_))
+        .wait(StreamRef(exec_));
   }
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string>
 
+#include "kernels/attention_device.hpp"
 #include "kernels/attention_host.hpp"
 #include "tessera/base/error.hpp"
 
@@ -39,6 +40,7 @@ void for_each_head(ExecutionSpace const& exec, std::string const& label, Attenti
 
 template <class T>
 std::size_t attention_scratch_bytes(AttentionShape const& shape) {
+  if constexpr (!runs_on_host) return 0;
   auto const forward = attention::ForwardScratch<T>(shape, nullptr).size;
   auto const backward = attention::BackwardScratch<T>(shape, nullptr).size;
   return static_cast<std::size_t>(std::max(forward, backward)) * sizeof(T) + 64;
@@ -50,8 +52,12 @@ void attention_forward(ExecutionSpace const& exec, AttentionShape const& shape, 
   attention::Forward<T> const call{shape,      qkv.data(),
                                    out.data(), log_sum_exp.data(),
                                    dropout,    DropoutFactors(dropout.probability, dropout.site)};
-  for_each_head<T>(exec, label_forward, shape,
-                   [=](std::ptrdiff_t index, T* memory) { attention::forward_head(call, index, memory); });
+  if constexpr (runs_on_host) {
+    for_each_head<T>(exec, label_forward, shape,
+                     [=](std::ptrdiff_t index, T* memory) { attention::forward_head(call, index, memory); });
+  } else {
+    attention::forward_on_device(exec, label_forward, call);
+  }
 }
 
 template <class T>
@@ -66,8 +72,12 @@ void attention_backward(ExecutionSpace const& exec, AttentionShape const& shape,
                                     dropout,
                                     DropoutFactors(dropout.probability, dropout.site),
                                     dqkv.data()};
-  for_each_head<T>(exec, label_backward, shape,
-                   [=](std::ptrdiff_t index, T* memory) { attention::backward_head(call, index, memory); });
+  if constexpr (runs_on_host) {
+    for_each_head<T>(exec, label_backward, shape,
+                     [=](std::ptrdiff_t index, T* memory) { attention::backward_head(call, index, memory); });
+  } else {
+    attention::backward_on_device(exec, label_backward, call);
+  }
 }
 
 #define TESSERA_INSTANTIATE(T)                                                                             \

@@ -11,22 +11,6 @@
 
 namespace tessera::kernels::attention {
 
-template <class T>
-T score_scale(AttentionShape const& shape) {
-  return math::rsqrt(static_cast<T>(shape.head_size));
-}
-
-/// Everything a forward call works on.
-template <class T>
-struct Forward {
-  AttentionShape shape;
-  T const* qkv;
-  T* out;
-  T* log_sum_exp;
-  DropoutHeads dropout;
-  DropoutFactors factors;
-};
-
 /// Multiplies a tile of probabilities by their dropout factors; `first` is the global index of the first.
 template <class T>
 void drop_tile(DropoutFactors const& factors, std::uint64_t first, std::ptrdiff_t positions,
@@ -136,19 +120,6 @@ void forward_head(Forward<T> const& f, std::ptrdiff_t index, T* memory) {
     store_rows(f, place, q, width, s);
   }
 }
-
-/// Everything a backward call works on.
-template <class T>
-struct Backward {
-  AttentionShape shape;
-  T const* qkv;
-  T const* out;
-  T const* log_sum_exp;
-  T const* dout;
-  DropoutHeads dropout;
-  DropoutFactors factors;
-  T* dqkv;
-};
 
 /// All queries and output gradients of a head, and of each row the product of its output and its gradient.
 template <class T>

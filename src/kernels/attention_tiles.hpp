@@ -5,8 +5,8 @@
 // packed into dense tiles first, since in the activations they lie many kilobytes apart.
 #pragma once
 
+#include "kernels/attention_call.hpp"
 #include "kernels/micro_product.hpp"
-#include "tessera/kernels/attention.hpp"
 #include "tessera/kernels/launch.hpp"
 
 namespace tessera::kernels::attention {
@@ -28,34 +28,6 @@ std::ptrdiff_t padded_head(AttentionShape const& shape) {
 
 inline std::ptrdiff_t padded_positions(AttentionShape const& shape) {
   return round_up(shape.positions, tile);
-}
-
-/// One (sequence, head) of the activations.
-struct Place {
-  std::ptrdiff_t sequence, head;
-};
-inline Place place_of(AttentionShape const& shape, std::ptrdiff_t index) {
-  return {index / shape.heads, index % shape.heads};
-}
-inline std::uint64_t first_probability(AttentionShape const& shape, DropoutHeads const& dropout,
-                                       Place place) {
-  std::int64_t const sequence = dropout.first_sequence + place.sequence;
-  std::int64_t const head = sequence * dropout.total_heads + dropout.first_head + place.head;
-  return static_cast<std::uint64_t>(head * shape.positions * shape.positions);
-}
-
-/// The rows of one head in a tensor (S*B, columns): row s at data + s * stride.
-template <class T>
-struct HeadRows {
-  T* data;
-  std::ptrdiff_t stride;
-};
-
-/// `part` counts heads-wide groups of columns: 0 q, 1 k, 2 v in qkv; 0 in out.
-template <class T>
-HeadRows<T> head_rows(AttentionShape const& shape, T* tensor, std::ptrdiff_t columns, Place place, int part) {
-  return {tensor + place.sequence * columns + (part * shape.heads + place.head) * shape.head_size,
-          shape.batch * columns};
 }
 
 /// to[s][d] = scale * from[s][d] for rows [first, first + tile), zero beyond the head and beyond the

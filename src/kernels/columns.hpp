@@ -71,20 +71,28 @@ KOKKOS_INLINE_FUNCTION void one_column(Sums<T, K> const& sums, std::ptrdiff_t ti
   }
 }
 
+/// The `index`-th block of columns of all tiles, by one team.
+template <class T, int K, class Term>
+KOKKOS_INLINE_FUNCTION void sum_block_of_columns(RowTeam const& team, Sums<T, K> const& sums,
+                                                 std::ptrdiff_t index, Term const& term) {
+  std::ptrdiff_t const blocks = (sums.width + column_block - 1) / column_block;
+  std::ptrdiff_t const tile = index / blocks;
+  std::ptrdiff_t const column = index % blocks * column_block;
+  std::ptrdiff_t const left = sums.width - column;
+  std::ptrdiff_t const count = left < column_block ? left : column_block;
+  if constexpr (runs_on_host) {
+    host_block(sums, tile, column, count, term);
+  } else {
+    team.for_each(count, [&](std::ptrdiff_t c) { one_column(sums, tile, column + c, term); });
+  }
+}
+
 template <class T, int K, class Term>
 void sum(ExecutionSpace const& exec, std::string const& label, Sums<T, K> const& sums, Term const& term) {
   std::ptrdiff_t const blocks = (sums.width + column_block - 1) / column_block;
   rows(
       exec, label, sums.tiles * blocks, KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t index) {
-        std::ptrdiff_t const tile = index / blocks;
-        std::ptrdiff_t const column = index % blocks * column_block;
-        std::ptrdiff_t const left = sums.width - column;
-        std::ptrdiff_t const count = left < column_block ? left : column_block;
-        if constexpr (runs_on_host) {
-          host_block(sums, tile, column, count, term);
-        } else {
-          team.for_each(count, [&](std::ptrdiff_t c) { one_column(sums, tile, column + c, term); });
-        }
+        sum_block_of_columns(team, sums, index, term);
       });
 }
 

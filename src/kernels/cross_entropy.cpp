@@ -29,7 +29,8 @@ void cross_entropy_max(ExecutionSpace const& exec, ConstMatrix<T> logits, std::i
       exec, label_max, static_cast<std::ptrdiff_t>(logits.extent(0)),
       KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t row) {
         T const* const line = from + row * width;
-        T const least = accumulate ? result[row] : -std::numeric_limits<T>::infinity();
+        constexpr T infinity = std::numeric_limits<T>::infinity();
+        T const least = accumulate ? result[row] : -infinity;
         T const most = team.template max<T>(valid, least, [&](std::ptrdiff_t c) { return line[c]; });
         team.once([&] { result[row] = most; });
       });

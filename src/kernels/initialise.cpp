@@ -55,6 +55,19 @@ void draw_normals(RandomSite const& site, std::uint64_t first, std::ptrdiff_t n,
   }
 }
 
+/// draw_normals by a team.
+template <class T>
+KOKKOS_INLINE_FUNCTION void draw_by_team(RowTeam const& team, RandomSite const& site, std::uint64_t first,
+                                         std::ptrdiff_t n, double mean, double stddev, T* out) {
+  if constexpr (runs_on_host) {
+    draw_normals(site, first, n, mean, stddev, out);
+  } else {
+    team.for_each(n, [&](std::ptrdiff_t i) {
+      out[i] = static_cast<T>(mean + stddev * normal_number(site, first + static_cast<std::uint64_t>(i)));
+    });
+  }
+}
+
 }  // namespace
 
 template <class T>
@@ -73,14 +86,7 @@ void initialise_normal(ExecutionSpace const& exec, Vector<T> x, ElementRuns cons
             runs.valid_run < begin ? begin : (runs.valid_run < end ? runs.valid_run : end);
         auto const first = static_cast<std::uint64_t>(runs.first + outer * runs.stride + begin);
         T* const block = to + outer * runs.run + begin;
-        if constexpr (runs_on_host) {
-          draw_normals(site, first, valid - begin, mean, stddev, block);
-        } else {
-          team.for_each(valid - begin, [&](std::ptrdiff_t i) {
-            block[i] =
-                static_cast<T>(mean + stddev * normal_number(site, first + static_cast<std::uint64_t>(i)));
-          });
-        }
+        draw_by_team(team, site, first, valid - begin, mean, stddev, block);
         team.for_each(end - valid, [&](std::ptrdiff_t i) { block[valid - begin + i] = T(0); });
       });
 }

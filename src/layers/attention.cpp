@@ -10,8 +10,10 @@ namespace tessera::layers {
 namespace {
 
 kernels::AttentionShape kernel_shape(Context const& context, BlockShape const& block) {
-  return {static_cast<std::ptrdiff_t>(context.tokens.batch), static_cast<std::ptrdiff_t>(context.tokens.positions),
-          static_cast<std::ptrdiff_t>(block.heads_per_tile()), static_cast<std::ptrdiff_t>(block.head_size())};
+  return {static_cast<std::ptrdiff_t>(context.tokens.batch),
+          static_cast<std::ptrdiff_t>(context.tokens.positions),
+          static_cast<std::ptrdiff_t>(block.heads_per_tile()),
+          static_cast<std::ptrdiff_t>(block.head_size())};
 }
 
 /// Dropout of the probabilities of owned tile `tile`.
@@ -46,8 +48,8 @@ void Attention<T>::describe(std::vector<params::TensorSpec>& specs, std::string 
 }
 
 template <class T>
-Attention<T>::Attention(params::ParameterStore<T>& store, std::vector<params::TensorSpec> const& specs, int first,
-                        BlockShape const& block, std::int64_t layer, double dropout)
+Attention<T>::Attention(params::ParameterStore<T>& store, std::vector<params::TensorSpec> const& specs,
+                        int first, BlockShape const& block, std::int64_t layer, double dropout)
     : block_(block),
       layer_(layer),
       dropout_(dropout),
@@ -68,8 +70,8 @@ void Attention<T>::heads_forward(Context const& context, AttentionSaved<T> const
 }
 
 template <class T>
-Pending<Residual<T>> Attention<T>::forward(Context const& context, Residual<T> x, AttentionSaved<T> const& saved,
-                                           Scratch<T> const& scratch) const {
+Pending<Residual<T>> Attention<T>::forward(Context const& context, Residual<T> x,
+                                           AttentionSaved<T> const& saved, Scratch<T> const& scratch) const {
   auto const whole = gather(context, x, scratch.whole).wait(context);
   qkv_.forward(context, whole, saved.qkv);
   heads_forward(context, saved);
@@ -81,9 +83,10 @@ void Attention<T>::heads_backward(Context const& context, AttentionSaved<T> cons
                                   Scratch<T> const& scratch) const {
   for (int tile = 0; tile < block_.head_tiles.count; ++tile) {
     auto const i = static_cast<std::size_t>(tile);
-    kernels::attention_backward<T>(context.exec, kernel_shape(context, block_), slice(saved.qkv.value, i),
-                                   slice(saved.heads.value, i), slice(saved.log_sum_exp, i), slice(scratch.dheads, i),
-                                   dropout_of_tile(context, block_, dropout_, layer_, tile), slice(scratch.dqkv, i));
+    kernels::attention_backward<T>(
+        context.exec, kernel_shape(context, block_), slice(saved.qkv.value, i), slice(saved.heads.value, i),
+        slice(saved.log_sum_exp, i), slice(scratch.dheads, i),
+        dropout_of_tile(context, block_, dropout_, layer_, tile), slice(scratch.dqkv, i));
     context.progress();
   }
 }

@@ -12,7 +12,8 @@ namespace tessera::layers {
 template <class T>
 void ColumnLinear<T>::describe(std::vector<params::TensorSpec>& specs, std::string const& name,
                                std::vector<std::int64_t> const& parts, std::int64_t n,
-                               std::vector<std::int64_t> const& n_inner, std::int64_t k, int tiles, double stddev) {
+                               std::vector<std::int64_t> const& n_inner, std::int64_t k, int tiles,
+                               double stddev) {
   auto bias_inner = n_inner;
   auto weight_inner = n_inner;
   weight_inner.push_back(k);
@@ -45,7 +46,8 @@ void ColumnLinear<T>::forward(Context const& context, Replicated<T> x, ShardedFe
 }
 
 template <class T>
-Partial<T> ColumnLinear<T>::backward_input(Context const& context, ShardedFeatures<T> dy, Cube<T> levels) const {
+Partial<T> ColumnLinear<T>::backward_input(Context const& context, ShardedFeatures<T> dy,
+                                           Cube<T> levels) const {
   return sum_over_tiles(context, (*store_)[weight_].tiles.count, levels, [&](int tile, Matrix<T> out) {
     multiply_input_gradient<T>(context, slice(dy.value, static_cast<std::size_t>(tile)),
                                as_matrix(store_->value(weight_, tile)), out);
@@ -53,12 +55,15 @@ Partial<T> ColumnLinear<T>::backward_input(Context const& context, ShardedFeatur
 }
 
 template <class T>
-void ColumnLinear<T>::backward_parameters(Context const& context, ShardedFeatures<T> dy, Replicated<T> x) const {
+void ColumnLinear<T>::backward_parameters(Context const& context, ShardedFeatures<T> dy,
+                                          Replicated<T> x) const {
   auto const& target = context.target;
   for (int tile = 0; tile < (*store_)[weight_].tiles.count; ++tile) {
     auto const dy_tile = slice(dy.value, static_cast<std::size_t>(tile));
-    multiply_weight_gradient<T>(context, dy_tile, x.value, as_matrix(store_->gradient(weight_, tile, target.level)));
-    kernels::column_sums<T>(context.exec, dy_tile, store_->gradient(bias_, tile, target.level), target.accumulate);
+    multiply_weight_gradient<T>(context, dy_tile, x.value,
+                                as_matrix(store_->gradient(weight_, tile, target.level)));
+    kernels::column_sums<T>(context.exec, dy_tile, store_->gradient(bias_, tile, target.level),
+                            target.accumulate);
     context.progress();
   }
 }

@@ -25,7 +25,9 @@ void Mlp<T>::describe(std::vector<params::TensorSpec>& specs, std::string const&
 template <class T>
 Mlp<T>::Mlp(params::ParameterStore<T>& store, std::vector<params::TensorSpec> const& specs, int first,
             BlockShape const& block)
-    : block_(block), up_(store, specs, first, block.ffn_tiles), down_(store, specs, first + 2, block.ffn_tiles) {}
+    : block_(block),
+      up_(store, specs, first, block.ffn_tiles),
+      down_(store, specs, first + 2, block.ffn_tiles) {}
 
 template <class T>
 Pending<Residual<T>> Mlp<T>::forward(Context const& context, Residual<T> x, MlpSaved<T> const& saved,

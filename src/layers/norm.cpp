@@ -30,15 +30,16 @@ Norm<T>::Norm(params::ParameterStore<T>& store, std::vector<params::TensorSpec> 
 
 template <class T>
 void Norm<T>::forward(Context const& context, Residual<T> x, Residual<T> y, NormSaved<T> const& saved) const {
-  kernels::layer_norm_forward<T>(context.exec, x.value, gamma(), beta(), epsilon_, y.value, saved.mean, saved.rstd);
+  kernels::layer_norm_forward<T>(context.exec, x.value, gamma(), beta(), epsilon_, y.value, saved.mean,
+                                 saved.rstd);
 }
 
 template <class T>
 void Norm<T>::backward(Context const& context, Residual<T> dy, Residual<T> x, NormSaved<T> const& saved,
                        Residual<T> dx, bool accumulate) const {
   kernels::layer_norm_backward_parameters<T>(context.exec, dy.value, x.value, saved.mean, saved.rstd,
-                                             store_->partial_gradient(gamma_), store_->partial_gradient(beta_),
-                                             context.target.accumulate);
+                                             store_->partial_gradient(gamma_),
+                                             store_->partial_gradient(beta_), context.target.accumulate);
   kernels::layer_norm_backward<T>(context.exec, dy.value, x.value, gamma(), saved.mean, saved.rstd, dx.value,
                                   accumulate);
 }

@@ -17,8 +17,8 @@ void RowLinear<T>::describe(std::vector<params::TensorSpec>& specs, std::string 
 }
 
 template <class T>
-RowLinear<T>::RowLinear(params::ParameterStore<T>& store, std::vector<params::TensorSpec> const& specs, int first,
-                        TileRange tiles)
+RowLinear<T>::RowLinear(params::ParameterStore<T>& store, std::vector<params::TensorSpec> const& specs,
+                        int first, TileRange tiles)
     : store_(&store),
       weight_(store.add(specs[static_cast<std::size_t>(first)], tiles)),
       bias_(store.add(specs[static_cast<std::size_t>(first) + 1], TileRange::all(1))),

@@ -19,8 +19,9 @@ void VocabEmbedding<T>::describe(std::vector<params::TensorSpec>& specs, std::in
 }
 
 template <class T>
-VocabEmbedding<T>::VocabEmbedding(params::ParameterStore<T>& store, std::vector<params::TensorSpec> const& specs,
-                                  int first, TileRange tiles, double dropout)
+VocabEmbedding<T>::VocabEmbedding(params::ParameterStore<T>& store,
+                                  std::vector<params::TensorSpec> const& specs, int first, TileRange tiles,
+                                  double dropout)
     : store_(&store),
       tokens_(store.add(specs[static_cast<std::size_t>(first)], tiles)),
       positions_(store.add(specs[static_cast<std::size_t>(first) + 1], TileRange::all(1))),
@@ -61,8 +62,8 @@ void VocabEmbedding<T>::backward(Context const& context, Vector<std::int32_t con
   auto const& target = context.target;
   auto const dpositions = store_->gradient(positions_, 0, target.level);
   if (!target.accumulate) kernels::fill<T>(context.exec, dpositions, T(0));
-  kernels::position_backward<T>(context.exec, dsum.value, context.tokens.first_position(), context.tokens.batch,
-                                as_matrix(dpositions));
+  kernels::position_backward<T>(context.exec, dsum.value, context.tokens.first_position(),
+                                context.tokens.batch, as_matrix(dpositions));
   auto const dwhole = whole.wait(context);
   auto const& parameter = (*store_)[tokens_];
   for (int tile = 0; tile < parameter.tiles.count; ++tile) {

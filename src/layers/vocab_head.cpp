@@ -12,8 +12,8 @@
 namespace tessera::layers {
 
 template <class T>
-HeadScratch<T>::HeadScratch(Arena& arena, TokenShape const& tokens, std::int64_t d, TileRange vocabulary_tiles,
-                            std::int64_t tile_rows) {
+HeadScratch<T>::HeadScratch(Arena& arena, TokenShape const& tokens, std::int64_t d,
+                            TileRange vocabulary_tiles, std::int64_t tile_rows) {
   auto const tiles = static_cast<std::size_t>(vocabulary_tiles.count);
   auto const rows = static_cast<std::size_t>(tokens.rows());
   logits = arena.cube<T>(tiles, rows, static_cast<std::size_t>(tile_rows));
@@ -24,7 +24,8 @@ HeadScratch<T>::HeadScratch(Arena& arena, TokenShape const& tokens, std::int64_t
 }
 
 template <class T>
-VocabHead<T>::VocabHead(params::ParameterStore<T>& store, params::ParameterId table, params::ParameterId gradient)
+VocabHead<T>::VocabHead(params::ParameterStore<T>& store, params::ParameterId table,
+                        params::ParameterId gradient)
     : store_(&store), table_(table), gradient_(gradient), d_(store[table].spec.inner) {}
 
 template <class T>
@@ -59,28 +60,30 @@ void VocabHead<T>::make_loss(Context const& context, Replicated<T> x, Vector<std
   all_reduce_in_place(*context.tp, head.maximum, comm::Op::max, context.stream()).wait(context.stream());
   for (int tile = 0; tile < tiles().count; ++tile) {
     auto const i = static_cast<std::size_t>(tile);
-    kernels::cross_entropy_sums<T>(context.exec, slice(head.logits, i), valid_rows(tile), head.maximum, targets,
-                                   first_row(tile), slice(head.sum_exp, i), slice(head.target_logit, i));
+    kernels::cross_entropy_sums<T>(context.exec, slice(head.logits, i), valid_rows(tile), head.maximum,
+                                   targets, first_row(tile), slice(head.sum_exp, i),
+                                   slice(head.target_logit, i));
   }
   for (auto const& sums : {head.target_logit, head.sum_exp}) {
     auto const sum = slice(sums, 0);
     kernels::tree_sum<T>(context.exec, sums, sum);
     all_reduce_in_place(*context.tp, sum, comm::Op::sum, context.stream()).wait(context.stream());
   }
-  kernels::cross_entropy_loss<T>(context.exec, head.maximum, slice(head.sum_exp, 0), slice(head.target_logit, 0),
-                                 loss);
+  kernels::cross_entropy_loss<T>(context.exec, head.maximum, slice(head.sum_exp, 0),
+                                 slice(head.target_logit, 0), loss);
 }
 
 template <class T>
-void VocabHead<T>::loss(Context const& context, Residual<T> x, Vector<std::int32_t const> targets, Vector<T> loss,
-                        Scratch<T> const& scratch, HeadScratch<T> const& head) const {
+void VocabHead<T>::loss(Context const& context, Residual<T> x, Vector<std::int32_t const> targets,
+                        Vector<T> loss, Scratch<T> const& scratch, HeadScratch<T> const& head) const {
   make_loss(context, gather(context, x, scratch.whole).wait(context), targets, loss, head);
 }
 
 template <class T>
 Pending<Residual<T>> VocabHead<T>::loss_and_gradient(Context const& context, Residual<T> x,
-                                                     Vector<std::int32_t const> targets, T scale, Vector<T> loss,
-                                                     Scratch<T> const& scratch, HeadScratch<T> const& head) const {
+                                                     Vector<std::int32_t const> targets, T scale,
+                                                     Vector<T> loss, Scratch<T> const& scratch,
+                                                     HeadScratch<T> const& head) const {
   auto const whole = gather(context, x, scratch.whole).wait(context);
   make_loss(context, whole, targets, loss, head);
   auto const partial = sum_over_tiles(context, tiles().count, head.levels, [&](int tile, Matrix<T> out) {
@@ -102,7 +105,8 @@ template <class T>
 void VocabHead<T>::logits_of_row(Context const& context, ConstMatrix<T> x, Matrix<T> logits) const {
   for (int tile = 0; tile < tiles().count; ++tile) {
     auto const row = slice(logits, static_cast<std::size_t>(tile));
-    multiply_forward<T>(context, x, as_matrix(store_->value(table_, tile)), Matrix<T>(row.data(), 1, row.size()));
+    multiply_forward<T>(context, x, as_matrix(store_->value(table_, tile)),
+                        Matrix<T>(row.data(), 1, row.size()));
   }
 }
 

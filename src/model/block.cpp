@@ -31,7 +31,8 @@ BlockSaved<T>::BlockSaved(Arena& arena, layers::TokenShape const& tokens, layers
       mlp(arena, tokens, block) {
   auto const rows = static_cast<std::size_t>(tokens.local_rows());
   auto const d = static_cast<std::size_t>(block.hidden_size);
-  for (auto* residual : {&attention_input, &middle, &mlp_input, &output}) residual->value = arena.matrix<T>(rows, d);
+  for (auto* residual : {&attention_input, &middle, &mlp_input, &output})
+    residual->value = arena.matrix<T>(rows, d);
 }
 
 template <class T>
@@ -39,14 +40,15 @@ void Block<T>::describe(std::vector<params::TensorSpec>& specs, ModelConfig cons
                         int tiles, int head_tiles) {
   auto const name = fmt::format("layers.{}.", layer);
   auto const d = config.hidden_size;
-  // Radford et al., "Language Models are Unsupervised Multitask Learners", 2019: weights that feed the residual
-  // stream start smaller with depth.
+  // Radford et al., "Language Models are Unsupervised Multitask Learners", 2019: weights that feed the
+  // residual stream start smaller with depth.
   double const output_stddev = config.init_stddev / std::sqrt(2.0 * static_cast<double>(config.layers));
   layers::Norm<T>::describe(specs, name + "attention_norm", d);
   layers::Attention<T>::describe(specs, name + "attention", d, config.heads, head_tiles, config.init_stddev,
                                  output_stddev);
   layers::Norm<T>::describe(specs, name + "mlp_norm", d);
-  layers::Mlp<T>::describe(specs, name + "mlp", d, ffn_hidden_size(config), tiles, config.init_stddev, output_stddev);
+  layers::Mlp<T>::describe(specs, name + "mlp", d, ffn_hidden_size(config), tiles, config.init_stddev,
+                           output_stddev);
 }
 
 template <class T>
@@ -66,13 +68,13 @@ void Block<T>::forward(Context const& context, Residual<T> x, BlockSaved<T> cons
   auto branch = attention_.forward(context, saved.attention_input, saved.attention, scratch).wait(context);
   kernels::bias_dropout_add_layer_norm<T>(
       context.exec, branch.value, attention_.output_bias(), x.value,
-      layers::dropout_of_rows(context, dropout_, RandomUse::attention_output_dropout, layer_), mlp_norm_.gamma(),
-      mlp_norm_.beta(), mlp_norm_.epsilon(), saved.middle.value, saved.mlp_input.value, saved.mlp_norm.mean,
-      saved.mlp_norm.rstd);
+      layers::dropout_of_rows(context, dropout_, RandomUse::attention_output_dropout, layer_),
+      mlp_norm_.gamma(), mlp_norm_.beta(), mlp_norm_.epsilon(), saved.middle.value, saved.mlp_input.value,
+      saved.mlp_norm.mean, saved.mlp_norm.rstd);
   branch = mlp_.forward(context, saved.mlp_input, saved.mlp, scratch).wait(context);
-  kernels::bias_dropout_add<T>(context.exec, branch.value, mlp_.output_bias(), saved.middle.value,
-                               layers::dropout_of_rows(context, dropout_, RandomUse::mlp_output_dropout, layer_),
-                               saved.output.value);
+  kernels::bias_dropout_add<T>(
+      context.exec, branch.value, mlp_.output_bias(), saved.middle.value,
+      layers::dropout_of_rows(context, dropout_, RandomUse::mlp_output_dropout, layer_), saved.output.value);
 }
 
 template <class T>

@@ -19,8 +19,8 @@ std::int64_t parameter_count(ModelConfig const& config) {
 }
 
 double flops_per_token(ModelConfig const& config, std::int64_t seq_length) {
-  double const attention = 12.0 * static_cast<double>(config.layers) * static_cast<double>(config.hidden_size) *
-                           static_cast<double>(seq_length);
+  double const attention = 12.0 * static_cast<double>(config.layers) *
+                           static_cast<double>(config.hidden_size) * static_cast<double>(seq_length);
   return 6.0 * static_cast<double>(parameter_count(config)) + attention;
 }
 

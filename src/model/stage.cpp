@@ -14,8 +14,8 @@ using layers::Residual;
 using params::Pass;
 
 template <class T>
-Stage<T>::Stage(ModelConfig const& config, std::vector<params::TensorSpec> const& specs, StageLayout const& layout,
-                Arena& parameters, Arena& activations, Stage const* values_of)
+Stage<T>::Stage(ModelConfig const& config, std::vector<params::TensorSpec> const& specs,
+                StageLayout const& layout, Arena& parameters, Arena& activations, Stage const* values_of)
     : layout_(layout) {
   if (layout_.is_first()) {
     embedding_.emplace(store_, specs, embedding_specs, layout_.vocabulary_tiles, config.hidden_dropout);
@@ -63,7 +63,8 @@ void Stage<T>::take_memory(Arena& arena) {
   }
   scratch_ = layers::Scratch<T>(arena, tokens, layout_.block, layout_.sequence_parallel, layout_.training);
   if (!head_) return;
-  head_scratch_ = layers::HeadScratch<T>(arena, tokens, layout_.block.hidden_size, head_->tiles(), head_->tile_rows());
+  head_scratch_ =
+      layers::HeadScratch<T>(arena, tokens, layout_.block.hidden_size, head_->tiles(), head_->tile_rows());
   row_ = arena.matrix<T>(1, d);
   row_logits_ = arena.matrix<T>(static_cast<std::size_t>(head_->tiles().count),
                                 static_cast<std::size_t>(head_->tile_rows()));
@@ -79,9 +80,10 @@ void Stage<T>::initialise(ExecutionSpace const& exec, std::uint64_t seed) {
     RandomSite const site(seed, 0, layers::random_site(layers::RandomUse::initialise, spec.index));
     for (int tile = 0; tile < parameter.tiles.count; ++tile) {
       auto const elements = params::elements_of_tile(spec, parameter.tiles.first + tile);
-      kernels::initialise_normal<T>(exec, store_.value(id, tile),
-                                    {elements.first, elements.outer, elements.stride, elements.run, elements.valid_run},
-                                    site, spec.initialisation.mean, spec.initialisation.stddev);
+      kernels::initialise_normal<T>(
+          exec, store_.value(id, tile),
+          {elements.first, elements.outer, elements.stride, elements.run, elements.valid_run}, site,
+          spec.initialisation.mean, spec.initialisation.stddev);
     }
   }
 }
@@ -113,15 +115,16 @@ void Stage<T>::forward(Context const& context, int slot_index, Vector<std::int32
 }
 
 template <class T>
-void Stage<T>::loss_and_gradient(Context const& context, int slot_index, Vector<std::int32_t const> targets, T scale,
-                                 Vector<T> loss, params::ParameterHooks& hooks) {
+void Stage<T>::loss_and_gradient(Context const& context, int slot_index, Vector<std::int32_t const> targets,
+                                 T scale, Vector<T> loss, params::ParameterHooks& hooks) {
   auto const& slot = slot_at(slot_index);
   Residual<T> const x{output(slot_index)};
   int const block = static_cast<int>(blocks_.size());
   hooks.acquire(block, Pass::backward);
   final_norm_->forward(context, x, slot.normed, slot.final_norm);
   auto const dnormed =
-      head_->loss_and_gradient(context, slot.normed, targets, scale, loss, scratch_, head_scratch_).wait(context);
+      head_->loss_and_gradient(context, slot.normed, targets, scale, loss, scratch_, head_scratch_)
+          .wait(context);
   final_norm_->backward(context, dnormed, x, slot.final_norm, slot.gradient, false);
   hooks.release(block, Pass::backward);
   if (context.target.last) hooks.gradients_ready(head_->range(), context.target);
@@ -162,14 +165,16 @@ void Stage<T>::complete_replicated_gradients(Context const& context, params::Par
   }
   auto const range = store_.replicated_range();
   if (context.sequence_parallel) {
-    Vector<T> const packed(store_.gradients(level).data() + range.begin, static_cast<std::size_t>(range.size()));
+    Vector<T> const packed(store_.gradients(level).data() + range.begin,
+                           static_cast<std::size_t>(range.size()));
     all_reduce_in_place(*context.tp, packed, comm::Op::sum, context.stream()).wait(context.stream());
   }
   hooks.gradients_ready(range, context.target);
 }
 
 template <class T>
-void Stage<T>::loss(Context const& context, int slot_index, Vector<std::int32_t const> targets, Vector<T> loss) {
+void Stage<T>::loss(Context const& context, int slot_index, Vector<std::int32_t const> targets,
+                    Vector<T> loss) {
   auto const& slot = slot_at(slot_index);
   final_norm_->forward(context, {output(slot_index)}, slot.normed, slot.final_norm);
   head_->loss(context, slot.normed, targets, loss, scratch_, head_scratch_);
@@ -189,7 +194,8 @@ void Stage<T>::logits_at(Context const& context, int slot_index, std::int64_t po
     kernels::copy<T>(context.exec, row, flat(row_));
   }
   if (context.sequence_parallel) {
-    broadcast(*context.tp, row_, static_cast<int>(position / positions), context.stream()).wait(context.stream());
+    broadcast(*context.tp, row_, static_cast<int>(position / positions), context.stream())
+        .wait(context.stream());
   }
   head_->logits_of_row(context, row_, row_logits_);
   all_gather(*context.tp, row_logits_, logits, context.stream()).wait(context.stream());

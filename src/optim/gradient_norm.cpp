@@ -24,9 +24,11 @@ void SquaredSums<T>::add_tiles(ExecutionSpace const& exec, params::ReducedGradie
   Kokkos::deep_copy(exec, host_chunks_, chunks_);
   fence(exec);
   for (auto const& parameter : store.parameters()) {
-    if (parameter.role != params::Role::owner || (parameter.spec.replicated() && !counts_replicated)) continue;
+    if (parameter.role != params::Role::owner || (parameter.spec.replicated() && !counts_replicated))
+      continue;
     for (int tile = 0; tile < parameter.tiles.count; ++tile) {
-      std::int64_t const first = (parameter.range.begin + tile * parameter.tile_stride) / params::tile_alignment;
+      std::int64_t const first =
+          (parameter.range.begin + tile * parameter.tile_stride) / params::tile_alignment;
       std::int64_t const count = parameter.tile_stride / params::tile_alignment;
       double sum = 0;
       for (std::int64_t i = 0; i < count; ++i) sum += host_chunks_(first + i);
@@ -41,7 +43,9 @@ double global_norm(std::span<double const> sums) {
   return std::sqrt(total);
 }
 
-double clip_scale(double norm, double largest) { return largest > 0 && norm > largest ? largest / norm : 1.0; }
+double clip_scale(double norm, double largest) {
+  return largest > 0 && norm > largest ? largest / norm : 1.0;
+}
 
 template class SquaredSums<float>;
 template class SquaredSums<double>;

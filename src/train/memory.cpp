@@ -75,7 +75,8 @@ struct Meter {
 };
 Meter meter;
 
-void count_allocation(Kokkos_Profiling_SpaceHandle const, char const*, void const*, std::uint64_t const bytes) {
+void count_allocation(Kokkos_Profiling_SpaceHandle const, char const*, void const*,
+                      std::uint64_t const bytes) {
   std::size_t const now = meter.now += bytes;
   std::size_t peak = meter.peak;
   while (peak < now && !meter.peak.compare_exchange_weak(peak, now)) {

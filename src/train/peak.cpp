@@ -24,10 +24,11 @@ double measure_peak_flops(kernels::MatmulProvider const& provider, comm::Communi
     fence(exec);
     barrier(world);
     auto const start = std::chrono::steady_clock::now();
-    kernels::matmul<T>(provider, exec, {kernels::Transpose::no, kernels::Transpose::no, n, n, n, n, n, n}, a.data(),
-                       b.data(), T(0), c.data());
+    kernels::matmul<T>(provider, exec, {kernels::Transpose::no, kernels::Transpose::no, n, n, n, n, n, n},
+                       a.data(), b.data(), T(0), c.data());
     fence(exec);
-    best_s = std::min(best_s, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    best_s =
+        std::min(best_s, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   }
   return all_reduce_value(world, 2.0 * n * n * n / best_s, comm::Op::sum);
 }

@@ -40,7 +40,8 @@ Plan make_plan(RunConfig const& config, Layout const& layout, Place place) {
                  TileRange::of_rank(layout.head_tiles, place.tp, layout.tp),
                  TileRange::of_rank(layout.tiles, place.tp, layout.tp)};
   stage.vocabulary_tiles = TileRange::of_rank(layout.tiles, place.tp, layout.tp);
-  stage.tokens = {config.batch.micro_batch_size, config.batch.seq_length, token_tiles(config, layout, place.tp)};
+  stage.tokens = {config.batch.micro_batch_size, config.batch.seq_length,
+                  token_tiles(config, layout, place.tp)};
   stage.sequence_parallel = config.parallel.sequence_parallel && layout.tp > 1;
   stage.batch_tiles = {layout.batch_tiles / layout.dp,
                        static_cast<int>(layout.microbatches / layout.batch_tiles)};

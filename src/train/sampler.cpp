@@ -15,8 +15,8 @@ namespace tessera::train {
 
 namespace {
 
-/// Draws from softmax(logits / temperature): the first token at which the cumulative sum, in order of token id,
-/// passes `uniform` of the total. In float64 on the host of one rank, so every layout draws the same.
+/// Draws from softmax(logits / temperature): the first token at which the cumulative sum, in order of token
+/// id, passes `uniform` of the total. In float64 on the host of one rank, so every layout draws the same.
 std::int32_t draw_token(std::span<double> logits, double temperature, double uniform) {
   auto const likeliest = std::max_element(logits.begin(), logits.end());
   if (temperature == 0) return static_cast<std::int32_t>(likeliest - logits.begin());
@@ -34,14 +34,16 @@ std::int32_t draw_token(std::span<double> logits, double temperature, double uni
 }  // namespace
 
 template <class T>
-Sampler<T>::Memory::Memory(RunConfig const& config, Plan const& plan, model::Stage<T> const& values, Arena& arena)
+Sampler<T>::Memory::Memory(RunConfig const& config, Plan const& plan, model::Stage<T> const& values,
+                           Arena& arena)
     : stage(config.model, plan.specs, sampling_stage(plan), arena, arena, &values),
       tokens(arena.vector<std::int32_t>(static_cast<std::size_t>(config.batch.seq_length))),
       logits(arena.vector<T>(static_cast<std::size_t>(stage.padded_vocabulary()))) {}
 
 template <class T>
 Sampler<T>::Sampler(RunConfig const& config, Plan const& plan, model::Stage<T> const& stage,
-                    layers::Context const& context, comm::Communicator& pp, pipeline::Channels channels, Arena& arena)
+                    layers::Context const& context, comm::Communicator& pp, pipeline::Channels channels,
+                    Arena& arena)
     : memory_(config, plan, stage, arena),
       stage_(memory_.stage),
       context_(context),
@@ -81,7 +83,8 @@ std::int32_t Sampler<T>::draw(std::int64_t number, double temperature) const {
 }
 
 template <class T>
-std::int32_t Sampler<T>::next(std::vector<std::int32_t> const& text, std::int64_t number, double temperature) {
+std::int32_t Sampler<T>::next(std::vector<std::int32_t> const& text, std::int64_t number,
+                              double temperature) {
   std::size_t const window = host_tokens_.extent(0);
   std::size_t const count = std::min(text.size(), window);
   std::fill_n(host_tokens_.data(), window, 0);

@@ -58,9 +58,12 @@ void StageRunner<T>::load(int microbatch) {
   }
   using Host = Kokkos::View<std::int32_t const*, Kokkos::HostSpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
   auto const i = static_cast<std::size_t>(slot(microbatch));
-  if (layout.is_first()) Kokkos::deep_copy(context_.exec, slice(buffers_.tokens, i), Host(tokens.data(), rows));
-  if (layout.is_last()) Kokkos::deep_copy(context_.exec, slice(buffers_.targets, i), Host(targets.data(), rows));
-  if constexpr (!tensors_on_host) fence(context_.exec);  // the host buffer is used again for the next microbatch
+  if (layout.is_first())
+    Kokkos::deep_copy(context_.exec, slice(buffers_.tokens, i), Host(tokens.data(), rows));
+  if (layout.is_last())
+    Kokkos::deep_copy(context_.exec, slice(buffers_.targets, i), Host(targets.data(), rows));
+  if constexpr (!tensors_on_host)
+    fence(context_.exec);  // the host buffer is used again for the next microbatch
 }
 
 template <class T>
@@ -69,8 +72,8 @@ void StageRunner<T>::forward(int microbatch) {
   auto const context = context_of(microbatch);
   int const own = slot(microbatch);
   load(microbatch);
-  auto const tokens =
-      stage_->layout().is_first() ? slice(buffers_.tokens, static_cast<std::size_t>(own)) : Vector<std::int32_t>();
+  auto const tokens = stage_->layout().is_first() ? slice(buffers_.tokens, static_cast<std::size_t>(own))
+                                                  : Vector<std::int32_t>();
   stage_->forward(context, own, tokens, *hooks_);
   if (stage_->layout().is_last() && pass_.mode == layers::Mode::evaluation) {
     stage_->loss(context, own, slice(buffers_.targets, static_cast<std::size_t>(own)), losses_of(microbatch));
@@ -87,7 +90,8 @@ void StageRunner<T>::backward(int microbatch) {
     stage_->loss_and_gradient(context, own, slice(buffers_.targets, static_cast<std::size_t>(own)),
                               static_cast<T>(pass_.loss_scale), losses_of(microbatch), *hooks_);
   }
-  auto const tokens = layout.is_first() ? slice(buffers_.tokens, static_cast<std::size_t>(own)) : Vector<std::int32_t>();
+  auto const tokens =
+      layout.is_first() ? slice(buffers_.tokens, static_cast<std::size_t>(own)) : Vector<std::int32_t>();
   stage_->backward(context, own, tokens, *hooks_);
 }
 
@@ -97,7 +101,8 @@ void StageRunner<T>::summed_losses(std::span<double> sums) const {
   fence(context_.exec);
   for (std::size_t i = 0; i < sums.size(); ++i) {
     double sum = 0;
-    for (std::size_t row = 0; row < host_losses_.extent(1); ++row) sum += static_cast<double>(host_losses_(i, row));
+    for (std::size_t row = 0; row < host_losses_.extent(1); ++row)
+      sum += static_cast<double>(host_losses_(i, row));
     sums[i] = sum;
   }
 }

@@ -19,7 +19,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 /// `times_` of Trainer: three times, then calls and bytes by axis.
 constexpr std::size_t time_count = 3;
@@ -38,7 +40,8 @@ Trainer<T>::Trainer(RunConfig const& config, Plan plan, Surroundings const& surr
       sampling_("tessera::train::sampling"),
       loader_(*surroundings.dataset, config.batch.global_batch_size, config.batch.micro_batch_size),
       executor_(plan_.place.pp, channels_, plan_.stage.slots),
-      evaluation_(pipeline::forward_only(plan_.layout.pp, static_cast<int>(plan_.layout.microbatches_per_replica))),
+      evaluation_(
+          pipeline::forward_only(plan_.layout.pp, static_cast<int>(plan_.layout.microbatches_per_replica))),
       optimiser_({config.optimizer.beta1, config.optimizer.beta2, config.optimizer.epsilon,
                   config.optimizer.weight_decay}),
       learning_rate_{config.optimizer.lr, config.optimizer.min_lr, config.optimizer.warmup_steps,
@@ -46,14 +49,17 @@ Trainer<T>::Trainer(RunConfig const& config, Plan plan, Surroundings const& surr
       sums_(static_cast<std::size_t>(plan_.layout.microbatches + slot_count(plan_.specs))),
       times_(time_count + 2 * reported_axes.size()) {
   auto& mesh = *around_.mesh;
-  stage_ = std::make_unique<model::Stage<T>>(config_.model, plan_.specs, plan_.stage, parameters_, activations_);
+  stage_ =
+      std::make_unique<model::Stage<T>>(config_.model, plan_.specs, plan_.stage, parameters_, activations_);
   stage_->initialise(exec_, static_cast<std::uint64_t>(config_.training.seed));
   squared_sums_.emplace(buffers_, stage_->store().gradient_range().end);
-  reducer_.emplace(stage_->store(), exec_, mesh.dp_buckets(),
-                   data_parallel::Tie{stage_->tied_table(), stage_->tied_gradient(), mesh.tied()},
-                   data_parallel::ReducerOptions{config_.parallel.bucket_bytes, config_.parallel.overlap_grad_reduce});
+  reducer_.emplace(
+      stage_->store(), exec_, mesh.dp_buckets(),
+      data_parallel::Tie{stage_->tied_table(), stage_->tied_gradient(), mesh.tied()},
+      data_parallel::ReducerOptions{config_.parallel.bucket_bytes, config_.parallel.overlap_grad_reduce});
   background_ = {&mesh.tp(), &mesh.dp_buckets()};
-  TokenBuffers<T> const tokens(buffers_, plan_.stage, static_cast<int>(plan_.layout.microbatches_per_replica));
+  TokenBuffers<T> const tokens(buffers_, plan_.stage,
+                               static_cast<int>(plan_.layout.microbatches_per_replica));
   runner_.emplace(*stage_, make_context(), loader_, *reducer_, tokens);
 }
 
@@ -98,8 +104,8 @@ StepReport Trainer<T>::step() {
   report.tokens = plan_.tokens_per_step();
   report.learning_rate = learning_rate_.at(step_ + 1);
 
-  run(plan_.schedule, {layers::Mode::training, step_, plan_.first_microbatch,
-                       1.0 / static_cast<double>(report.tokens)});
+  run(plan_.schedule,
+      {layers::Mode::training, step_, plan_.first_microbatch, 1.0 / static_cast<double>(report.tokens)});
   auto gradients = reducer_->finish(params::LocalGradients<T>(stage_->store()));
 
   std::ranges::fill(sums_, 0.0);

@@ -13,12 +13,13 @@ std::uint64_t local_weights_hash(ExecutionSpace const& exec, params::ParameterSt
   auto const count = static_cast<params::ParameterId>(store.parameters().size());
   for (params::ParameterId id = 0; id < count; ++id) {
     auto const& parameter = store[id];
-    if (parameter.role != params::Role::owner || (parameter.spec.replicated() && !counts_replicated)) continue;
+    if (parameter.role != params::Role::owner || (parameter.spec.replicated() && !counts_replicated))
+      continue;
     for (int tile = 0; tile < parameter.tiles.count; ++tile) {
       auto const elements = params::elements_of_tile(parameter.spec, parameter.tiles.first + tile);
-      sum += kernels::weights_hash<T>(exec, store.value(id, tile), params::name_hash(parameter.spec.name),
-                                      {elements.first, elements.outer, elements.stride, elements.run,
-                                       elements.valid_run});
+      sum += kernels::weights_hash<T>(
+          exec, store.value(id, tile), params::name_hash(parameter.spec.name),
+          {elements.first, elements.outer, elements.stride, elements.run, elements.valid_run});
     }
   }
   return sum;

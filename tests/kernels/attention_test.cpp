@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tessera/kernels/attention.hpp"
 
+#include "kernels/attention_device.hpp"
 #include "tensors.hpp"
 
 namespace tessera::kernels::test {
@@ -63,10 +64,9 @@ template <class T>
 class AttentionTest : public ::testing::Test {};
 TYPED_TEST_SUITE(AttentionTest, ComputeTypes);
 
+/// What a call has given, against the reference.
 template <class T>
-void expect_reference(AttentionCall<T> call) {
-  call.forward();
-  call.backward();
+void expect_truth(AttentionCall<T> const& call) {
   Tensor const factors = call.factors();
   auto const truth = reference::attention(call.sizes, widened(call.qkv), factors);
   expect_near(call.out, truth.out, tolerance<T>(32));
@@ -74,6 +74,13 @@ void expect_reference(AttentionCall<T> call) {
   expect_near(call.dqkv,
               reference::attention_gradient(call.sizes, widened(call.qkv), widened(call.dout), factors),
               tolerance<T>(64));
+}
+
+template <class T>
+void expect_reference(AttentionCall<T> call) {
+  call.forward();
+  call.backward();
+  expect_truth(call);
 }
 
 TYPED_TEST(AttentionTest, EqualsReference) {
@@ -87,6 +94,19 @@ TYPED_TEST(AttentionTest, EqualsReference) {
 TYPED_TEST(AttentionTest, EqualsReferenceWithDropout) {
   expect_reference(AttentionCall<TypeParam>(2, 67, 3, 16, 0.2F));
   expect_reference(AttentionCall<TypeParam>(1, 192, 2, 64, 0.5F));
+}
+
+TYPED_TEST(AttentionTest, FormForDevicesEqualsReference) {
+  using T = TypeParam;
+  AttentionCall<T> call(2, 37, 3, 5, 0.2F);
+  DropoutFactors const drawn(call.dropout.probability, call.dropout.site);
+  attention::forward_on_device<T>(
+      exec(), "tessera::kernels::test",
+      {call.shape, call.qkv.data(), call.out.data(), call.log_sum_exp.data(), call.dropout, drawn});
+  attention::backward_on_device<T>(exec(), "tessera::kernels::test",
+                                   {call.shape, call.qkv.data(), call.out.data(), call.log_sum_exp.data(),
+                                    call.dout.data(), call.dropout, drawn, call.dqkv.data()});
+  expect_truth(call);
 }
 
 TEST(AttentionGradientTest, BackwardIsTheGradientOfForward) {

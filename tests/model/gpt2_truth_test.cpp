@@ -30,8 +30,14 @@ struct Precision<double> {
 std::vector<Cut> cuts() {
   std::vector<Cut> all;
   for (int const tiles : {0, 4}) {
-    for (mesh::MeshShape const shape :
-         {mesh::MeshShape{1, 1, 1}, {2, 1, 1}, {1, 2, 1}, {1, 1, 2}, {4, 1, 1}, {2, 2, 1}, {2, 1, 2}, {1, 2, 2}}) {
+    for (mesh::MeshShape const shape : {mesh::MeshShape{1, 1, 1},
+                                        {2, 1, 1},
+                                        {1, 2, 1},
+                                        {1, 1, 2},
+                                        {4, 1, 1},
+                                        {2, 2, 1},
+                                        {2, 1, 2},
+                                        {1, 2, 2}}) {
       all.push_back({shape, false, tiles});
       if (shape.tp > 1) all.push_back({shape, true, tiles});
     }
@@ -68,9 +74,11 @@ double largest(std::vector<double> const& values) {
   return result;
 }
 
-/// The largest difference of a rank's gradients of one tensor to the recorded ones, against the largest of those.
+/// The largest difference of a rank's gradients of one tensor to the recorded ones, against the largest of
+/// those.
 template <class T>
-double gradient_error(params::ParameterStore<T> const& store, params::ParameterId id, recorded::Tensor const& expected) {
+double gradient_error(params::ParameterStore<T> const& store, params::ParameterId id,
+                      recorded::Tensor const& expected) {
   auto const& parameter = store[id];
   double error = 0;
   for (int tile = 0; tile < parameter.tiles.count; ++tile) {
@@ -78,8 +86,10 @@ double gradient_error(params::ParameterStore<T> const& store, params::ParameterI
     auto const values = store.gradient(id, tile, 0);
     for (std::int64_t i = 0; i < where.outer * where.run; ++i) {
       bool const padding = i % where.run >= where.valid_run;
-      auto const global = static_cast<std::size_t>(where.first + i / where.run * where.stride + i % where.run);
-      error = worse(error, std::abs(values(static_cast<std::size_t>(i)) - (padding ? 0.0 : expected.values[global])));
+      auto const global =
+          static_cast<std::size_t>(where.first + i / where.run * where.stride + i % where.run);
+      error = worse(
+          error, std::abs(values(static_cast<std::size_t>(i)) - (padding ? 0.0 : expected.values[global])));
     }
   }
   return error / largest(expected.values);
@@ -100,7 +110,8 @@ TYPED_TEST(Gpt2, LogitsEqualTheRecordedOnes) {
   });
 }
 
-// The gradient of a key bias is zero but for rounding, so a tensor's error is measured against its largest element.
+// The gradient of a key bias is zero but for rounding, so a tensor's error is measured against its largest
+// element.
 TYPED_TEST(Gpt2, EveryGradientEqualsTheRecordedOne) {
   this->on_every_cut([&](auto& training) {
     training.accumulate();
@@ -108,7 +119,8 @@ TYPED_TEST(Gpt2, EveryGradientEqualsTheRecordedOne) {
     for (params::ParameterId id = 0; id < static_cast<params::ParameterId>(store.parameters().size()); ++id) {
       auto const& parameter = store[id];
       if (parameter.role == params::Role::tied_gradient) continue;
-      EXPECT_LT(gradient_error(store, id, this->recording_.gradients.at(parameter.spec.name)), this->tolerance)
+      EXPECT_LT(gradient_error(store, id, this->recording_.gradients.at(parameter.spec.name)),
+                this->tolerance)
           << parameter.spec.name << " on rank " << training.mesh().rank();
     }
   });

@@ -34,7 +34,8 @@ train::RunConfig run_config(recorded::Config const& recording, Cut const& cut, b
 }  // namespace
 
 std::string Cut::name() const {
-  return fmt::format("tp {} pp {} dp {}{} tiles {}", shape.tp, shape.pp, shape.dp, sequence_parallel ? " SP" : "", tiles);
+  return fmt::format("tp {} pp {} dp {}{} tiles {}", shape.tp, shape.pp, shape.dp,
+                     sequence_parallel ? " SP" : "", tiles);
 }
 
 template <class T>
@@ -53,7 +54,8 @@ RecordedWork<T>::RecordedWork(Stage<T>& stage, layers::Context const& context, p
   int const batch = recording.microbatch_size;
   for (std::size_t i = 0; i < microbatches; ++i) {
     for (std::size_t row = 0; row < rows; ++row) {
-      int const sequence = (static_cast<int>(first_microbatch) + static_cast<int>(i)) * batch + static_cast<int>(row) % batch;
+      int const sequence =
+          (static_cast<int>(first_microbatch) + static_cast<int>(i)) * batch + static_cast<int>(row) % batch;
       int const position = static_cast<int>(row) / batch;
       tokens_(i, row) = recorded::token(recording, sequence, position);
       targets_(i, row) = recorded::token(recording, sequence, position + 1);
@@ -70,8 +72,8 @@ layers::Context RecordedWork<T>::context_of(int microbatch) const {
 
 template <class T>
 void RecordedWork<T>::forward(int microbatch) {
-  stage_->forward(context_of(microbatch), slot(microbatch), slice(tokens_, static_cast<std::size_t>(microbatch)),
-                  *hooks_);
+  stage_->forward(context_of(microbatch), slot(microbatch),
+                  slice(tokens_, static_cast<std::size_t>(microbatch)), *hooks_);
 }
 
 template <class T>
@@ -79,8 +81,8 @@ void RecordedWork<T>::backward(int microbatch) {
   auto const i = static_cast<std::size_t>(microbatch);
   auto const context = context_of(microbatch);
   if (stage_->layout().is_last()) {
-    stage_->loss_and_gradient(context, slot(microbatch), slice(targets_, i), static_cast<T>(scale_), slice(losses_, i),
-                              *hooks_);
+    stage_->loss_and_gradient(context, slot(microbatch), slice(targets_, i), static_cast<T>(scale_),
+                              slice(losses_, i), *hooks_);
   }
   stage_->backward(context, slot(microbatch), slice(tokens_, i), *hooks_);
 }
@@ -93,9 +95,11 @@ double RecordedWork<T>::loss_sum() const {
 }
 
 template <class T>
-RecordedTraining<T>::RecordedTraining(std::unique_ptr<comm::Communicator> world, recorded::Config const& recording,
-                                      Cut const& cut)
-    : recording_(recording), matmul_(kernels::make_matmul_provider("auto", dtype_of<T>)), arena_("tessera::test::model") {
+RecordedTraining<T>::RecordedTraining(std::unique_ptr<comm::Communicator> world,
+                                      recorded::Config const& recording, Cut const& cut)
+    : recording_(recording),
+      matmul_(kernels::make_matmul_provider("auto", dtype_of<T>)),
+      arena_("tessera::test::model") {
   auto const config = run_config(recording, cut, sizeof(T) == 8);
   auto const layout = train::resolve(config, world->size());
   mesh::MeshOptions options;
@@ -117,7 +121,8 @@ RecordedTraining<T>::RecordedTraining(std::unique_ptr<comm::Communicator> world,
   context.sequence_parallel = plan_.stage.sequence_parallel;
   context.tokens = plan_.stage.tokens;
   work_.emplace(*stage_, context, *reducer_, recording_, plan_.first_microbatch);
-  executor_.emplace(place.pp, pipeline::Channels{&mesh_->pp_forward(), &mesh_->pp_backward()}, plan_.stage.slots);
+  executor_.emplace(place.pp, pipeline::Channels{&mesh_->pp_forward(), &mesh_->pp_backward()},
+                    plan_.stage.slots);
   set_weights();
 }
 
@@ -132,7 +137,8 @@ void RecordedTraining<T>::set_weights() {
       for (std::int64_t i = 0; i < where.outer * where.run; ++i) {
         if (i % where.run >= where.valid_run) continue;
         auto const global = where.first + i / where.run * where.stride + i % where.run;
-        values(static_cast<std::size_t>(i)) = static_cast<T>(recorded::initial_weight(parameter.spec.name, global));
+        values(static_cast<std::size_t>(i)) =
+            static_cast<T>(recorded::initial_weight(parameter.spec.name, global));
       }
     }
   }
@@ -158,7 +164,8 @@ typename RecordedTraining<T>::Step RecordedTraining<T>::accumulate() {
 
 template <class T>
 void RecordedTraining<T>::update(double gradient_norm) {
-  optim::Adamw<T> const adamw({recording_.beta1, recording_.beta2, recording_.epsilon, recording_.weight_decay});
+  optim::Adamw<T> const adamw(
+      {recording_.beta1, recording_.beta2, recording_.epsilon, recording_.weight_decay});
   adamw.update(exec_, std::move(*gradients_), recording_.learning_rate,
                optim::clip_scale(gradient_norm, recording_.clip), ++updates_);
 }

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// The training of tests/reference, done again by the library's parts without its Trainer: weights and tokens come
-// from the recording's formulas, so nothing but the mathematics is shared with what is compared.
+// The training of tests/reference, done again by the library's parts without its Trainer: weights and tokens
+// come from the recording's formulas, so nothing but the mathematics is shared with what is compared.
 #pragma once
 
 #include <memory>
@@ -63,7 +63,8 @@ template <class T>
 class RecordedTraining {
  public:
   /// Collective over `world`.
-  RecordedTraining(std::unique_ptr<comm::Communicator> world, recorded::Config const& recording, Cut const& cut);
+  RecordedTraining(std::unique_ptr<comm::Communicator> world, recorded::Config const& recording,
+                   Cut const& cut);
 
   struct Step {
     double loss = 0, gradient_norm = 0;

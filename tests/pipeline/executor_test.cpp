@@ -24,11 +24,15 @@ double content(int run, bool backward, int microbatch, int stage, std::size_t i)
   return 1e6 * run + (backward ? 5e5 : 0) + 1000.0 * microbatch + 10.0 * stage + static_cast<double>(i);
 }
 
-/// A stage that adds nothing but evidence: it checks what arrives, writes what leaves, and lists what it computed.
+/// A stage that adds nothing but evidence: it checks what arrives, writes what leaves, and lists what it
+/// computed.
 class FakeStage final : public StageWork<double> {
  public:
   FakeStage(int stage, int stages, int slots)
-      : stage_(stage), stages_(stages), slots_(static_cast<std::size_t>(slots)), arena_("tessera::test::stage") {
+      : stage_(stage),
+        stages_(stages),
+        slots_(static_cast<std::size_t>(slots)),
+        arena_("tessera::test::stage") {
     inputs_ = arena_.matrix<double>(slots_, width);
     outputs_ = arena_.matrix<double>(slots_, width);
     gradients_ = arena_.matrix<double>(slots_, width);
@@ -62,14 +66,17 @@ class FakeStage final : public StageWork<double> {
   [[nodiscard]] std::vector<Action> const& done() const { return done_; }
 
  private:
-  [[nodiscard]] std::size_t slot(int microbatch) const { return static_cast<std::size_t>(microbatch) % slots_; }
+  [[nodiscard]] std::size_t slot(int microbatch) const {
+    return static_cast<std::size_t>(microbatch) % slots_;
+  }
   [[nodiscard]] Matrix<double> row(Matrix<double> const& all, int microbatch) const {
     return Matrix<double>(all.data() + slot(microbatch) * width, 1, width);
   }
   void expect_content(Matrix<double> const& message, bool backward, int microbatch, int from) const {
     for (std::size_t i = 0; i < width; ++i) {
       EXPECT_EQ(message(0, i), content(run_, backward, microbatch, from, i))
-          << (backward ? "gradient" : "activation") << " of microbatch " << microbatch << " at stage " << stage_;
+          << (backward ? "gradient" : "activation") << " of microbatch " << microbatch << " at stage "
+          << stage_;
     }
   }
   void write(Matrix<double> const& message, bool backward, int microbatch) const {

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// One tile a rank and the backend's own sums (--tiles auto): near the serial run, and the same bits whenever the same
-// layout is run again.
+// One tile a rank and the backend's own sums (--tiles auto): near the serial run, and the same bits whenever
+// the same layout is run again.
 #include <gtest/gtest.h>
 
 #include "layouts.hpp"
@@ -56,7 +56,8 @@ void compare_layouts(int ranks, std::vector<LayoutCase> const& layouts) {
   auto const serial = train(*alone, serial_config);
   for (auto const& layout : layouts) {
     SCOPED_TRACE(layout.name());
-    auto const first = train(*group, layout.applied_to(config)), second = train(*group, layout.applied_to(config));
+    auto const first = train(*group, layout.applied_to(config)),
+               second = train(*group, layout.applied_to(config));
     EXPECT_EQ(first.numbers, second.numbers);
     EXPECT_EQ(first.weights_hash, second.weights_hash);
     for (std::size_t i = 0; i < serial.numbers.size(); ++i) {
@@ -74,7 +75,9 @@ TEST(FastMode, OnThreeRanksIsNearTheSerialRunAndRepeatsItself) {
 }
 
 TEST(FastMode, OnFourRanksIsNearTheSerialRunAndRepeatsItself) {
-  compare_layouts(4, {{{2, 2, 1}, true}, {{2, 1, 2}, false, "1f1b", 2, 1}, {{1, 2, 2}, false, "gpipe", 2, 1},
+  compare_layouts(4, {{{2, 2, 1}, true},
+                      {{2, 1, 2}, false, "1f1b", 2, 1},
+                      {{1, 2, 2}, false, "gpipe", 2, 1},
                       {{1, 1, 4}, false, "1f1b", 2, 1, false}});
 }
 

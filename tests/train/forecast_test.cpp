@@ -135,9 +135,10 @@ TEST(Forecast, LossAndGradientNormAreOneCallOverAllRanks) {
   RunConfig const config = eight_ranks();
   auto const rows = bookkeeping_traffic(config, resolve(config, 8), 0);
   ASSERT_EQ(rows.size(), 1u);
-  // A double for each of 8 microbatches and each (tensor, tile): with T = 2 the table, a block and the two ends have
-  // 2, 6 + 6 * 2 and 1 + 2 of them.
-  EXPECT_EQ(rows.front(), (Traffic{"world", "all_reduce", "loss and gradient norm", 1, 8 * (8 + 2 + 4 * 18 + 3)}));
+  // A double for each of 8 microbatches and each (tensor, tile): with T = 2 the table, a block and the two
+  // ends have 2, 6 + 6 * 2 and 1 + 2 of them.
+  EXPECT_EQ(rows.front(),
+            (Traffic{"world", "all_reduce", "loss and gradient norm", 1, 8 * (8 + 2 + 4 * 18 + 3)}));
 }
 
 TEST(Forecast, AxesOfOneRankAreSilent) {

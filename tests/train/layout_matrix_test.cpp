@@ -38,7 +38,8 @@ TEST(LayoutMatrixOf2Tiles, FewerTilesGiveTheBitsOfOneRank) {
   expect_same_bits<float>(config, all_layouts(2));
 }
 
-/// GPT-2's 12 heads make 4 head tiles; sums over tp are above the border between the two algorithms of the tree.
+/// GPT-2's 12 heads make 4 head tiles; sums over tp are above the border between the two algorithms of the
+/// tree.
 TEST(LayoutMatrixOf12Heads, FewerHeadTilesThanTilesGiveTheBitsOfOneRank) {
   TokenFile const tokens(61, 20'000);
   auto config = small_run(tokens);

@@ -72,7 +72,8 @@ std::vector<std::uint64_t> bits(std::vector<double> const& values) {
 
 void expect_equal(Outcome const& outcome, Outcome const& expected) {
   EXPECT_EQ(bits(outcome.losses), bits(expected.losses))
-      << "losses " << ::testing::PrintToString(outcome.losses) << " against " << ::testing::PrintToString(expected.losses);
+      << "losses " << ::testing::PrintToString(outcome.losses) << " against "
+      << ::testing::PrintToString(expected.losses);
   EXPECT_EQ(bits(outcome.gradient_norms), bits(expected.gradient_norms));
   EXPECT_EQ(bits(outcome.validation_losses), bits(expected.validation_losses));
   EXPECT_EQ(outcome.weights_hash, expected.weights_hash);
@@ -80,7 +81,8 @@ void expect_equal(Outcome const& outcome, Outcome const& expected) {
 }
 
 template <class T>
-void compare_layout(std::unique_ptr<comm::Communicator> group, RunConfig const& config, Reference<T> const& reference) {
+void compare_layout(std::unique_ptr<comm::Communicator> group, RunConfig const& config,
+                    Reference<T> const& reference) {
   TrainingRun<T> run(std::move(group), config);
   auto const outcome = train(run, [&] {
     EXPECT_EQ(run.difference(Kind::gradient, reference.first_gradients), "") << "after step 1";
@@ -95,7 +97,8 @@ std::string recorded(comm::AxisTotals const& totals) {
   for (std::size_t i = 0; i < comm::operation_count; ++i) {
     auto const& one = totals.by_operation[i];
     if (one.calls == 0) continue;
-    text += fmt::format("{} x{} {} bytes; ", comm::to_string(static_cast<comm::Operation>(i)), one.calls, one.bytes);
+    text += fmt::format("{} x{} {} bytes; ", comm::to_string(static_cast<comm::Operation>(i)), one.calls,
+                        one.bytes);
   }
   return text;
 }
@@ -134,9 +137,9 @@ RunConfig small_run(TokenFile const& tokens) {
 }
 
 std::string LayoutCase::name() const {
-  std::string text = fmt::format("tp {} pp {} dp {} {} {} ranks per node {} buckets of {} bytes {} order {}", shape.tp,
-                                 shape.pp, shape.dp, sequence_parallel ? "SP" : "no SP", schedule, ranks_per_node,
-                                 bucket_bytes, overlap ? "overlapped" : "at the end", order);
+  std::string text = fmt::format("tp {} pp {} dp {} {} {} ranks per node {} buckets of {} bytes {} order {}",
+                                 shape.tp, shape.pp, shape.dp, sequence_parallel ? "SP" : "no SP", schedule,
+                                 ranks_per_node, bucket_bytes, overlap ? "overlapped" : "at the end", order);
   for (auto const layers : pipeline_layers) text += fmt::format(" {}", layers);
   return text;
 }
@@ -168,7 +171,8 @@ std::vector<LayoutCase> all_layouts(int most_tp) {
             bool const same_as_before = (sequence_parallel && tp == 1) || (schedule[0] == '1' && pp == 1);
             if (same_as_before) continue;
             auto const i = layouts.size();
-            LayoutCase layout{{tp, pp, ranks / (tp * pp)}, sequence_parallel, schedule, nodes[i % 3], buckets[i / 3 % 3]};
+            LayoutCase layout{
+                {tp, pp, ranks / (tp * pp)}, sequence_parallel, schedule, nodes[i % 3], buckets[i / 3 % 3]};
             layout.overlap = i % 2 == 0;
             if (i % 5 == 0) layout.order = "dp,tp,pp";
             if (pp == 2 && i % 2 == 1) layout.pipeline_layers = {3, 1};
@@ -184,12 +188,22 @@ std::vector<LayoutCase> all_layouts(int most_tp) {
 std::vector<LayoutCase> quick_layouts(int most_tp) {
   constexpr std::int64_t small = 1, large = 1 << 20;
   std::vector<LayoutCase> layouts{
-      {{2, 1, 1}, false}, {{2, 1, 1}, true}, {{1, 2, 1}, false, "gpipe"}, {{1, 1, 2}, false, "1f1b", 0, small},
-      {{4, 1, 1}, true, "1f1b", 2}, {{1, 4, 1}}, {{2, 2, 1}, true, "gpipe", 2}, {{2, 1, 2}, false, "1f1b", 2, large},
+      {{2, 1, 1}, false},
+      {{2, 1, 1}, true},
+      {{1, 2, 1}, false, "gpipe"},
+      {{1, 1, 2}, false, "1f1b", 0, small},
+      {{4, 1, 1}, true, "1f1b", 2},
+      {{1, 4, 1}},
+      {{2, 2, 1}, true, "gpipe", 2},
+      {{2, 1, 2}, false, "1f1b", 2, large},
       {{1, 2, 2}, false, "1f1b", 0, small, false, "tp,dp,pp", {1, 3}},
-      {{8, 1, 1}, false, "1f1b", 4}, {{8, 1, 1}, true, "1f1b", 2}, {{2, 2, 2}, true, "1f1b", 4, small},
-      {{1, 1, 8}, false, "1f1b", 4, small}, {{4, 2, 1}, true, "gpipe", 0, large, true, "tp,dp,pp", {3, 1}},
-      {{2, 4, 1}, false, "1f1b", 4}, {{4, 1, 2}, true, "1f1b", 2, small, true, "dp,tp,pp"},
+      {{8, 1, 1}, false, "1f1b", 4},
+      {{8, 1, 1}, true, "1f1b", 2},
+      {{2, 2, 2}, true, "1f1b", 4, small},
+      {{1, 1, 8}, false, "1f1b", 4, small},
+      {{4, 2, 1}, true, "gpipe", 0, large, true, "tp,dp,pp", {3, 1}},
+      {{2, 4, 1}, false, "1f1b", 4},
+      {{4, 1, 2}, true, "1f1b", 2, small, true, "dp,tp,pp"},
   };
   std::erase_if(layouts, [=](LayoutCase const& layout) { return layout.shape.tp > most_tp; });
   return layouts;
@@ -200,8 +214,8 @@ void expect_forecast_traffic(TrainingRun<T>& run) {
   auto const& plan = run.trainer().plan();
   auto const rows = step_traffic(run.config(), plan.layout, plan.place.pp);
   for (std::string_view const axis : {"tp", "pp", "dp", "tied", "world", "model"}) {
-    EXPECT_EQ(recorded(run.ledger().totals(axis)), forecast(rows, axis)) << "messages over " << axis << " of stage "
-                                                                         << plan.place.pp;
+    EXPECT_EQ(recorded(run.ledger().totals(axis)), forecast(rows, axis))
+        << "messages over " << axis << " of stage " << plan.place.pp;
   }
 }
 

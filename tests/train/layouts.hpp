@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// The layout matrix: one model trained on many layouts inside one mpirun of 8, each compared bit for bit with the
-// run of one rank.
+// The layout matrix: one model trained on many layouts inside one mpirun of 8, each compared bit for bit with
+// the run of one rank.
 #pragma once
 
 #include <string>
@@ -46,16 +46,16 @@ struct LayoutCase {
   [[nodiscard]] RunConfig applied_to(RunConfig config) const;
 };
 
-/// Every (tp, pp, dp) of 2, 4 and 8 ranks with tp <= `most_tp`, pp <= 4, with and without sequence parallelism, with
-/// both schedules; the other choices go round so that each meets each axis.
+/// Every (tp, pp, dp) of 2, 4 and 8 ranks with tp <= `most_tp`, pp <= 4, with and without sequence
+/// parallelism, with both schedules; the other choices go round so that each meets each axis.
 [[nodiscard]] std::vector<LayoutCase> all_layouts(int most_tp);
 /// A selection with tp <= `most_tp`: every axis, every choice once.
 [[nodiscard]] std::vector<LayoutCase> quick_layouts(int most_tp);
 
-/// Collective over support::world(), 8 ranks. Trains `config` on one rank and then on every layout, several at a time
-/// on groups of the ranks. Expects the same bits in every loss, gradient norm, validation loss, weights hash, sampled
-/// token, gradient of step 1 and weight of every rank; and the messages of the first step to be those of
-/// step_traffic (forecast.hpp).
+/// Collective over support::world(), 8 ranks. Trains `config` on one rank and then on every layout, several
+/// at a time on groups of the ranks. Expects the same bits in every loss, gradient norm, validation loss,
+/// weights hash, sampled token, gradient of step 1 and weight of every rank; and the messages of the first
+/// step to be those of step_traffic (forecast.hpp).
 template <class T>
 void expect_same_bits(RunConfig const& config, std::vector<LayoutCase> const& layouts);
 

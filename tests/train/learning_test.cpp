@@ -13,8 +13,8 @@ namespace {
 
 constexpr std::int64_t steps = 60;
 
-/// Nats a token of the best model that knows only how often each token occurs: the entropy of the very targets that
-/// the validation predicts.
+/// Nats a token of the best model that knows only how often each token occurs: the entropy of the very
+/// targets that the validation predicts.
 double unigram_entropy(RunConfig const& config) {
   data::DatasetOptions options;
   options.path = config.data.path;
@@ -36,8 +36,8 @@ double unigram_entropy(RunConfig const& config) {
   return entropy;
 }
 
-/// No model without working gradients through attention and MLP comes clearly below the frequencies of the bytes of
-/// text it never saw; an untrained one is at log 256 = 5.545.
+/// No model without working gradients through attention and MLP comes clearly below the frequencies of the
+/// bytes of text it never saw; an untrained one is at log 256 = 5.545.
 TEST(Training, LearnsMoreOfATextThanHowOftenEachByteOccurs) {
   RunConfig config;
   config.parallel.tp = 2;

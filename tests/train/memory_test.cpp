@@ -30,8 +30,14 @@ TEST(Memory, PeakIsWithinTenPercentOfThePrediction) {
   config.model.hidden_size = 128;
   config.model.max_positions = 64;
   config.batch = {64, 2, 16};
-  std::vector<LayoutCase> const layouts{{{1, 1, 1}},       {{2, 1, 1}}, {{2, 1, 1}, true}, {{1, 2, 1}, false, "gpipe"},
-                                        {{1, 1, 2}},       {{4, 1, 1}, true}, {{2, 2, 1}, true}, {{2, 1, 2}},
+  std::vector<LayoutCase> const layouts{{{1, 1, 1}},
+                                        {{2, 1, 1}},
+                                        {{2, 1, 1}, true},
+                                        {{1, 2, 1}, false, "gpipe"},
+                                        {{1, 1, 2}},
+                                        {{4, 1, 1}, true},
+                                        {{2, 2, 1}, true},
+                                        {{2, 1, 2}},
                                         {{1, 2, 2}, false, "1f1b", 2, 1 << 16}};
   for (int const tiles : {8, 0}) {
     config.parallel.tiles = tiles;
@@ -43,9 +49,9 @@ TEST(Memory, PeakIsWithinTenPercentOfThePrediction) {
       EXPECT_GT(ratio, 0.9);
       EXPECT_LT(ratio, 1.1);
       if (support::world().rank() == 0) {
-        RecordProperty("tp" + std::to_string(layout.shape.tp) + "pp" + std::to_string(layout.shape.pp) + "dp" +
-                           std::to_string(layout.shape.dp) + (layout.sequence_parallel ? "sp" : "") + "tiles" +
-                           std::to_string(tiles),
+        RecordProperty("tp" + std::to_string(layout.shape.tp) + "pp" + std::to_string(layout.shape.pp) +
+                           "dp" + std::to_string(layout.shape.dp) + (layout.sequence_parallel ? "sp" : "") +
+                           "tiles" + std::to_string(tiles),
                        std::to_string(ratio));
       }
     }

@@ -12,7 +12,9 @@
 namespace tessera::train::test {
 namespace {
 
-std::vector<float> copy(Vector<float> const& values) { return {values.data(), values.data() + values.extent(0)}; }
+std::vector<float> copy(Vector<float> const& values) {
+  return {values.data(), values.data() + values.extent(0)};
+}
 
 bool same_bits(std::vector<float> const& a, std::vector<float> const& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
@@ -36,7 +38,8 @@ void poison_each_rank(TrainingRun<float>& run, float poison) {
     float& weight = used_weight(store);
     float const healthy = weight;
     if (mine) weight = poison;
-    auto const weights = copy(store.values()), first = copy(store.first_moments()), second = copy(store.second_moments());
+    auto const weights = copy(store.values()), first = copy(store.first_moments()),
+               second = copy(store.second_moments());
     auto const report = trainer.step();
     EXPECT_TRUE(report.skipped);
     EXPECT_TRUE(same_bits(copy(store.values()), weights));
@@ -50,7 +53,8 @@ void poison_each_rank(TrainingRun<float>& run, float poison) {
 TEST(NotFinite, OnOneRankMakesAllRanksSkipTheStep) {
   TokenFile const tokens(64, 20'000);
   auto const config = small_run(tokens);
-  std::vector<LayoutCase> const layouts{{{2, 1, 1}, true}, {{1, 2, 1}}, {{1, 1, 2}}, {{2, 2, 1}}, {{2, 1, 2}, true}};
+  std::vector<LayoutCase> const layouts{
+      {{2, 1, 1}, true}, {{1, 2, 1}}, {{1, 1, 2}}, {{2, 2, 1}}, {{2, 1, 2}, true}};
   for (auto const& layout : layouts) {
     SCOPED_TRACE(layout.name());
     auto const group = support::group_of(layout.shape.size());
@@ -77,7 +81,8 @@ TEST(Difference, NamesTensorTileElementAndRank) {
   std::memcpy(&image[qkv + inside], &bits, sizeof bits);
   image.back() = 7;
   auto const text = run.difference(Kind::value, image);
-  EXPECT_NE(text.find("value of layers.0.attention.qkv.weight, tile 5 of 8, element 1027"), std::string::npos) << text;
+  EXPECT_NE(text.find("value of layers.0.attention.qkv.weight, tile 5 of 8, element 1027"), std::string::npos)
+      << text;
   EXPECT_NE(text.find("on rank 0 (tp 0, pp 0, dp 0)"), std::string::npos) << text;
 }
 

@@ -1,8 +1,9 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// From the third step on a step takes no memory: neither through Kokkos nor by operator new. What communication and
-// matrix-product libraries take for themselves is told apart by the shared object that asked.
+// From the third step on a step takes no memory: neither through Kokkos nor by operator new. What
+// communication and matrix-product libraries take for themselves is told apart by the shared object that
+// asked.
 #include <dlfcn.h>
 #include <execinfo.h>
 #include <gtest/gtest.h>
@@ -132,8 +133,12 @@ TEST(SteadyState, StepsAfterTheSecondAllocateNothing) {
   config.model.vocab_size = 61;
   config.training.steps = 6;
   config.model.hidden_dropout = config.model.attention_dropout = 0.1;
-  std::vector<LayoutCase> const layouts{{{1, 1, 1}}, {{4, 1, 1}, true}, {{2, 2, 1}, true, "gpipe"},
-                                        {{2, 1, 2}, false, "1f1b", 2, 1}, {{1, 4, 1}}, {{1, 1, 4}, false, "1f1b", 2, 1}};
+  std::vector<LayoutCase> const layouts{{{1, 1, 1}},
+                                        {{4, 1, 1}, true},
+                                        {{2, 2, 1}, true, "gpipe"},
+                                        {{2, 1, 2}, false, "1f1b", 2, 1},
+                                        {{1, 4, 1}},
+                                        {{1, 1, 4}, false, "1f1b", 2, 1}};
   for (int const tiles : {8, 0}) {
     config.parallel.tiles = tiles;
     for (auto const& layout : layouts) {

@@ -64,7 +64,8 @@ template <class T>
 TrainingRun<T>::TrainingRun(std::unique_ptr<comm::Communicator> world, RunConfig const& config)
     : config_(config), telemetry_(world->duplicate()) {
   auto const layout = resolve(config, world->size());
-  mesh_.emplace(std::move(world), mesh::MeshShape{layout.tp, layout.pp, layout.dp}, mesh_options(config), ledger_);
+  mesh_.emplace(std::move(world), mesh::MeshShape{layout.tp, layout.pp, layout.dp}, mesh_options(config),
+                ledger_);
   matmul_ = kernels::make_matmul_provider(config.parallel.matmul, dtype_of<T>);
   dataset_.emplace(dataset_options(config));
   auto const& place = mesh_->coordinates();
@@ -103,11 +104,12 @@ std::string TrainingRun<T>::difference(Kind kind, Image<T> const& image) {
           T const expected = global ? image[static_cast<std::size_t>(at)] : T(0);
           if (same_bits(values(i), expected)) continue;
           first_tensor = parameter.spec.index;
-          text = fmt::format("{} of {}{}, tile {} of {}, element {}{}: {:.9g} on rank {} (tp {}, pp {}, dp {}), {:.9g} on one rank",
-                             kind == Kind::value ? "value" : "gradient", parameter.spec.name,
-                             parameter.role == params::Role::tied_copy ? " (tied copy)" : "", tile,
-                             parameter.tiles.total, i, global ? "" : " (padding)", values(i), mesh_->rank(), place.tp,
-                             place.pp, place.dp, expected);
+          text = fmt::format(
+              "{} of {}{}, tile {} of {}, element {}{}: {:.9g} on rank {} (tp {}, pp {}, dp {}), {:.9g} on "
+              "one rank",
+              kind == Kind::value ? "value" : "gradient", parameter.spec.name,
+              parameter.role == params::Role::tied_copy ? " (tied copy)" : "", tile, parameter.tiles.total, i,
+              global ? "" : " (padding)", values(i), mesh_->rank(), place.tp, place.pp, place.dp, expected);
           return;
         }
       });

@@ -62,8 +62,8 @@ class TrainingRun {
   std::optional<Trainer<T>> trainer_;
 };
 
-/// Calls `visit(parameter, tile, values, position)` for each owned tile whose numbers of `kind` a store holds;
-/// `position(i)` is the global index of the tile's element i, or nothing where the element is padding.
+/// Calls `visit(parameter, tile, values, position)` for each owned tile whose numbers of `kind` a store
+/// holds; `position(i)` is the global index of the tile's element i, or nothing where the element is padding.
 template <class T, class Visit>
 void for_each_tile(params::ParameterStore<T> const& store, Kind kind, Visit const& visit) {
   for (params::ParameterId id = 0; id < static_cast<params::ParameterId>(store.parameters().size()); ++id) {
@@ -75,7 +75,8 @@ void for_each_tile(params::ParameterStore<T> const& store, Kind kind, Visit cons
       visit(parameter, parameter.tiles.first + tile, values, [elements](std::int64_t i) {
         std::int64_t const in_run = i % elements.run;
         bool const valid = in_run < elements.valid_run;
-        return valid ? std::optional(elements.first + i / elements.run * elements.stride + in_run) : std::nullopt;
+        return valid ? std::optional(elements.first + i / elements.run * elements.stride + in_run)
+                     : std::nullopt;
       });
     }
   }

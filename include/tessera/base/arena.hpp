@@ -24,7 +24,9 @@ class Arena {
   explicit Arena(std::string label, Mode mode = Mode::allocating);
 
   template <class T>
-  Vector<T> vector(std::size_t n) { return Vector<T>(take<T>(n), n); }
+  Vector<T> vector(std::size_t n) {
+    return Vector<T>(take<T>(n), n);
+  }
   template <class T>
   Matrix<T> matrix(std::size_t rows, std::size_t columns) {
     return Matrix<T>(take<T>(rows * columns), rows, columns);
@@ -40,7 +42,9 @@ class Arena {
 
  private:
   template <class T>
-  T* take(std::size_t count) { return static_cast<T*>(take_bytes(count * sizeof(T))); }
+  T* take(std::size_t count) {
+    return static_cast<T*>(take_bytes(count * sizeof(T)));
+  }
   void* take_bytes(std::size_t bytes);
 
   std::string label_;

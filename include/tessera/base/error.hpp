@@ -1,9 +1,9 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// Two kinds of failure. What can happen to a correct program in a bad world (a wrong option, a damaged file, a
-// full disk, a lost rank) is thrown as an Error: it says what, where and what to do, and carries the exit code
-// of the process. What cannot happen unless this library is wrong goes through `require`, which throws
+// Two kinds of failure. What can happen to a correct program in a bad world (a wrong option, a damaged file,
+// a full disk, a lost rank) is thrown as an Error: it says what, where and what to do, and carries the exit
+// code of the process. What cannot happen unless this library is wrong goes through `require`, which throws
 // InternalError with its source line.
 #pragma once
 

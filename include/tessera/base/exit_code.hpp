@@ -17,7 +17,7 @@ enum class ExitCode : int {
   requeue = 75,        ///< saved and left in good order: please run again
   hang = 76,           ///< a rank did not answer in time
   permission = 77,
-  config = 78          ///< the configuration is wrong
+  config = 78  ///< the configuration is wrong
 };
 
 }  // namespace tessera

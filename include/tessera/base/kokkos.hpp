@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// The only way to Kokkos. Everything that differs between Kokkos 3.4 and 5.x is settled here, so that no other
-// file asks for a version.
+// The only way to Kokkos. Everything that differs between Kokkos 3.4 and 5.x is settled here, so that no
+// other file asks for a version.
 #pragma once
 
 #include <Kokkos_Core.hpp>

@@ -3,7 +3,8 @@
 //
 // Random numbers that belong to an element, not to a process: the Philox4x32-10 block cipher (Salmon et al.,
 // "Parallel Random Numbers: As Easy as 1, 2, 3", SC11) applied to where an element is. Any rank computes the
-// numbers of any element, so no layout changes a mask, an initial weight or a shuffle (docs/numerics.md, rule 13).
+// numbers of any element, so no layout changes a mask, an initial weight or a shuffle (docs/numerics.md, rule
+// 13).
 #pragma once
 
 #include <cstdint>
@@ -18,8 +19,8 @@ struct Philox4 {
 };
 
 /// One block: `counter` of 128 bits enciphered under `key` of 64 bits.
-KOKKOS_INLINE_FUNCTION Philox4 philox4x32(std::uint32_t c0, std::uint32_t c1, std::uint32_t c2, std::uint32_t c3,
-                                          std::uint32_t k0, std::uint32_t k1) {
+KOKKOS_INLINE_FUNCTION Philox4 philox4x32(std::uint32_t c0, std::uint32_t c1, std::uint32_t c2,
+                                          std::uint32_t c3, std::uint32_t k0, std::uint32_t k1) {
   for (int round = 0; round < 10; ++round) {
     std::uint64_t const p0 = std::uint64_t{0xD2511F53u} * c0;
     std::uint64_t const p1 = std::uint64_t{0xCD9E8D57u} * c2;
@@ -45,8 +46,8 @@ class RandomSite {
 
   /// The numbers of elements 4 * block .. 4 * block + 3.
   KOKKOS_INLINE_FUNCTION Philox4 block(std::uint64_t block) const {
-    return philox4x32(static_cast<std::uint32_t>(block), static_cast<std::uint32_t>(block >> 32), step_, site_,
-                      static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32));
+    return philox4x32(static_cast<std::uint32_t>(block), static_cast<std::uint32_t>(block >> 32), step_,
+                      site_, static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32));
   }
   /// The number of one element.
   KOKKOS_INLINE_FUNCTION std::uint32_t bits(std::uint64_t element) const {

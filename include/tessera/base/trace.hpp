@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// A timeline of what this process did, for ui.perfetto.dev. Recording is off until an application starts it; a span
-// then costs two clock readings and never allocates.
+// A timeline of what this process did, for ui.perfetto.dev. Recording is off until an application starts it;
+// a span then costs two clock readings and never allocates.
 #pragma once
 
 #include <chrono>
@@ -20,14 +20,14 @@ class TraceRecorder {
   /// Room for `capacity` spans; later ones are counted, not kept. Times count from `origin`.
   explicit TraceRecorder(std::size_t capacity, Clock::time_point origin = Clock::now());
 
-  /// Adds a span. `name` and `category` are literals: only their addresses are kept. `number` is a microbatch, a
-  /// step or a count of bytes, whatever the name makes of it; negative: none.
+  /// Adds a span. `name` and `category` are literals: only their addresses are kept. `number` is a
+  /// microbatch, a step or a count of bytes, whatever the name makes of it; negative: none.
   void add(char const* name, char const* category, Clock::time_point start, Clock::time_point end,
            std::int64_t number) noexcept;
 
   [[nodiscard]] std::size_t dropped() const noexcept { return dropped_; }
-  /// The spans as members of a Chrome trace's event array, separated by commas; `process` and `thread` become pid
-  /// and tid, and name the tracks.
+  /// The spans as members of a Chrome trace's event array, separated by commas; `process` and `thread` become
+  /// pid and tid, and name the tracks.
   [[nodiscard]] std::string events(int process, std::string const& process_name, int thread,
                                    std::string const& thread_name) const;
 
@@ -42,8 +42,8 @@ class TraceRecorder {
   Clock::time_point origin_;
 };
 
-/// The recorder of this process, or null. Set by the application before anything else runs, and reset before the
-/// recorder goes.
+/// The recorder of this process, or null. Set by the application before anything else runs, and reset before
+/// the recorder goes.
 void set_trace_recorder(TraceRecorder* recorder) noexcept;
 [[nodiscard]] TraceRecorder* trace_recorder() noexcept;
 

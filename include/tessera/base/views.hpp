@@ -14,19 +14,26 @@ namespace tessera {
 
 namespace detail {
 template <class Data>
-using Borrowed = Kokkos::View<Data, Kokkos::LayoutRight, MemorySpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
+using Borrowed =
+    Kokkos::View<Data, Kokkos::LayoutRight, MemorySpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
 }  // namespace detail
 
 /// One, two, three dims of T. Shapes are stated where they are used, in the letters of README.md.
-template <class T> using Vector = detail::Borrowed<T*>;
-template <class T> using Matrix = detail::Borrowed<T**>;
-template <class T> using Cube = detail::Borrowed<T***>;
+template <class T>
+using Vector = detail::Borrowed<T*>;
+template <class T>
+using Matrix = detail::Borrowed<T**>;
+template <class T>
+using Cube = detail::Borrowed<T***>;
 
 /// Read-only arguments of function templates. They take no part in deduction: T comes from the outputs, and a
 /// mutable view converts.
-template <class T> using ConstVector = std::type_identity_t<Vector<T const>>;
-template <class T> using ConstMatrix = std::type_identity_t<Matrix<T const>>;
-template <class T> using ConstCube = std::type_identity_t<Cube<T const>>;
+template <class T>
+using ConstVector = std::type_identity_t<Vector<T const>>;
+template <class T>
+using ConstMatrix = std::type_identity_t<Matrix<T const>>;
+template <class T>
+using ConstCube = std::type_identity_t<Cube<T const>>;
 
 /// The i-th slice of the first dim.
 template <class T>

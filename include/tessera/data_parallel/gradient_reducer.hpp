@@ -17,8 +17,8 @@ struct ReducerOptions {
   bool overlap = true;
 };
 
-/// What the two roles of a tied tensor need: its id, and either the id of the other role's gradient on this stage,
-/// or the two-rank group with the stage that has the other copy. All empty on stages in between.
+/// What the two roles of a tied tensor need: its id, and either the id of the other role's gradient on this
+/// stage, or the two-rank group with the stage that has the other copy. All empty on stages in between.
 struct Tie {
   std::optional<params::ParameterId> table;
   std::optional<params::ParameterId> second_gradient;
@@ -27,22 +27,23 @@ struct Tie {
 
 /// Plain data parallelism: every replica holds all parameters, gradients are summed over dp in buckets.
 ///
-/// A batch tile's gradients are first merged into the replica's tree (params/batch_tiles.hpp); after the last one
-/// the store fills from its end to its beginning, and each bucket, cut from the end at multiples of its size, starts
-/// when it is whole. Borders depend on the configuration alone, so a layout repeats its own bits.
+/// A batch tile's gradients are first merged into the replica's tree (params/batch_tiles.hpp); after the last
+/// one the store fills from its end to its beginning, and each bucket, cut from the end at multiples of its
+/// size, starts when it is whole. Borders depend on the configuration alone, so a layout repeats its own
+/// bits.
 template <class T>
 class GradientReducer final : public params::ParameterHooks {
  public:
   /// Borrows all arguments. `dp` is used by this object alone.
-  GradientReducer(params::ParameterStore<T>& store, ExecutionSpace const& exec, comm::Communicator& dp, Tie tie,
-                  ReducerOptions options);
+  GradientReducer(params::ParameterStore<T>& store, ExecutionSpace const& exec, comm::Communicator& dp,
+                  Tie tie, ReducerOptions options);
 
   void acquire(int, params::Pass) override {}
   void release(int, params::Pass) override {}
   void gradients_ready(params::Range range, params::GradientTarget const& target) override;
 
-  /// Completes the step's gradients over the replicas and adds the two roles of the tied tensor. Throws CommError.
-  /// Collective over dp and over the tie's group.
+  /// Completes the step's gradients over the replicas and adds the two roles of the tied tensor. Throws
+  /// CommError. Collective over dp and over the tie's group.
   [[nodiscard]] params::ReducedGradients<T> finish(params::LocalGradients<T>&& gradients);
 
   /// Seconds the host stood waiting for buckets in the last `finish`.

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Matrix products. The library calls one provider, chosen at run time, for all of them; rule 1 of
-// docs/numerics.md says how: equal calls on equal values must give equal bits, wherever the operands lie, so a
-// provider uses one thread and no state that outlives a call.
+// docs/numerics.md says how: equal calls on equal values must give equal bits, wherever the operands lie, so
+// a provider uses one thread and no state that outlives a call.
 #pragma once
 
 #include <cstddef>
@@ -18,8 +18,9 @@ namespace tessera::kernels {
 
 enum class Transpose : bool { no, yes };
 
-/// C (m, n) = op(A) (m, k) op(B) (k, n) + beta C, all row-major. A is stored (m, k), or (k, m) when transposed;
-/// B is stored (k, n), or (n, k) when transposed. Leading dimensions are elements between rows as stored.
+/// C (m, n) = op(A) (m, k) op(B) (k, n) + beta C, all row-major. A is stored (m, k), or (k, m) when
+/// transposed; B is stored (k, n), or (n, k) when transposed. Leading dimensions are elements between rows as
+/// stored.
 struct MatmulShape {
   Transpose transpose_a = Transpose::no;
   Transpose transpose_b = Transpose::no;
@@ -62,9 +63,9 @@ std::span<MatmulBackend const> matmul_backends();
 /// The product written with Kokkos alone: every space, every type, the fall-back of all others.
 [[nodiscard]] std::unique_ptr<MatmulProvider> make_plain_matmul();
 
-/// The provider of `table` called `name` ("plain" is always there), or for "auto" the fastest one that supports `type`
-/// (cublas, onednn, cblas, plain). What it does not support it hands to the next of that list.
-/// Throws ConfigError naming the providers there are.
+/// The provider of `table` called `name` ("plain" is always there), or for "auto" the fastest one that
+/// supports `type` (cublas, onednn, cblas, plain). What it does not support it hands to the next of that
+/// list. Throws ConfigError naming the providers there are.
 [[nodiscard]] std::unique_ptr<MatmulProvider> make_matmul_provider(std::span<MatmulBackend const> table,
                                                                    std::string_view name, DType type);
 

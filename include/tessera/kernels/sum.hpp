@@ -30,8 +30,8 @@ struct Plus {
   }
 };
 
-/// The larger; a NaN is never the larger. What follows a maximum here is a sum of exp over the same terms, and that
-/// keeps it.
+/// The larger; a NaN is never the larger. What follows a maximum here is a sum of exp over the same terms,
+/// and that keeps it.
 struct Larger {
   template <class A>
   KOKKOS_INLINE_FUNCTION A operator()(A const& a, A const& b) const {

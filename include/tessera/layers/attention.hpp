@@ -14,9 +14,9 @@ struct AttentionSaved {
   AttentionSaved() = default;
   AttentionSaved(Arena& arena, TokenShape const& tokens, BlockShape const& block);
 
-  ShardedFeatures<T> qkv;      ///< (tiles, S*B, 3 D/T_H): q, k, v of the tile's heads
-  ShardedFeatures<T> heads;    ///< (tiles, S*B, D/T_H): the heads' output
-  Matrix<T> log_sum_exp;       ///< (tiles, H/T_H * B * S)
+  ShardedFeatures<T> qkv;    ///< (tiles, S*B, 3 D/T_H): q, k, v of the tile's heads
+  ShardedFeatures<T> heads;  ///< (tiles, S*B, D/T_H): the heads' output
+  Matrix<T> log_sum_exp;     ///< (tiles, H/T_H * B * S)
 };
 
 /// Causal multi-head attention, heads cut over tp: q, k and v are one column-parallel linear with weight
@@ -28,19 +28,20 @@ class Attention {
   static void describe(std::vector<params::TensorSpec>& specs, std::string const& name, std::int64_t d,
                        std::int64_t heads, int tiles, double stddev, double output_stddev);
 
-  /// Registers what `describe` put at `specs[first]` and the three after it. `layer` is the global layer number.
+  /// Registers what `describe` put at `specs[first]` and the three after it. `layer` is the global layer
+  /// number.
   Attention(params::ParameterStore<T>& store, std::vector<params::TensorSpec> const& specs, int first,
             BlockShape const& block, std::int64_t layer, double dropout);
 
-  /// The branch's output before bias and dropout, from the normed residual stream x. Writes saved, and scratch
-  /// whole, levels, branch. Collective over tp.
+  /// The branch's output before bias and dropout, from the normed residual stream x. Writes saved, and
+  /// scratch whole, levels, branch. Collective over tp.
   Pending<Residual<T>> forward(Context const& context, Residual<T> x, AttentionSaved<T> const& saved,
                                Scratch<T> const& scratch) const;
-  /// The gradient of x from that of the branch's output (after the dropout's backward). Adds to the gradients of the
-  /// layer's parameters while the last reduction is under way. Writes all of scratch but dbranch and dffn.
-  /// Collective over tp.
-  Pending<Residual<T>> backward(Context const& context, Residual<T> dy, Residual<T> x, AttentionSaved<T> const& saved,
-                                Scratch<T> const& scratch) const;
+  /// The gradient of x from that of the branch's output (after the dropout's backward). Adds to the gradients
+  /// of the layer's parameters while the last reduction is under way. Writes all of scratch but dbranch and
+  /// dffn. Collective over tp.
+  Pending<Residual<T>> backward(Context const& context, Residual<T> dy, Residual<T> x,
+                                AttentionSaved<T> const& saved, Scratch<T> const& scratch) const;
 
   /// Bias of the output projection: (D).
   [[nodiscard]] Vector<T> output_bias() const { return out_.bias(); }
@@ -48,7 +49,8 @@ class Attention {
 
  private:
   void heads_forward(Context const& context, AttentionSaved<T> const& saved) const;
-  void heads_backward(Context const& context, AttentionSaved<T> const& saved, Scratch<T> const& scratch) const;
+  void heads_backward(Context const& context, AttentionSaved<T> const& saved,
+                      Scratch<T> const& scratch) const;
 
   BlockShape block_;
   std::int64_t layer_;

@@ -8,16 +8,16 @@
 namespace tessera::layers {
 
 /// A linear layer whose output features are cut over tp (Shoeybi et al., "Megatron-LM", 2019, section 3):
-/// y = x W^T + b with W (N, K) cut along N. Forward needs no communication beyond the gather of x; backward gives
-/// a Partial gradient of x.
+/// y = x W^T + b with W (N, K) cut along N. Forward needs no communication beyond the gather of x; backward
+/// gives a Partial gradient of x.
 template <class T>
 class ColumnLinear {
  public:
-  /// The specs of a layer `name` of `shape` = (parts..., N, K): the last but one dim is cut into `tiles`, leading
-  /// ones (q, k, v) are kept whole. Appends `<name>.weight` and `<name>.bias` to the canonical list.
+  /// The specs of a layer `name` of `shape` = (parts..., N, K): the last but one dim is cut into `tiles`,
+  /// leading ones (q, k, v) are kept whole. Appends `<name>.weight` and `<name>.bias` to the canonical list.
   static void describe(std::vector<params::TensorSpec>& specs, std::string const& name,
-                       std::vector<std::int64_t> const& parts, std::int64_t n, std::vector<std::int64_t> const& n_inner,
-                       std::int64_t k, int tiles, double stddev);
+                       std::vector<std::int64_t> const& parts, std::int64_t n,
+                       std::vector<std::int64_t> const& n_inner, std::int64_t k, int tiles, double stddev);
 
   /// Registers weight and bias, described by `specs[first]` and `specs[first + 1]`; this rank owns `tiles`.
   ColumnLinear(params::ParameterStore<T>& store, std::vector<params::TensorSpec> const& specs, int first,

@@ -18,8 +18,8 @@ namespace tessera::layers {
 
 using params::TileRange;
 
-/// The tokens of a microbatch and this rank's share of them. Rows are sequence-major, row s*B + b, so the share of
-/// a rank under sequence parallelism (SP) is contiguous.
+/// The tokens of a microbatch and this rank's share of them. Rows are sequence-major, row s*B + b, so the
+/// share of a rank under sequence parallelism (SP) is contiguous.
 struct TokenShape {
   std::int64_t batch = 1;      ///< B
   std::int64_t positions = 1;  ///< S
@@ -55,7 +55,9 @@ struct Context {
     return RandomSite(seed, step, random_site(use, layer));
   }
   /// The probability in force: none in evaluation.
-  [[nodiscard]] double dropout(double probability) const { return mode == Mode::training ? probability : 0.0; }
+  [[nodiscard]] double dropout(double probability) const {
+    return mode == Mode::training ? probability : 0.0;
+  }
   /// Moves communication under way on. Called between the products of a layer.
   void progress() const {
     for (auto* communicator : background) communicator->progress();

@@ -8,7 +8,8 @@
 
 namespace tessera::layers {
 
-/// What a layer norm keeps for its backward pass, beside its input: one number each a row of the residual stream.
+/// What a layer norm keeps for its backward pass, beside its input: one number each a row of the residual
+/// stream.
 template <class T>
 struct NormSaved {
   NormSaved() = default;
@@ -25,13 +26,14 @@ class Norm {
   /// Appends `<name>.gamma` and `<name>.beta`.
   static void describe(std::vector<params::TensorSpec>& specs, std::string const& name, std::int64_t d);
 
-  Norm(params::ParameterStore<T>& store, std::vector<params::TensorSpec> const& specs, int first, double epsilon);
+  Norm(params::ParameterStore<T>& store, std::vector<params::TensorSpec> const& specs, int first,
+       double epsilon);
 
   /// y = norm(x); both this rank's rows (S*B, D), under SP (S/t*B, D).
   void forward(Context const& context, Residual<T> x, Residual<T> y, NormSaved<T> const& saved) const;
   /// dx += the gradient of x; gamma's and beta's gradients are added by token tile.
-  void backward(Context const& context, Residual<T> dy, Residual<T> x, NormSaved<T> const& saved, Residual<T> dx,
-                bool accumulate = true) const;
+  void backward(Context const& context, Residual<T> dy, Residual<T> x, NormSaved<T> const& saved,
+                Residual<T> dx, bool accumulate = true) const;
 
   [[nodiscard]] Vector<T> gamma() const { return store_->value(gamma_); }
   [[nodiscard]] Vector<T> beta() const { return store_->value(beta_); }

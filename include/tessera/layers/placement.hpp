@@ -2,13 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // How an activation is placed over the tensor-parallel ranks, said in its type. A layer's signature names the
-// placement it takes and the one it gives, and only the collectives below convert one into another, so a forgotten
-// tensor-parallel collective does not compile. No cost at run time: each type is a view.
+// placement it takes and the one it gives, and only the collectives below convert one into another, so a
+// forgotten tensor-parallel collective does not compile. No cost at run time: each type is a view.
 //
 //   Replicated         (S*B, D)        the same on every rank
 //   Residual           (S*B, D)        the residual stream: replicated, or under sequence parallelism (SP)
 //                      (S/t*B, D)      cut along S. The one placement that is chosen at run time
-//   ShardedFeatures    (tiles, S*B, W/T) the rank's tiles of the columns; tile-major, so that a product over a tile
+//   ShardedFeatures    (tiles, S*B, W/T) the rank's tiles of the columns; tile-major, so that a product over
+//   a tile
 //                                      does not know how many tiles its rank owns
 //   Partial            (S*B, D)        this rank's summand of a sum over the ranks, not yet completed
 //
@@ -67,8 +68,8 @@ class [[nodiscard]] Pending {
 template <class T>
 Pending<Replicated<T>> gather(Context const& context, Residual<T> x, Matrix<T> whole);
 
-/// Starts completing a sum over tp. Under SP the result lies in `shard` (S/t*B, D), else in place of `partial`.
-/// Collective over tp.
+/// Starts completing a sum over tp. Under SP the result lies in `shard` (S/t*B, D), else in place of
+/// `partial`. Collective over tp.
 template <class T>
 Pending<Residual<T>> reduce(Context const& context, Partial<T> partial, Matrix<T> shard);
 

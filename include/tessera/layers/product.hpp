@@ -23,14 +23,15 @@ void multiply_input_gradient(Context const& context, ConstMatrix<T> dy, ConstMat
   auto const n = static_cast<std::ptrdiff_t>(dy.extent(0)), w = static_cast<std::ptrdiff_t>(dy.extent(1));
   auto const k = static_cast<std::ptrdiff_t>(weight.extent(1));
   kernels::matmul<T>(*context.matmul, context.exec,
-                     {kernels::Transpose::no, kernels::Transpose::no, n, k, w, w, k, k}, dy.data(), weight.data(),
-                     T(0), dx.data());
+                     {kernels::Transpose::no, kernels::Transpose::no, n, k, w, w, k, k}, dy.data(),
+                     weight.data(), T(0), dx.data());
 }
 
-/// dW (w, k) = or += dy^T (w, n) x (n, k): the product for the weight's gradient; adds unless this is the first
-/// microbatch of its batch tile.
+/// dW (w, k) = or += dy^T (w, n) x (n, k): the product for the weight's gradient; adds unless this is the
+/// first microbatch of its batch tile.
 template <class T>
-void multiply_weight_gradient(Context const& context, ConstMatrix<T> dy, ConstMatrix<T> x, Matrix<T> dweight) {
+void multiply_weight_gradient(Context const& context, ConstMatrix<T> dy, ConstMatrix<T> x,
+                              Matrix<T> dweight) {
   auto const n = static_cast<std::ptrdiff_t>(dy.extent(0)), w = static_cast<std::ptrdiff_t>(dy.extent(1));
   auto const k = static_cast<std::ptrdiff_t>(x.extent(1));
   kernels::matmul<T>(*context.matmul, context.exec,

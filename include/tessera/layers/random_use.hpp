@@ -6,8 +6,8 @@
 
 namespace tessera::layers {
 
-/// Every place that draws random numbers while a model runs. A site is one of these for one global layer, so that
-/// no two draws share numbers and no layout changes them (docs/numerics.md, rule 13).
+/// Every place that draws random numbers while a model runs. A site is one of these for one global layer, so
+/// that no two draws share numbers and no layout changes them (docs/numerics.md, rule 13).
 enum class RandomUse : std::uint32_t {
   initialise,         ///< layer = index of the tensor in the canonical order
   embedding_dropout,  ///< layer = 0

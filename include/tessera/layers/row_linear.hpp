@@ -8,7 +8,8 @@
 namespace tessera::layers {
 
 /// A linear layer whose input features are cut over tp (Shoeybi et al., "Megatron-LM", 2019, section 3):
-/// y = sum over tiles of x W^T, then + b once the sum is complete; W (N, K) is cut along K, b (N) is replicated.
+/// y = sum over tiles of x W^T, then + b once the sum is complete; W (N, K) is cut along K, b (N) is
+/// replicated.
 template <class T>
 class RowLinear {
  public:

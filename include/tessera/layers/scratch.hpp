@@ -23,23 +23,24 @@ struct BlockShape {
   [[nodiscard]] std::int64_t ffn_tile_width() const { return ffn_size / ffn_tiles.total; }
 };
 
-/// Memory that lives within one forward or backward call of a layer. One for all layers of a stage; the names say
-/// what a buffer holds at its widest, each layer's header which ones it writes.
+/// Memory that lives within one forward or backward call of a layer. One for all layers of a stage; the names
+/// say what a buffer holds at its widest, each layer's header which ones it writes.
 template <class T>
 struct Scratch {
   Scratch() = default;
   /// Takes the buffers of `blocks` in `training` or for evaluation alone.
-  Scratch(Arena& arena, TokenShape const& tokens, BlockShape const& block, bool sequence_parallel, bool training);
+  Scratch(Arena& arena, TokenShape const& tokens, BlockShape const& block, bool sequence_parallel,
+          bool training);
 
-  Matrix<T> whole;       ///< (S*B, D) a gathered activation; empty without SP
+  Matrix<T> whole;        ///< (S*B, D) a gathered activation; empty without SP
   Matrix<T> whole_again;  ///< (S*B, D) one gathered a second time for the weight gradient; empty without SP
-  Cube<T> levels;        ///< (levels, S*B, D) sums over tiles
-  Matrix<T> branch;      ///< rows of the residual stream: a completed sum; empty without SP
-  Matrix<T> dbranch;     ///< rows of the residual stream: gradient of a branch after its dropout
-  Cube<T> dffn;          ///< (tiles, S*B, F/T)
-  Cube<T> dqkv;          ///< (tiles, S*B, 3 D/T_H)
-  Cube<T> dheads;        ///< (tiles, S*B, D/T_H)
-  Vector<T> attention;   ///< what the attention kernel asks for
+  Cube<T> levels;         ///< (levels, S*B, D) sums over tiles
+  Matrix<T> branch;       ///< rows of the residual stream: a completed sum; empty without SP
+  Matrix<T> dbranch;      ///< rows of the residual stream: gradient of a branch after its dropout
+  Cube<T> dffn;           ///< (tiles, S*B, F/T)
+  Cube<T> dqkv;           ///< (tiles, S*B, 3 D/T_H)
+  Cube<T> dheads;         ///< (tiles, S*B, D/T_H)
+  Vector<T> attention;    ///< what the attention kernel asks for
 };
 
 extern template struct Scratch<float>;

@@ -12,8 +12,8 @@
 
 namespace tessera::layers {
 
-/// A tensor of shape (before..., n, after...) cut along n, which must be a multiple of `tiles` unless it is padded
-/// to one in memory (vocabulary). Starts normal with mean 0 and `stddev`.
+/// A tensor of shape (before..., n, after...) cut along n, which must be a multiple of `tiles` unless it is
+/// padded to one in memory (vocabulary). Starts normal with mean 0 and `stddev`.
 [[nodiscard]] params::TensorSpec cut_tensor(std::string name, std::vector<std::int64_t> const& before,
                                             std::int64_t n, std::vector<std::int64_t> const& after, int tiles,
                                             double stddev);

@@ -8,22 +8,22 @@
 
 namespace tessera::layers {
 
-/// Token and position embedding. The token table (V, D) is cut along V over tp: each rank looks its own rows up and
-/// the sum over tp is the embedding (Shoeybi et al., 2019). The position table (P, D) is replicated; under SP each
-/// rank adds, and gets gradients for, its own positions.
+/// Token and position embedding. The token table (V, D) is cut along V over tp: each rank looks its own rows
+/// up and the sum over tp is the embedding (Shoeybi et al., 2019). The position table (P, D) is replicated;
+/// under SP each rank adds, and gets gradients for, its own positions.
 template <class T>
 class VocabEmbedding {
  public:
   /// Appends `embedding.tokens` and `embedding.positions`.
-  static void describe(std::vector<params::TensorSpec>& specs, std::int64_t vocabulary, std::int64_t positions,
-                       std::int64_t d, int tiles, double stddev);
+  static void describe(std::vector<params::TensorSpec>& specs, std::int64_t vocabulary,
+                       std::int64_t positions, std::int64_t d, int tiles, double stddev);
 
   /// Registers what `describe` put at `specs[first]` and the one after it.
   VocabEmbedding(params::ParameterStore<T>& store, std::vector<params::TensorSpec> const& specs, int first,
                  TileRange tiles, double dropout);
 
-  /// `x`, rows of the residual stream, = dropout(tokens' embedding + positions'). tokens (S*B). Writes scratch
-  /// levels. Collective over tp.
+  /// `x`, rows of the residual stream, = dropout(tokens' embedding + positions'). tokens (S*B). Writes
+  /// scratch levels. Collective over tp.
   void forward(Context const& context, Vector<std::int32_t const> tokens, Residual<T> x,
                Scratch<T> const& scratch) const;
   /// Adds to both tables' gradients. Writes scratch whole and dbranch. Collective over tp.

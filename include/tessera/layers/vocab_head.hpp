@@ -15,16 +15,16 @@ struct HeadScratch {
   HeadScratch(Arena& arena, TokenShape const& tokens, std::int64_t d, TileRange vocabulary_tiles,
               std::int64_t tile_rows);
 
-  Cube<T> logits;           ///< (tiles, S*B, V/T), then their gradients
-  Matrix<T> sum_exp;        ///< (tiles, S*B), their sum in row 0
-  Matrix<T> target_logit;   ///< (tiles, S*B), their sum in row 0
-  Vector<T> maximum;        ///< (S*B)
-  Cube<T> levels;           ///< (levels, S*B, D)
+  Cube<T> logits;          ///< (tiles, S*B, V/T), then their gradients
+  Matrix<T> sum_exp;       ///< (tiles, S*B), their sum in row 0
+  Matrix<T> target_logit;  ///< (tiles, S*B), their sum in row 0
+  Vector<T> maximum;       ///< (S*B)
+  Cube<T> levels;          ///< (levels, S*B, D)
 };
 
-/// Logits and their cross entropy, vocabulary cut over tp: the logits are never gathered, three numbers a token
-/// cross the ranks (maximum, target's logit, sum of exponentials; Shoeybi et al., 2019). The weight is the token
-/// embedding's table, or a copy of it on a later pipeline stage.
+/// Logits and their cross entropy, vocabulary cut over tp: the logits are never gathered, three numbers a
+/// token cross the ranks (maximum, target's logit, sum of exponentials; Shoeybi et al., 2019). The weight is
+/// the token embedding's table, or a copy of it on a later pipeline stage.
 template <class T>
 class VocabHead {
  public:
@@ -38,12 +38,14 @@ class VocabHead {
             Scratch<T> const& scratch, HeadScratch<T> const& head) const;
 
   /// The same, and the gradient of `scale` times the summed loss: adds to the table's, returns that of x.
-  /// Loss and gradient come in one call, so logits of one microbatch only are ever held, whatever the schedule.
+  /// Loss and gradient come in one call, so logits of one microbatch only are ever held, whatever the
+  /// schedule.
   Pending<Residual<T>> loss_and_gradient(Context const& context, Residual<T> x,
                                          Vector<std::int32_t const> targets, T scale, Vector<T> loss,
                                          Scratch<T> const& scratch, HeadScratch<T> const& head) const;
 
-  /// This rank's logits of one row of the gathered, normed residual stream: (tiles, V/T) in `logits`. x (1, D).
+  /// This rank's logits of one row of the gathered, normed residual stream: (tiles, V/T) in `logits`. x (1,
+  /// D).
   void logits_of_row(Context const& context, ConstMatrix<T> x, Matrix<T> logits) const;
 
   [[nodiscard]] params::Range range() const { return (*store_)[gradient_].range; }

@@ -33,8 +33,8 @@ class Block {
                        int tiles, int head_tiles);
 
   /// Registers the tensors of global layer `layer`.
-  Block(params::ParameterStore<T>& store, std::vector<params::TensorSpec> const& specs, ModelConfig const& config,
-        layers::BlockShape const& shape, std::int64_t layer);
+  Block(params::ParameterStore<T>& store, std::vector<params::TensorSpec> const& specs,
+        ModelConfig const& config, layers::BlockShape const& shape, std::int64_t layer);
 
   /// saved.output = block(x). Collective over tp.
   void forward(layers::Context const& context, layers::Residual<T> x, BlockSaved<T> const& saved,
@@ -47,8 +47,8 @@ class Block {
   [[nodiscard]] params::Range range() const { return hull(attention_.range(), mlp_.range()); }
 
  private:
-  layers::Residual<T> branch_gradient(layers::Context const& context, layers::Residual<T> d, layers::RandomUse use,
-                                      layers::Scratch<T> const& scratch) const;
+  layers::Residual<T> branch_gradient(layers::Context const& context, layers::Residual<T> d,
+                                      layers::RandomUse use, layers::Scratch<T> const& scratch) const;
 
   std::int64_t layer_;
   double dropout_;

@@ -17,7 +17,7 @@ namespace tessera::model {
 
 /// Which part of the model a rank computes, and how it is cut.
 struct StageLayout {
-  int stage = 0, stages = 1;    ///< place in the pipeline
+  int stage = 0, stages = 1;     ///< place in the pipeline
   std::int64_t first_layer = 0;  ///< global number of the stage's first layer
   std::int64_t layers = 0;       ///< layers of this stage
   layers::BlockShape block;
@@ -32,16 +32,17 @@ struct StageLayout {
   [[nodiscard]] bool is_last() const { return stage == stages - 1; }
 };
 
-/// The layers of one pipeline stage on one rank, with their parameters and the memory of their activations. The
-/// first stage also has the embedding, the last one the final norm and the head.
+/// The layers of one pipeline stage on one rank, with their parameters and the memory of their activations.
+/// The first stage also has the embedding, the last one the final norm and the head.
 ///
-/// A microbatch under way owns a slot: its saved activations and the buffers that cross to the neighbouring stages.
+/// A microbatch under way owns a slot: its saved activations and the buffers that cross to the neighbouring
+/// stages.
 template <class T>
 class Stage {
  public:
-  /// Takes all memory from `parameters` and `activations`; over counting arenas this is the memory prediction.
-  /// `specs` is the canonical list of the model. With `values_of` the stage reads that stage's parameters, which must
-  /// outlive it, and takes none of its own.
+  /// Takes all memory from `parameters` and `activations`; over counting arenas this is the memory
+  /// prediction. `specs` is the canonical list of the model. With `values_of` the stage reads that stage's
+  /// parameters, which must outlive it, and takes none of its own.
   Stage(ModelConfig const& config, std::vector<params::TensorSpec> const& specs, StageLayout const& layout,
         Arena& parameters, Arena& activations, Stage const* values_of = nullptr);
   Stage(Stage const&) = delete;  // its layers point into its store
@@ -54,18 +55,19 @@ class Stage {
   /// Collective over tp.
   void forward(layers::Context const& context, int slot, Vector<std::int32_t const> tokens,
                params::ParameterHooks& hooks);
-  /// Last stage, training: the loss of each token (S*B) from output(slot), and the gradient of `scale` times their
-  /// sum in gradient(slot). The head's forward and backward happen here, so that one microbatch's logits suffice.
-  void loss_and_gradient(layers::Context const& context, int slot, Vector<std::int32_t const> targets, T scale,
-                         Vector<T> loss, params::ParameterHooks& hooks);
-  /// Turns gradient(slot) from that of the output into that of the input; adds to the parameters' gradients, and
-  /// completes them within the stage after the last microbatch of a batch tile. Collective over tp.
+  /// Last stage, training: the loss of each token (S*B) from output(slot), and the gradient of `scale` times
+  /// their sum in gradient(slot). The head's forward and backward happen here, so that one microbatch's
+  /// logits suffice.
+  void loss_and_gradient(layers::Context const& context, int slot, Vector<std::int32_t const> targets,
+                         T scale, Vector<T> loss, params::ParameterHooks& hooks);
+  /// Turns gradient(slot) from that of the output into that of the input; adds to the parameters' gradients,
+  /// and completes them within the stage after the last microbatch of a batch tile. Collective over tp.
   void backward(layers::Context const& context, int slot, Vector<std::int32_t const> tokens,
                 params::ParameterHooks& hooks);
   /// Last stage, evaluation: the loss of each token (S*B) from output(slot). Collective over tp.
   void loss(layers::Context const& context, int slot, Vector<std::int32_t const> targets, Vector<T> loss);
-  /// Last stage: all V logits of position `position` of sequence `sequence` of the microbatch, on every rank of tp,
-  /// in `logits` (padded V). Collective over tp.
+  /// Last stage: all V logits of position `position` of sequence `sequence` of the microbatch, on every rank
+  /// of tp, in `logits` (padded V). Collective over tp.
   void logits_at(layers::Context const& context, int slot, std::int64_t position, std::int64_t sequence,
                  Vector<T> logits);
 
@@ -111,8 +113,8 @@ class Stage {
   std::vector<Slot> slots_;
   layers::Scratch<T> scratch_;
   layers::HeadScratch<T> head_scratch_;
-  Matrix<T> row_;            ///< (1, D): the row whose logits are asked for
-  Matrix<T> row_logits_;     ///< (tiles, V/T)
+  Matrix<T> row_;         ///< (1, D): the row whose logits are asked for
+  Matrix<T> row_logits_;  ///< (tiles, V/T)
 };
 
 extern template class Stage<float>;

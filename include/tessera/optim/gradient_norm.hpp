@@ -9,8 +9,9 @@
 
 namespace tessera::optim {
 
-/// The sums of squares from which the global gradient norm is made, the same on every layout (docs/numerics.md,
-/// rule 9): float64 sums over chunks of 4,096 elements, added one after another within a tile.
+/// The sums of squares from which the global gradient norm is made, the same on every layout
+/// (docs/numerics.md, rule 9): float64 sums over chunks of 4,096 elements, added one after another within a
+/// tile.
 template <class T>
 class SquaredSums {
  public:
@@ -18,10 +19,10 @@ class SquaredSums {
   SquaredSums(Arena& arena, std::int64_t elements);
 
   /// Writes the sum of every tile this rank owns to its place among all (tensor, tile) of the model,
-  /// TensorSpec::first_slot + tile; leaves the others. Every tensor counts once: tied copies and second roles are left
-  /// out, and replicated tensors unless `counts_replicated`, which one rank of tp says.
-  void add_tiles(ExecutionSpace const& exec, params::ReducedGradients<T> const& gradients, bool counts_replicated,
-                 std::span<double> sums) const;
+  /// TensorSpec::first_slot + tile; leaves the others. Every tensor counts once: tied copies and second roles
+  /// are left out, and replicated tensors unless `counts_replicated`, which one rank of tp says.
+  void add_tiles(ExecutionSpace const& exec, params::ReducedGradients<T> const& gradients,
+                 bool counts_replicated, std::span<double> sums) const;
 
  private:
   Vector<double> chunks_;
@@ -31,7 +32,8 @@ class SquaredSums {
 /// sqrt of the sums added one after another in canonical order.
 [[nodiscard]] double global_norm(std::span<double const> sums);
 
-/// The factor that brings a gradient of norm `norm` down to `largest`: min(1, largest / norm); 1 if `largest` is 0.
+/// The factor that brings a gradient of norm `norm` down to `largest`: min(1, largest / norm); 1 if `largest`
+/// is 0.
 [[nodiscard]] double clip_scale(double norm, double largest);
 
 extern template class SquaredSums<float>;

@@ -6,8 +6,8 @@
 
 namespace tessera::optim {
 
-/// Linear warm-up from 0, half a cosine down to `minimum`, constant from then on (Loshchilov & Hutter, "SGDR", 2017,
-/// without restarts).
+/// Linear warm-up from 0, half a cosine down to `minimum`, constant from then on (Loshchilov & Hutter,
+/// "SGDR", 2017, without restarts).
 struct LearningRate {
   double maximum = 1e-3;
   double minimum = 0;

@@ -1,17 +1,17 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// The order in which gradients of a step are added (docs/numerics.md, rule 3). The M microbatches of the global
-// batch are cut into R batch tiles of M / R consecutive ones. Inside a tile they are added one after another into
-// one accumulator; tiles are summed by the balanced binary tree, first those of one data-parallel replica, then
-// over the replicas. With 8 microbatches, R = 4 and two replicas:
+// The order in which gradients of a step are added (docs/numerics.md, rule 3). The M microbatches of the
+// global batch are cut into R batch tiles of M / R consecutive ones. Inside a tile they are added one after
+// another into one accumulator; tiles are summed by the balanced binary tree, first those of one
+// data-parallel replica, then over the replicas. With 8 microbatches, R = 4 and two replicas:
 //
 //   replica 0: tile 0 = mb 0, 1   tile 1 = mb 2, 3      replica 1: tile 2 = mb 4, 5   tile 3 = mb 6, 7
 //              (tile 0 + tile 1)                    +              (tile 2 + tile 3)
 //
-// The local tree is a stack, as in binary counting: tile j of a replica accumulates into buffer popcount(j), and
-// when it ends the top two buffers are merged once for every trailing one bit of j. After the last tile (their
-// number is a power of two) the sum is in buffer 0.
+// The local tree is a stack, as in binary counting: tile j of a replica accumulates into buffer popcount(j),
+// and when it ends the top two buffers are merged once for every trailing one bit of j. After the last tile
+// (their number is a power of two) the sum is in buffer 0.
 #pragma once
 
 #include <bit>
@@ -31,10 +31,10 @@ struct BatchTiles {
 
 /// Where the gradient of one microbatch goes.
 struct GradientTarget {
-  int level = 0;            ///< gradient buffer
-  bool accumulate = false;  ///< false for the first microbatch of a batch tile: overwrite
-  bool last = true;         ///< the last microbatch of its batch tile
-  int merges = 0;           ///< if last: how often the top two buffers are then merged
+  int level = 0;             ///< gradient buffer
+  bool accumulate = false;   ///< false for the first microbatch of a batch tile: overwrite
+  bool last = true;          ///< the last microbatch of its batch tile
+  int merges = 0;            ///< if last: how often the top two buffers are then merged
   bool last_of_step = true;  ///< the last microbatch of this replica
 };
 

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// The phases of a gradient as types: LocalGradients -> ReducedGradients -> optimiser. Only data_parallel can make
-// ReducedGradients, and the optimiser takes nothing else, so a forgotten reduction does not compile.
+// The phases of a gradient as types: LocalGradients -> ReducedGradients -> optimiser. Only data_parallel can
+// make ReducedGradients, and the optimiser takes nothing else, so a forgotten reduction does not compile.
 #pragma once
 
 #include "tessera/params/parameter_store.hpp"

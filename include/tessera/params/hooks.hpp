@@ -9,11 +9,12 @@ namespace tessera::params {
 
 enum class Pass { forward, backward };
 
-/// What model and pipeline tell whoever cares for parameters and gradients (data_parallel). That is how gradient
-/// buckets start during the backward pass, and how parameters can be gathered just before their use, without an
-/// include arrow from the model to data parallelism.
+/// What model and pipeline tell whoever cares for parameters and gradients (data_parallel). That is how
+/// gradient buckets start during the backward pass, and how parameters can be gathered just before their use,
+/// without an include arrow from the model to data parallelism.
 ///
-/// `block` is the number of a transformer layer in its stage; -1 is the embedding, the number of layers the head.
+/// `block` is the number of a transformer layer in its stage; -1 is the embedding, the number of layers the
+/// head.
 class ParameterHooks {
  public:
   virtual ~ParameterHooks() = default;

@@ -33,8 +33,8 @@ enum class Role {
   tied_gradient  ///< only the gradient of a tied tensor's second role; value and moments are the owner's
 };
 
-/// Every tile of this store starts on a multiple of this many elements, as the chunks of the gradient norm and the
-/// borders of sharded optimiser states require (docs/numerics.md, rule 9).
+/// Every tile of this store starts on a multiple of this many elements, as the chunks of the gradient norm
+/// and the borders of sharded optimiser states require (docs/numerics.md, rule 9).
 inline constexpr std::int64_t tile_alignment = 4096;
 
 using ParameterId = int;
@@ -43,16 +43,16 @@ struct Parameter {
   TensorSpec spec;
   TileRange tiles;
   Role role = Role::owner;
-  Range range;                 ///< its elements in the flat store, alignment included
+  Range range;                   ///< its elements in the flat store, alignment included
   std::int64_t tile_stride = 0;  ///< elements from one tile to the next
-  std::int64_t partials = 0;   ///< replicated ones: first element in the store of partial gradients
+  std::int64_t partials = 0;     ///< replicated ones: first element in the store of partial gradients
 };
 
 /// The parameters of one pipeline stage on one rank, flat and contiguous: values, gradients, two moments.
 ///
-/// Order in the store: replicated tensors first (their gradients are completed by one packed sum over tp), then cut
-/// ones in the order of the forward pass, so that the backward pass completes the store from its end to its
-/// beginning, then gradients of tied roles.
+/// Order in the store: replicated tensors first (their gradients are completed by one packed sum over tp),
+/// then cut ones in the order of the forward pass, so that the backward pass completes the store from its end
+/// to its beginning, then gradients of tied roles.
 ///
 /// Gradients have `levels` buffers, the stack of the balanced sum over batch tiles (see
 /// batch_tiles.hpp); the finished gradient is in buffer 0. Tensors completed by
@@ -63,15 +63,17 @@ class ParameterStore {
   /// Adds a tensor; all adds come before `allocate`. Tensors are added in forward order.
   ParameterId add(TensorSpec const& spec, TileRange tiles, Role role = Role::owner);
 
-  /// Takes the memory: values, `levels` gradient buffers, moments, partial gradients over `token_tiles` tiles. Over a
-  /// counting arena nothing is allocated.
+  /// Takes the memory: values, `levels` gradient buffers, moments, partial gradients over `token_tiles`
+  /// tiles. Over a counting arena nothing is allocated.
   void allocate(Arena& arena, int levels, int token_tiles);
-  /// Instead of `allocate`: reads the values of `other`, to which the same tensors were added and which must outlive
-  /// this store. There are no gradients and no moments.
+  /// Instead of `allocate`: reads the values of `other`, to which the same tensors were added and which must
+  /// outlive this store. There are no gradients and no moments.
   void borrow_values(ParameterStore const& other);
 
   [[nodiscard]] std::vector<Parameter> const& parameters() const noexcept { return parameters_; }
-  [[nodiscard]] Parameter const& operator[](ParameterId id) const { return parameters_[static_cast<std::size_t>(id)]; }
+  [[nodiscard]] Parameter const& operator[](ParameterId id) const {
+    return parameters_[static_cast<std::size_t>(id)];
+  }
 
   /// The i-th owned tile of a tensor, padding of the tile included, alignment not: (tile_size).
   [[nodiscard]] Vector<T> value(ParameterId id, int i = 0) const { return tile(values_, id, i); }
@@ -83,7 +85,9 @@ class ParameterStore {
   [[nodiscard]] Matrix<T> partial_gradient(ParameterId id) const;
 
   [[nodiscard]] Vector<T> values() const { return values_; }
-  [[nodiscard]] Vector<T> gradients(int level) const { return slice(gradients_, static_cast<std::size_t>(level)); }
+  [[nodiscard]] Vector<T> gradients(int level) const {
+    return slice(gradients_, static_cast<std::size_t>(level));
+  }
   [[nodiscard]] Vector<T> first_moments() const { return first_moments_; }
   [[nodiscard]] Vector<T> second_moments() const { return second_moments_; }
 

@@ -25,8 +25,8 @@ struct TileRange {
   friend bool operator==(TileRange const&, TileRange const&) = default;
 };
 
-/// How a tensor starts: normal with this mean and standard deviation (0: constant), from Philox numbers of the
-/// global element, so that no layout changes a weight.
+/// How a tensor starts: normal with this mean and standard deviation (0: constant), from Philox numbers of
+/// the global element, so that no layout changes a weight.
 struct Initialisation {
   double mean = 0;
   double stddev = 0;
@@ -35,13 +35,14 @@ struct Initialisation {
 /// Where a gradient becomes complete within a stage.
 enum class Completion {
   local,        ///< computed whole by the rank that owns the tile
-  token_tiles,  ///< replicated over tp; summed from partial gradients by token tile (norms, biases of row linears)
+  token_tiles,  ///< replicated over tp; summed from partial gradients by token tile (norms, biases of row
+                ///< linears)
   token_rows    ///< replicated over tp; each row is touched by one token position only (position embedding)
 };
 
-/// A parameter of the model as every rank sees it: a tensor of a global shape, one of whose dims may be cut into
-/// tiles. In memory a tile is `(outer, cut / tiles, inner)`, contiguous; so the leading dims of a fused weight
-/// (q, k, v) are never cut and a product over a tile does not know how many tiles its rank owns.
+/// A parameter of the model as every rank sees it: a tensor of a global shape, one of whose dims may be cut
+/// into tiles. In memory a tile is `(outer, cut / tiles, inner)`, contiguous; so the leading dims of a fused
+/// weight (q, k, v) are never cut and a product over a tile does not know how many tiles its rank owns.
 struct TensorSpec {
   std::string name;
   std::vector<std::int64_t> shape;  ///< true global shape, without padding
@@ -64,8 +65,8 @@ struct TensorSpec {
   [[nodiscard]] std::int64_t tile_size() const { return outer * (padded_cut / tiles) * inner; }
 };
 
-/// Where the elements of one tile lie in the tensor: `outer` runs of `run` consecutive elements, the o-th of which
-/// starts at global index `first + o * stride`; elements of a run from `valid_run` on are padding.
+/// Where the elements of one tile lie in the tensor: `outer` runs of `run` consecutive elements, the o-th of
+/// which starts at global index `first + o * stride`; elements of a run from `valid_run` on are padding.
 struct TileElements {
   std::int64_t first = 0;
   std::int64_t outer = 0;

@@ -10,8 +10,8 @@
 
 namespace tessera::pipeline {
 
-/// What a stage computes for the executor, and the buffers that cross its borders. Microbatches are numbered within
-/// the replica. Two microbatches share buffers if their numbers agree modulo the executor's slots.
+/// What a stage computes for the executor, and the buffers that cross its borders. Microbatches are numbered
+/// within the replica. Two microbatches share buffers if their numbers agree modulo the executor's slots.
 template <class T>
 class StageWork {
  public:
@@ -22,7 +22,8 @@ class StageWork {
 
   /// From input to output.
   virtual void forward(int microbatch) = 0;
-  /// Turns the gradient of the output into that of the input, in place; the last stage makes the former itself.
+  /// Turns the gradient of the output into that of the input, in place; the last stage makes the former
+  /// itself.
   virtual void backward(int microbatch) = 0;
 
   /// Received from the previous stage.
@@ -33,14 +34,16 @@ class StageWork {
   virtual Matrix<T> gradient(int microbatch) = 0;
 };
 
-/// The two directions of the pipeline, each a channel of its own; rank in them = stage. Null when there is one stage.
+/// The two directions of the pipeline, each a channel of its own; rank in them = stage. Null when there is
+/// one stage.
 struct Channels {
   comm::Communicator* forward = nullptr;
   comm::Communicator* backward = nullptr;
 };
 
-/// Runs one stage's list of a schedule: computes, receives what it needs, and sends what it made without waiting
-/// for the receiver. A buffer that is still being sent is waited for only when its slot is needed again.
+/// Runs one stage's list of a schedule: computes, receives what it needs, and sends what it made without
+/// waiting for the receiver. A buffer that is still being sent is waited for only when its slot is needed
+/// again.
 template <class T>
 class Executor {
  public:

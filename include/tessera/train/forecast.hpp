@@ -13,9 +13,9 @@
 // Per microbatch over the whole model, over tp: 4L + 2 large all-reduces, or under sequence parallelism (SP)
 // 6L + 2 all-gathers and 4L + 2 reduce-scatters of the same size (Korthikanti et al., "Reducing Activation
 // Recomputation in Large Transformer Models", 2022, plus the gathers of inputs kept as shards), and 3 small
-// all-reduces of the cross entropy. That is one gather less than the 6L + 3 of Megatron-LM: the output head makes
-// its loss and its gradient in one go (layers/vocab_head.hpp), so the input it gathered for the logits is still
-// there for the weight gradient.
+// all-reduces of the cross entropy. That is one gather less than the 6L + 3 of Megatron-LM: the output head
+// makes its loss and its gradient in one go (layers/vocab_head.hpp), so the input it gathered for the logits
+// is still there for the weight gradient.
 #pragma once
 
 #include <cstdint>
@@ -65,12 +65,12 @@ struct GradientElements {
 [[nodiscard]] std::vector<Traffic> pipeline_traffic(RunConfig const& config, Layout const& layout, int stage);
 /// Gradient buckets over dp, cut from the end of the store at multiples of 4,096 elements: once a step.
 [[nodiscard]] std::vector<Traffic> bucket_traffic(RunConfig const& config, Layout const& layout, int stage);
-/// The two roles of the tied embedding are added between the first and the last stage, on the axis "tied": once a
-/// step.
+/// The two roles of the tied embedding are added between the first and the last stage, on the axis "tied":
+/// once a step.
 [[nodiscard]] std::vector<Traffic> tied_embedding_traffic(RunConfig const& config, Layout const& layout,
                                                           int stage);
-/// Loss (a double a microbatch) and gradient norm (a double a tile of each tensor), one call over all ranks: once a
-/// step, small.
+/// Loss (a double a microbatch) and gradient norm (a double a tile of each tensor), one call over all ranks:
+/// once a step, small.
 [[nodiscard]] std::vector<Traffic> bookkeeping_traffic(RunConfig const& config, Layout const& layout,
                                                        int stage);
 

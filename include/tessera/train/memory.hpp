@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// How much memory a rank needs, before it takes any. The tensors are counted by the very code that takes them, run
-// over counting arenas; what libraries take for themselves is listed with a name.
+// How much memory a rank needs, before it takes any. The tensors are counted by the very code that takes
+// them, run over counting arenas; what libraries take for themselves is listed with a name.
 #pragma once
 
 #include <cstddef>
@@ -25,19 +25,19 @@ struct MemoryPrediction {
   [[nodiscard]] std::size_t total_bytes() const;
 };
 
-/// What the rank of `plan` will hold at its peak: parameters, gradients and moments; activations; token and loss
-/// buffers; buffers of tree sums and of the matrix-product library. For float32 or, by config, float64.
+/// What the rank of `plan` will hold at its peak: parameters, gradients and moments; activations; token and
+/// loss buffers; buffers of tree sums and of the matrix-product library. For float32 or, by config, float64.
 [[nodiscard]] MemoryPrediction predict_memory(RunConfig const& config, Plan const& plan);
 
-/// Memory this node can still give to one of `ranks_on_node` processes: MemAvailable of the kernel, or less if a
-/// control group (a batch job's limit) says less. 0 if neither can be read.
+/// Memory this node can still give to one of `ranks_on_node` processes: MemAvailable of the kernel, or less
+/// if a control group (a batch job's limit) says less. 0 if neither can be read.
 [[nodiscard]] std::size_t available_bytes(int ranks_on_node);
 
 /// Largest resident set of this process so far, VmHWM; 0 if it cannot be read.
 [[nodiscard]] std::size_t peak_resident_bytes();
 
-/// Counts the Kokkos allocations of this process from its construction on, through the Kokkos Tools interface.
-/// One may exist at a time.
+/// Counts the Kokkos allocations of this process from its construction on, through the Kokkos Tools
+/// interface. One may exist at a time.
 class AllocationMeter {
  public:
   AllocationMeter();

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// From a configuration and a place in the mesh to what one rank builds. Pure: nothing is allocated and nobody is
-// asked, so a plan can be made for any rank of any layout on a laptop (`--dry-run`).
+// From a configuration and a place in the mesh to what one rank builds. Pure: nothing is allocated and nobody
+// is asked, so a plan can be made for any rank of any layout on a laptop (`--dry-run`).
 #pragma once
 
 #include <vector>
@@ -23,13 +23,11 @@ struct Plan {
   Place place;
   std::vector<params::TensorSpec> specs;  ///< every tensor of the model, canonical order
   model::StageLayout stage;
-  pipeline::Schedule schedule;    ///< of a training step
+  pipeline::Schedule schedule;        ///< of a training step
   std::int64_t first_microbatch = 0;  ///< of this replica, among the M of a step
 
   /// Tokens of one step over all replicas.
-  [[nodiscard]] std::int64_t tokens_per_step() const {
-    return layout.microbatches * stage.tokens.rows();
-  }
+  [[nodiscard]] std::int64_t tokens_per_step() const { return layout.microbatches * stage.tokens.rows(); }
 };
 
 /// `layout` is resolve()'s for `config`.

@@ -12,19 +12,21 @@
 
 namespace tessera::train {
 
-/// Writes text with a model that is split over ranks, one token at a time: every token is a forward pass of the last
-/// S tokens over the pipeline. Replicas all do the same. With explicit tiles the text is the same on every layout.
+/// Writes text with a model that is split over ranks, one token at a time: every token is a forward pass of
+/// the last S tokens over the pipeline. Replicas all do the same. With explicit tiles the text is the same on
+/// every layout.
 template <class T>
 class Sampler final : public pipeline::StageWork<T> {
  public:
-  /// Takes activation memory for one sequence from `arena` and borrows the parameters of `stage`. `context` is the
-  /// run's; `channels` lead over `pp`.
-  Sampler(RunConfig const& config, Plan const& plan, model::Stage<T> const& stage, layers::Context const& context,
-          comm::Communicator& pp, pipeline::Channels channels, Arena& arena);
+  /// Takes activation memory for one sequence from `arena` and borrows the parameters of `stage`. `context`
+  /// is the run's; `channels` lead over `pp`.
+  Sampler(RunConfig const& config, Plan const& plan, model::Stage<T> const& stage,
+          layers::Context const& context, comm::Communicator& pp, pipeline::Channels channels, Arena& arena);
 
   /// The next token after `text`, drawn at `temperature` (0: the likeliest) with the random number `number`.
   /// Collective over tp and pp.
-  [[nodiscard]] std::int32_t next(std::vector<std::int32_t> const& text, std::int64_t number, double temperature);
+  [[nodiscard]] std::int32_t next(std::vector<std::int32_t> const& text, std::int64_t number,
+                                  double temperature);
 
   void forward(int microbatch) override;
   void backward(int microbatch) override;

@@ -15,9 +15,9 @@ namespace tessera::train {
 /// What of a step a StageRunner runs.
 struct Pass {
   layers::Mode mode = layers::Mode::training;
-  std::int64_t step = 0;                ///< 0-based; training: of the data and of random numbers
-  std::int64_t first_microbatch = 0;    ///< of this replica, global number
-  double loss_scale = 1;                ///< of the summed loss, in training
+  std::int64_t step = 0;              ///< 0-based; training: of the data and of random numbers
+  std::int64_t first_microbatch = 0;  ///< of this replica, global number
+  double loss_scale = 1;              ///< of the summed loss, in training
 };
 
 /// Token and loss memory of one stage: inputs on the first, targets and losses on the last.
@@ -30,8 +30,8 @@ struct TokenBuffers {
   Matrix<T> losses;                      ///< (microbatches, S*B)
 };
 
-/// One stage's work on the microbatches of a step: reads its tokens, computes, keeps the losses. The executor says
-/// in which order.
+/// One stage's work on the microbatches of a step: reads its tokens, computes, keeps the losses. The executor
+/// says in which order.
 template <class T>
 class StageRunner final : public pipeline::StageWork<T> {
  public:
@@ -48,10 +48,9 @@ class StageRunner final : public pipeline::StageWork<T> {
   Matrix<T> output(int microbatch) override { return stage_->output(slot(microbatch)); }
   Matrix<T> gradient(int microbatch) override { return stage_->gradient(slot(microbatch)); }
 
-  /// Last stage, after a run: for each microbatch of this replica the sum of its tokens' losses, added one after
-  /// another in float64, so that it depends on nothing but the microbatch. Blocks until they are there.
+  /// Last stage, after a run: for each microbatch of this replica the sum of its tokens' losses, added one
+  /// after another in float64, so that it depends on nothing but the microbatch. Blocks until they are there.
   void summed_losses(std::span<double> sums) const;
-
 
  private:
   [[nodiscard]] int slot(int microbatch) const { return microbatch % stage_->layout().slots; }

@@ -50,9 +50,10 @@ struct Efficiency {
   [[nodiscard]] double mfu(StepReport const& report) const { return model_flops(report) / peak_flops; }
 };
 
-/// One line of the metrics file, a JSON object without newline: step, loss, grad_norm (17 digits, so that equal bits
-/// are equal text), lr, tokens, tokens_per_s, step_s, mfu, exposed_comm_s, comm_compute_ratio, bubble_s, skipped,
-/// comm_bytes and comm_calls by axis, and validation_loss where there is one. What is not finite is null.
+/// One line of the metrics file, a JSON object without newline: step, loss, grad_norm (17 digits, so that
+/// equal bits are equal text), lr, tokens, tokens_per_s, step_s, mfu, exposed_comm_s, comm_compute_ratio,
+/// bubble_s, skipped, comm_bytes and comm_calls by axis, and validation_loss where there is one. What is not
+/// finite is null.
 [[nodiscard]] std::string metrics_line(StepReport const& report, Efficiency const& efficiency,
                                        double const* validation_loss);
 

@@ -32,9 +32,9 @@ struct Surroundings {
   data::Dataset const* dataset = nullptr;
 };
 
-/// Trains one model on all ranks of a mesh. Every public function but the accessors is collective over the mesh,
-/// and what it returns is the same on every rank, so all ranks take the same branch on it. All throw CommError and
-/// DataError.
+/// Trains one model on all ranks of a mesh. Every public function but the accessors is collective over the
+/// mesh, and what it returns is the same on every rank, so all ranks take the same branch on it. All throw
+/// CommError and DataError.
 template <class T>
 class Trainer {
  public:
@@ -45,9 +45,10 @@ class Trainer {
   StepReport step();
   /// Mean loss over `eval_batches` global batches of the fixed validation list.
   double validate();
-  /// `length` tokens that go on from `prompt`, drawn at `temperature` (0: the likeliest). The first call takes the
-  /// sampler's memory.
-  std::vector<std::int32_t> sample(std::vector<std::int32_t> const& prompt, std::int64_t length, double temperature);
+  /// `length` tokens that go on from `prompt`, drawn at `temperature` (0: the likeliest). The first call
+  /// takes the sampler's memory.
+  std::vector<std::int32_t> sample(std::vector<std::int32_t> const& prompt, std::int64_t length,
+                                   double temperature);
   /// The fingerprint of the weights (docs/numerics.md, rule 12).
   std::uint64_t weights_hash();
 
@@ -61,7 +62,8 @@ class Trainer {
   void run(pipeline::Schedule const& schedule, Pass const& pass);
   /// Adds this rank's loss sums of the last run to its microbatches' places; the rest of `losses` stays.
   void add_losses(std::span<double> losses) const;
-  /// Completes `sums_`: every entry is filled by one rank and zero on all others, so any order of addition is exact.
+  /// Completes `sums_`: every entry is filled by one rank and zero on all others, so any order of addition is
+  /// exact.
   void complete_sums();
   void update(params::ReducedGradients<T>&& gradients, StepReport& report);
   void measure(StepReport& report, double step_s);
