@@ -8,8 +8,6 @@ find_package(Kokkos REQUIRED)
 include(TesseraKokkos)
 find_package(MPI REQUIRED COMPONENTS CXX)
 find_package(fmt REQUIRED)
-find_package(nlohmann_json REQUIRED)
-find_package(tomlplusplus REQUIRED)
 find_package(Threads REQUIRED)
 
 # Matrix-product providers: each is built where its library is found; the plain Kokkos one always is.
@@ -17,10 +15,6 @@ include(TesseraOneDnn)
 find_package(BLAS QUIET)
 find_path(TESSERA_CBLAS_INCLUDE_DIR cblas.h PATH_SUFFIXES x86_64-linux-gnu openblas)
 mark_as_advanced(TESSERA_CBLAS_INCLUDE_DIR)
-find_package(PkgConfig QUIET)
-if(PkgConfig_FOUND)
-  pkg_check_modules(HWLOC QUIET IMPORTED_TARGET hwloc)
-endif()
 
 # xxHash, compiled into the one file that uses it; nothing to link or to export.
 find_path(TESSERA_XXHASH_INCLUDE_DIR xxhash.h REQUIRED)

@@ -18,12 +18,9 @@ set(TESSERA_FINDERS
   "Kokkos::kokkos|find_dependency(Kokkos)\n${tessera_beside}/TesseraKokkos.cmake)"
   "MPI::MPI_CXX|find_dependency(MPI COMPONENTS CXX)"
   "fmt::fmt|find_dependency(fmt)"
-  "nlohmann_json::nlohmann_json|find_dependency(nlohmann_json)"
-  "tomlplusplus::tomlplusplus|find_dependency(tomlplusplus)"
   "Threads::Threads|find_dependency(Threads)"
   "DNNL::dnnl|${tessera_beside}/TesseraOneDnn.cmake)"
-  "BLAS::BLAS|find_dependency(BLAS)"
-  "PkgConfig::HWLOC|find_dependency(PkgConfig)\npkg_check_modules(HWLOC REQUIRED IMPORTED_TARGET hwloc)")
+  "BLAS::BLAS|find_dependency(BLAS)")
 
 # tessera_outside_links(RESULT TARGET...): the targets and files outside the project that TARGETs link to,
 # in link order, each once.

@@ -21,9 +21,9 @@ packages=(
   libopenmpi-dev openmpi-bin                                      # MPI
   libtrilinos-kokkos-dev                                          # Kokkos
   libdnnl-dev libopenblas-dev                                     # matrix products
-  libhwloc-dev libxxhash-dev libfmt-dev nlohmann-json3-dev        # library
+  libxxhash-dev libfmt-dev nlohmann-json3-dev                     # library
   libcli11-dev libtomlplusplus-dev libspdlog-dev                  # gpt_train
-  libgtest-dev libbenchmark-dev                                   # tests and benchmarks
+  libgtest-dev libbenchmark-dev librandom123-dev                  # tests and benchmarks
 )
 packages_of_all=(mpich libmpich-dev clang-format-14 clang-tidy-14 shellcheck)
 
