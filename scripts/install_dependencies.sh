@@ -25,7 +25,7 @@ packages=(
   libcli11-dev libtomlplusplus-dev libspdlog-dev                  # gpt_train
   libgtest-dev libbenchmark-dev librandom123-dev                  # tests and benchmarks
 )
-packages_of_all=(mpich libmpich-dev clang-format-14 clang-tidy-14 shellcheck)
+packages_of_all=(mpich libmpich-dev clang-format-14 clang-tidy-16 shellcheck)
 
 list_only=false
 for argument in "$@"; do
