@@ -4,6 +4,10 @@
 // One contract for all matrix-product providers of the build.
 #include "tessera/kernels/matmul.hpp"
 
+#include <dlfcn.h>
+
+#include <filesystem>
+
 #include "tensors.hpp"
 #include "tessera/base/error.hpp"
 
@@ -138,6 +142,25 @@ TEST_P(MatmulTest, EqualCallsGiveEqualBitsWhereverTheOperandsLie) {
       EXPECT_TRUE(same_bits(c, first)) << "shift " << shift;
     }
   }
+}
+
+/// Threads of this process.
+std::ptrdiff_t threads() {
+  std::filesystem::directory_iterator const tasks("/proc/self/task");
+  return std::distance(begin(tasks), end(tasks));
+}
+
+TEST_P(MatmulTest, OneThreadMakesAProductWhateverOpenMpIsToldAndTheSettingStays) {
+  auto* const set_threads = reinterpret_cast<void (*)(int)>(dlsym(RTLD_DEFAULT, "omp_set_num_threads"));
+  auto* const get_threads = reinterpret_cast<int (*)()>(dlsym(RTLD_DEFAULT, "omp_get_max_threads"));
+  if (set_threads == nullptr) GTEST_SKIP() << "no OpenMP runtime in this process";
+  auto const provider = make(GetParam());
+  std::ptrdiff_t const before = threads();
+  set_threads(4);
+  expect_product<float>(*provider, false, true, {256, 256, 256}, 0, 0);
+  EXPECT_EQ(threads(), before);
+  EXPECT_EQ(get_threads(), 4);
+  set_threads(1);
 }
 
 TEST(MatmulProviderTest, AutoTakesTheFirstThatSupportsTheType) {
