@@ -2,8 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "training.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <optional>
 #include <string>
+#include <thread>
 
 #include "agreement.hpp"
 #include "console.hpp"
@@ -185,6 +188,9 @@ class Run {
   train::Trainer<T> trainer_;
 };
 
+/// A problem that several ranks meet at once is told by one: the lowest ends the job while the others wait.
+void let_lower_ranks_speak(int rank) { std::this_thread::sleep_for(std::min(rank, 8) * std::chrono::milliseconds(500)); }
+
 template <class T>
 ExitCode run_as(train::RunConfig const& config, Setup& setup, Console& console, comm::Communicator& world) {
   double const peak_flops = train::measure_peak_flops<T>(*setup.matmul, world);
@@ -198,6 +204,7 @@ ExitCode run_as(train::RunConfig const& config, Setup& setup, Console& console, 
   ExitCode code = ExitCode::internal;
   auto const failure = attempt([&] { code = run->run(trace, meter); });
   if (failure) {
+    let_lower_ranks_speak(setup.mesh->rank());
     print_failure({failure->code, fmt::format("rank {}: {}", setup.mesh->rank(), failure->message)});
     world.abort(static_cast<int>(failure->code));
   }

@@ -1,0 +1,242 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: The Tessera developers
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the gpt_train that was built, as a user would, and looks at what comes out of mpirun.
+
+    gpt_train_runs.py GPT_TRAIN MPIEXEC [unittest arguments]
+"""
+import json
+import math
+import os
+import pathlib
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+GPT_TRAIN, MPIEXEC = sys.argv[1:3]
+SMALL = ["--layers", "4", "--hidden-size", "32", "--seq-length", "16", "--steps", "4", "--eval-interval", "2",
+         "--global-batch-size", "16", "--sample-length", "8"]
+
+
+def foreign_mpiexec():
+    """The launcher of the MPI that this gpt_train was not built with, if the machine has one."""
+    version = subprocess.run([MPIEXEC, "--version"], capture_output=True, text=True).stdout
+    return shutil.which("mpiexec.mpich" if "OpenRTE" in version or "Open MPI" in version else "mpiexec.openmpi")
+
+
+def llmc_shard(magic, version, tokens, ids):
+    header = struct.pack("<256i", magic, version, tokens, *[0] * 253)
+    return header + struct.pack(f"<{len(ids)}H", *ids)
+
+
+def children_of(pid):
+    """Processes that `pid` started, directly or through others."""
+    parents = {}
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+        except (OSError, ValueError):
+            continue
+    direct = [child for child, parent in parents.items() if parent == pid]
+    return direct + [grandchild for child in direct for grandchild in children_of(child)]
+
+
+class Folder(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="tessera-runs-")
+        self.addCleanup(folder.cleanup)
+        self.inputs = pathlib.Path(folder.name, "inputs")
+        self.work = pathlib.Path(folder.name, "work")
+        self.inputs.mkdir()
+        self.work.mkdir()
+
+    def file(self, name, content):
+        path = self.inputs / name
+        path.write_bytes(content)
+        return str(path)
+
+    def start(self, ranks, arguments, mpiexec=MPIEXEC):
+        command = [mpiexec, "-n", str(ranks), GPT_TRAIN, *arguments]
+        return subprocess.Popen(command, cwd=self.work, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def run_train(self, ranks, arguments, **options):
+        process = self.start(ranks, arguments, **options)
+        try:
+            output, errors = process.communicate(timeout=100)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            self.fail(f"hangs: {arguments}")
+        return process.returncode, output, errors
+
+    def expect_refusal(self, ranks, arguments, code, *words, written=(), **options):
+        """Exit code `code`, one message with all `words`, and no file but `written`."""
+        with self.subTest(arguments=arguments):
+            status, _, errors = self.run_train(ranks, arguments, **options)
+            self.assertEqual(status, code, errors)
+            self.assertEqual(errors.count("gpt_train: error:"), 1, errors)
+            for word in words:
+                self.assertIn(word, errors)
+            self.assertEqual(sorted(path.name for path in self.work.iterdir()), sorted(written))
+
+
+class Refusals(Folder):
+    """Nothing is trained and nothing is written: the outputs are asked for in every case."""
+
+    def refuse(self, ranks, arguments, code, *words):
+        self.expect_refusal(ranks, [*arguments, "--metrics", "m.jsonl", "--trace", "t.json", "--log", "l.txt"], code, *words)
+
+    def test_usage(self):
+        self.refuse(2, ["--tpp", "2"], 64, "--tpp", "did you mean", "--tp")
+        self.refuse(2, ["--steps", "many"], 64, "--steps", "many")
+
+    def test_configuration_file(self):
+        deck = self.file("deck.toml", b"[parallel]\ntp = 2\ntills = 8\n")
+        self.refuse(2, ["--config", deck], 78, "deck.toml", "tills", "tiles")
+        self.refuse(2, ["--config", str(self.inputs / "absent.toml")], 66, "absent.toml")
+
+    def test_layouts_that_do_not_fit(self):
+        self.refuse(2, ["--tp", "3"], 78, "parallel.tp = 3", "the job has 2")
+        self.refuse(2, ["--tp", "2", "--pp", "2", "--dp", "2"], 78, "make 8 ranks but the job has 2")
+        self.refuse(2, ["--tp", "2", "--heads", "5", "--hidden-size", "40"], 78, "the largest legal tp", "is 1")
+        self.refuse(2, ["--tp", "2", "--tiles", "6"], 78, "parallel.tiles = 6", "power of two")
+        self.refuse(2, ["--tp", "2", "--tiles", "8", "--heads", "3", "--hidden-size", "96"], 78,
+                    "the largest legal tp is 1")
+        self.refuse(2, ["--pp", "2", "--layers", "1"], 78, "the largest legal pp is 1")
+        self.refuse(2, ["--dp", "2", "--global-batch-size", "6"], 78, "batch.global_batch_size = 6", "not a multiple")
+
+    def test_all_problems_at_once(self):
+        self.refuse(2, ["--tp", "3", "--lr", "-1", "--hidden-size", "100", "--schedule", "2f2b"], 78,
+                    "parallel.tp = 3", "optimizer.lr = -1", "model.hidden_size = 100", "2f2b")
+
+    def test_data(self):
+        self.refuse(2, ["--data", str(self.inputs / "absent")], 66, "absent")
+        self.refuse(2, ["--data", self.file("empty.txt", b"")], 65, "empty.txt")
+        self.refuse(2, ["--data", self.file("short.txt", b"too short")], 65, "short.txt")
+        bad = llmc_shard(20240520, 9, 10, range(10))
+        self.refuse(2, ["--data", self.file("bad.bin", bad)], 65, "bad.bin", "version")
+        less = llmc_shard(20240520, 1, 5000, range(100))
+        self.refuse(2, ["--data", self.file("less.bin", less)], 65, "less.bin", "5000")
+
+    @unittest.skipIf(os.geteuid() == 0, "root may read everything")
+    def test_unreadable_data(self):
+        path = self.file("secret.txt", b"x" * 5000)
+        os.chmod(path, 0)
+        self.refuse(2, ["--data", path], 77, "secret.txt")
+
+    def test_memory(self):
+        gpt3 = ["--layers", "96", "--hidden-size", "12288", "--heads", "96", "--vocab-size", "50257",
+                "--max-position-embeddings", "2048", "--seq-length", "2048"]
+        self.refuse(2, ["--tp", "2", *gpt3], 71, "not enough memory", "needs", "has")
+
+    def test_launcher_of_another_mpi(self):
+        foreign = foreign_mpiexec()
+        if foreign is None:
+            self.skipTest("there is one MPI on this machine")
+        self.expect_refusal(2, ["--tp", "2", "--metrics", "m.jsonl"], 64, "started 2 processes", mpiexec=foreign)
+
+    def test_outputs_that_cannot_be_made(self):
+        self.expect_refusal(2, [*SMALL, "--metrics", "absent/m.jsonl"], 73, "absent/m.jsonl")
+
+
+class Failures(Folder):
+    """What goes wrong while training."""
+
+    def test_token_beyond_the_vocabulary_names_its_place(self):
+        ids = [7] * 6000
+        ids[1234] = 300
+        shard = self.file("tokens.bin", llmc_shard(20240520, 1, len(ids), ids))
+        self.expect_refusal(2, [*SMALL, "--tp", "2", "--data", shard, "--steps", "50"], 65, "300", "tokens.bin")
+
+    def test_not_finite_stops_all_ranks_with_one_message(self):
+        self.expect_refusal(2, [*SMALL, "--tp", "2", "--lr", "1e30", "--lr-warmup-iters", "1"], 70, "not finite")
+
+    def test_not_finite_can_be_skipped(self):
+        status, _, errors = self.run_train(2, [*SMALL, "--dp", "2", "--lr", "1e30", "--lr-warmup-iters", "1",
+                                               "--on-nonfinite", "skip", "--metrics", "m.jsonl"])
+        self.assertEqual(status, 0, errors)
+        lines = [json.loads(line) for line in (self.work / "m.jsonl").read_text().splitlines()]
+        self.assertEqual(len(lines), 4)
+        self.assertTrue(lines[-1]["skipped"])
+        self.assertIsNone(lines[-1]["grad_norm"])
+
+    def test_a_killed_rank_ends_the_job_within_ten_seconds(self):
+        process = self.start(2, [*SMALL, "--tp", "2", "--steps", "1000000", "--metrics", "m.jsonl"])
+        self.addCleanup(process.kill)
+        metrics = self.work / "m.jsonl"
+        deadline = time.monotonic() + 60
+        while not (metrics.exists() and metrics.stat().st_size > 0):
+            self.assertLess(time.monotonic(), deadline, "the run does not begin")
+            time.sleep(0.1)
+        ranks = [pid for pid in children_of(process.pid)
+                 if os.path.realpath(f"/proc/{pid}/exe") == os.path.realpath(GPT_TRAIN)]
+        self.assertEqual(len(ranks), 2)
+        os.kill(ranks[1], signal.SIGKILL)
+        killed = time.monotonic()
+        process.communicate(timeout=60)
+        self.assertLess(time.monotonic() - killed, 10)
+        self.assertNotEqual(process.returncode, 0)
+
+
+class Runs(Folder):
+    """What a good run leaves behind."""
+
+    def weights_and_losses(self, ranks, arguments):
+        metrics = self.work / "m.jsonl"
+        status, output, errors = self.run_train(ranks, [*SMALL, "--metrics", str(metrics), *arguments])
+        self.assertEqual(status, 0, errors)
+        self.assertEqual(errors, "")
+        lines = output.strip().splitlines()
+        self.assertRegex(lines[-3], r"^peak memory per rank: .* predicted")
+        self.assertRegex(lines[-2], r"^Weights: [0-9a-f]{16}$")
+        self.assertRegex(lines[-1], r"^Figure of Merit \(FOM\): [0-9.]+ tokens/s$")
+        steps = [json.loads(line) for line in metrics.read_text().splitlines()]
+        return lines[-2], [(step["loss"], step["grad_norm"], step.get("validation_loss")) for step in steps], steps
+
+    def test_layouts_agree_to_the_last_digit(self):
+        tiles = ["--tiles", "8"]
+        weights, losses, _ = self.weights_and_losses(1, tiles)
+        self.assertEqual(len(losses), 4)
+        for ranks, layout in ((2, ["--tp", "2", "--sequence-parallel"]), (4, ["--pp", "2", "--dp", "2"]),
+                              (4, ["--tp", "2", "--dp", "2", "--ranks-per-node", "2"])):
+            with self.subTest(layout=layout):
+                others, their_losses, _ = self.weights_and_losses(ranks, [*tiles, *layout])
+                self.assertEqual(others, weights)
+                self.assertEqual(their_losses, losses)
+
+    def test_metrics_have_all_that_is_promised(self):
+        _, _, steps = self.weights_and_losses(4, ["--tp", "2", "--pp", "2"])
+        for number, step in enumerate(steps, 1):
+            self.assertEqual(step["step"], number)
+            self.assertEqual(step["tokens"], 16 * 16)
+            self.assertFalse(step["skipped"])
+            for key in ("loss", "grad_norm", "lr", "tokens_per_s", "step_s", "mfu", "exposed_comm_s",
+                        "comm_compute_ratio", "bubble_s"):
+                self.assertTrue(math.isfinite(step[key]) and step[key] >= 0, key)
+            for key in ("comm_bytes", "comm_calls"):
+                self.assertEqual(list(step[key]), ["tp", "pp", "dp", "tied", "world"])
+            self.assertGreater(step["comm_bytes"]["tp"], 0)
+            self.assertGreater(step["comm_bytes"]["pp"], 0)
+            self.assertEqual(step["comm_bytes"]["dp"], 0)
+            self.assertEqual("validation_loss" in step, number % 2 == 0)
+
+    def test_trace_is_a_timeline_of_all_ranks(self):
+        status, _, errors = self.run_train(2, [*SMALL, "--pp", "2", "--trace", "t.json"])
+        self.assertEqual(status, 0, errors)
+        events = json.loads((self.work / "t.json").read_text())["traceEvents"]
+        spans = [event for event in events if event["ph"] == "X"]
+        self.assertEqual({span["pid"] for span in spans}, {0, 1})
+        self.assertLessEqual({"step", "forward", "backward", "update"}, {span["name"] for span in spans})
+
+    def test_an_earlier_metrics_file_is_kept(self):
+        for _ in range(2):
+            self.weights_and_losses(1, [])
+        self.assertEqual(sorted(path.name for path in self.work.iterdir()), ["m.jsonl", "m.jsonl.previous"])
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[3:]])
