@@ -20,10 +20,13 @@ constexpr std::ptrdiff_t round_up(std::ptrdiff_t n, std::ptrdiff_t block) {
   return (n + block - 1) / block * block;
 }
 
-/// Columns of a packed row of a head: its size, filled up with zeros to whole register blocks.
+/// Side of the squares in which a tile is transposed.
+inline constexpr std::ptrdiff_t side = 8;
+
+/// Columns of a packed row of a head: its size, filled up with zeros to whole register blocks and squares.
 template <class T>
 std::ptrdiff_t padded_head(AttentionShape const& shape) {
-  return round_up(shape.head_size, micro::block_columns<T>);
+  return round_up(shape.head_size, micro::block_columns<T> > side ? micro::block_columns<T> : side);
 }
 
 inline std::ptrdiff_t padded_positions(AttentionShape const& shape) {
@@ -48,7 +51,6 @@ void pack_rows(AttentionShape const& shape, HeadRows<T const> from, std::ptrdiff
 /// to[d][s] = from[s][d]: `from` is a packed tile (tile, width), `to` (width, tile).
 template <class T>
 void transpose_tile(T const* from, std::ptrdiff_t width, T* to) {
-  constexpr std::ptrdiff_t side = 8;
   for (std::ptrdiff_t d = 0; d < width; d += side) {
     for (std::ptrdiff_t s = 0; s < tile; s += side) {
       for (std::ptrdiff_t i = 0; i < side; ++i) {
