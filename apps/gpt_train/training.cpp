@@ -189,7 +189,9 @@ class Run {
 };
 
 /// A problem that several ranks meet at once is told by one: the lowest ends the job while the others wait.
-void let_lower_ranks_speak(int rank) { std::this_thread::sleep_for(std::min(rank, 8) * std::chrono::milliseconds(500)); }
+void let_lower_ranks_speak(int rank) {
+  std::this_thread::sleep_for(std::min(rank, 8) * std::chrono::milliseconds(500));
+}
 
 template <class T>
 ExitCode run_as(train::RunConfig const& config, Setup& setup, Console& console, comm::Communicator& world) {

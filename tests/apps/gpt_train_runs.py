@@ -26,7 +26,8 @@ SMALL = ["--layers", "4", "--hidden-size", "32", "--seq-length", "16", "--steps"
 def foreign_mpiexec():
     """The launcher of the MPI that this gpt_train was not built with, if the machine has one."""
     version = subprocess.run([MPIEXEC, "--version"], capture_output=True, text=True).stdout
-    return shutil.which("mpiexec.mpich" if "OpenRTE" in version or "Open MPI" in version else "mpiexec.openmpi")
+    is_open_mpi = "OpenRTE" in version or "Open MPI" in version
+    return shutil.which("mpiexec.mpich" if is_open_mpi else "mpiexec.openmpi")
 
 
 def llmc_shard(magic, version, tokens, ids):
@@ -62,7 +63,8 @@ class Folder(unittest.TestCase):
 
     def start(self, ranks, arguments, mpiexec=MPIEXEC):
         command = [mpiexec, "-n", str(ranks), GPT_TRAIN, *arguments]
-        return subprocess.Popen(command, cwd=self.work, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return subprocess.Popen(command, cwd=self.work, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                text=True)
 
     def run_train(self, ranks, arguments, **options):
         process = self.start(ranks, arguments, **options)
@@ -88,7 +90,8 @@ class Refusals(Folder):
     """Nothing is trained and nothing is written: the outputs are asked for in every case."""
 
     def refuse(self, ranks, arguments, code, *words):
-        self.expect_refusal(ranks, [*arguments, "--metrics", "m.jsonl", "--trace", "t.json", "--log", "l.txt"], code, *words)
+        outputs = ["--metrics", "m.jsonl", "--trace", "t.json", "--log", "l.txt"]
+        self.expect_refusal(ranks, [*arguments, *outputs], code, *words)
 
     def test_usage(self):
         self.refuse(2, ["--tpp", "2"], 64, "--tpp", "did you mean", "--tp")
@@ -102,12 +105,14 @@ class Refusals(Folder):
     def test_layouts_that_do_not_fit(self):
         self.refuse(2, ["--tp", "3"], 78, "parallel.tp = 3", "the job has 2")
         self.refuse(2, ["--tp", "2", "--pp", "2", "--dp", "2"], 78, "make 8 ranks but the job has 2")
-        self.refuse(2, ["--tp", "2", "--heads", "5", "--hidden-size", "40"], 78, "the largest legal tp", "is 1")
+        self.refuse(2, ["--tp", "2", "--heads", "5", "--hidden-size", "40"], 78, "the largest legal tp",
+                    "is 1")
         self.refuse(2, ["--tp", "2", "--tiles", "6"], 78, "parallel.tiles = 6", "power of two")
         self.refuse(2, ["--tp", "2", "--tiles", "8", "--heads", "3", "--hidden-size", "96"], 78,
                     "the largest legal tp is 1")
         self.refuse(2, ["--pp", "2", "--layers", "1"], 78, "the largest legal pp is 1")
-        self.refuse(2, ["--dp", "2", "--global-batch-size", "6"], 78, "batch.global_batch_size = 6", "not a multiple")
+        self.refuse(2, ["--dp", "2", "--global-batch-size", "6"], 78, "batch.global_batch_size = 6",
+                    "not a multiple")
 
     def test_all_problems_at_once(self):
         self.refuse(2, ["--tp", "3", "--lr", "-1", "--hidden-size", "100", "--schedule", "2f2b"], 78,
@@ -137,7 +142,8 @@ class Refusals(Folder):
         foreign = foreign_mpiexec()
         if foreign is None:
             self.skipTest("there is one MPI on this machine")
-        self.expect_refusal(2, ["--tp", "2", "--metrics", "m.jsonl"], 64, "started 2 processes", mpiexec=foreign)
+        self.expect_refusal(2, ["--tp", "2", "--metrics", "m.jsonl"], 64, "started 2 processes",
+                            mpiexec=foreign)
 
     def test_outputs_that_cannot_be_made(self):
         self.expect_refusal(2, [*SMALL, "--metrics", "absent/m.jsonl"], 73, "absent/m.jsonl")
@@ -150,10 +156,12 @@ class Failures(Folder):
         ids = [7] * 6000
         ids[1234] = 300
         shard = self.file("tokens.bin", llmc_shard(20240520, 1, len(ids), ids))
-        self.expect_refusal(2, [*SMALL, "--tp", "2", "--data", shard, "--steps", "50"], 65, "300", "tokens.bin")
+        self.expect_refusal(2, [*SMALL, "--tp", "2", "--data", shard, "--steps", "50"], 65, "300",
+                            "tokens.bin")
 
     def test_not_finite_stops_all_ranks_with_one_message(self):
-        self.expect_refusal(2, [*SMALL, "--tp", "2", "--lr", "1e30", "--lr-warmup-iters", "1"], 70, "not finite")
+        self.expect_refusal(2, [*SMALL, "--tp", "2", "--lr", "1e30", "--lr-warmup-iters", "1"], 70,
+                            "not finite")
 
     def test_not_finite_can_be_skipped(self):
         status, _, errors = self.run_train(2, [*SMALL, "--dp", "2", "--lr", "1e30", "--lr-warmup-iters", "1",
@@ -195,7 +203,8 @@ class Runs(Folder):
         self.assertRegex(lines[-2], r"^Weights: [0-9a-f]{16}$")
         self.assertRegex(lines[-1], r"^Figure of Merit \(FOM\): [0-9.]+ tokens/s$")
         steps = [json.loads(line) for line in metrics.read_text().splitlines()]
-        return lines[-2], [(step["loss"], step["grad_norm"], step.get("validation_loss")) for step in steps], steps
+        losses = [(step["loss"], step["grad_norm"], step.get("validation_loss")) for step in steps]
+        return lines[-2], losses, steps
 
     def test_layouts_agree_to_the_last_digit(self):
         tiles = ["--tiles", "8"]
