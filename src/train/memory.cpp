@@ -10,6 +10,7 @@
 
 #include "tessera/base/error.hpp"
 #include "tessera/comm/tree.hpp"
+#include "tessera/kernels/attention.hpp"
 #include "tessera/optim/gradient_norm.hpp"
 #include "tessera/train/sampler.hpp"
 #include "tessera/train/stage_runner.hpp"
@@ -53,6 +54,14 @@ std::size_t tree_bytes(RunConfig const& config, Plan const& plan, std::int64_t g
   return scratch(layout.tp, activation) + scratch(layout.dp, bucket);
 }
 
+/// The attention kernel's own scratch, which Kokkos keeps once it has been asked for.
+template <class T>
+std::size_t attention_bytes(RunConfig const& config, Plan const& plan) {
+  auto const& block = plan.stage.block;
+  return kernels::attention_scratch_bytes<T>({config.batch.micro_batch_size, config.batch.seq_length,
+                                              block.heads_per_tile(), block.head_size()});
+}
+
 template <class T>
 std::vector<MemoryItem> count(RunConfig const& config, Plan const& plan) {
   Arena parameters("", Arena::Mode::counting), activations("", Arena::Mode::counting);
@@ -67,6 +76,7 @@ std::vector<MemoryItem> count(RunConfig const& config, Plan const& plan) {
           {"activations", activations.used_bytes()},
           {"tokens, losses, norm", step.used_bytes()},
           {"sampling", sampling.used_bytes()},
+          {"attention kernel", attention_bytes<T>(config, plan)},
           {"tree sums", tree_bytes<T>(config, plan, stage.store().gradient_range().end)}};
 }
 

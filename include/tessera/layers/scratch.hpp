@@ -40,7 +40,6 @@ struct Scratch {
   Cube<T> dffn;           ///< (tiles, S*B, F/T)
   Cube<T> dqkv;           ///< (tiles, S*B, 3 D/T_H)
   Cube<T> dheads;         ///< (tiles, S*B, D/T_H)
-  Vector<T> attention;    ///< what the attention kernel asks for
 };
 
 extern template struct Scratch<float>;
