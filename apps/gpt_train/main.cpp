@@ -47,7 +47,11 @@ int main(int argc, char** argv) {
     }
     int no_arguments = 0;
     Kokkos::ScopeGuard const kokkos(no_arguments, static_cast<char**>(nullptr));
-    code = run(*session, std::vector<std::string>(argv + 1, argv + argc));
+    auto const world = session->world();
+    auto const alone =
+        attempt([&] { code = run(*session, std::vector<std::string>(argv + 1, argv + argc)); });
+    // Nobody agreed on this one: the others may wait for this rank, so it cannot leave in good order.
+    if (alone) end_job(*world, *alone);
   });
   if (!failure) return code;
   if (!place || place->rank == 0) print_failure(*failure);

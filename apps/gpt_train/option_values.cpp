@@ -114,15 +114,19 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 std::string_view type_name(Option const& option) {
   constexpr std::string_view names[] = {"true or false", "an integer", "an integer",
                                         "a number",      "a string",   "a list of integers"};
-  return names[option.field.index()];
+  return option.zero_is_auto ? "an integer or auto" : names[option.field.index()];
 }
 
 std::optional<Value> parse(Option const& option, std::string const& text) {
+  if (option.zero_is_auto && text == "auto") return std::int64_t{0};
   return std::visit([&]<class T>(Accessor<T>) { return parse_as(static_cast<T*>(nullptr), text); },
                     option.field);
 }
 
-std::optional<std::string> assign(RunConfig& config, Option const& option, Value const& value) {
+std::optional<std::string> assign(RunConfig& config, Option const& option, Value const& given) {
+  auto const* const word = std::get_if<std::string>(&given);
+  Value const value =
+      option.zero_is_auto && word != nullptr && *word == "auto" ? Value(std::int64_t{0}) : given;
   auto const store = [&]<class T>(Accessor<T> field) -> std::optional<std::string> {
     if constexpr (std::is_same_v<T, double>) {
       auto const* const integer = std::get_if<std::int64_t>(&value);
@@ -151,7 +155,8 @@ std::optional<std::string> assign(RunConfig& config, Option const& option, Value
 
 std::string to_toml(RunConfig const& config, Option const& option) {
   RunConfig copy = config;
-  return std::visit([&](auto field) { return toml_of(field(copy)); }, option.field);
+  auto const text = std::visit([&](auto field) { return toml_of(field(copy)); }, option.field);
+  return option.zero_is_auto && text == "0" ? "\"auto\"" : text;
 }
 
 std::string nearest_name(std::string_view wrong, std::span<std::string const> names) {

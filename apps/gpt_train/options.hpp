@@ -31,6 +31,7 @@ struct Option {
   std::string_view flags;    ///< comma-separated; the long name, Megatron-LM's where it has one, comes first
   Field field;
   std::string_view help;
+  bool zero_is_auto = false;  ///< 0 may be written, and is dumped, as auto
 
   [[nodiscard]] std::string name() const;                     ///< "parallel.tp"
   [[nodiscard]] std::vector<std::string> flag_names() const;  ///< with dashes

@@ -3,12 +3,16 @@
 #include "outputs.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <span>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "tessera/base/error.hpp"
 #include "tessera/comm/collectives.hpp"
@@ -17,10 +21,35 @@ namespace gpt_train {
 
 using tessera::ExitCode;
 using tessera::IoError;
+namespace train = tessera::train;
 
 namespace {
 
 constexpr std::size_t most_spans = 1 << 20;
+
+struct NamedPath {
+  std::string_view option;
+  std::string path;
+};
+
+/// What keeps a file of this name from being made, without making it.
+std::optional<std::string> creation_problem(NamedPath const& output) {
+  std::error_code error;
+  if (std::filesystem::is_directory(output.path, error)) {
+    return fmt::format("{} = \"{}\" is a folder: name a file", output.option, output.path);
+  }
+  auto const parent = std::filesystem::path(output.path).parent_path();
+  auto const folder = parent.empty() ? std::string(".") : parent.string();
+  if (access(folder.c_str(), W_OK) == 0) return std::nullopt;
+  return fmt::format("{} = \"{}\" cannot be created in \"{}\": {}", output.option, output.path, folder,
+                     std::strerror(errno));
+}
+
+bool same_file(std::string const& a, std::string const& b) {
+  std::error_code error;
+  if (b.empty()) return false;
+  return std::filesystem::weakly_canonical(a, error) == std::filesystem::weakly_canonical(b, error);
+}
 
 /// Opens an output that must not destroy an earlier one.
 std::ofstream create(std::string const& option, std::string const& path) {
@@ -57,6 +86,25 @@ std::string gather_text(tessera::comm::Communicator& world, std::string const& o
 
 }  // namespace
 
+void check_outputs(train::RunConfig const& config) {
+  std::vector<std::string> problems;
+  std::vector<NamedPath> others{{"data.path", config.data.path},
+                                {"data.validation_path", config.data.validation_path}};
+  for (NamedPath const& output :
+       {NamedPath{"output.metrics", config.output.metrics}, NamedPath{"output.trace", config.output.trace},
+        NamedPath{"output.log", config.output.log}}) {
+    if (output.path.empty()) continue;
+    if (auto problem = creation_problem(output)) problems.push_back(*problem);
+    for (auto const& other : others) {
+      if (!same_file(output.path, other.path)) continue;
+      problems.push_back(fmt::format("{} = \"{}\" is also {}: give it a name of its own", output.option,
+                                     output.path, other.option));
+    }
+    others.push_back(output);
+  }
+  if (!problems.empty()) throw tessera::ConfigError(problems, ExitCode::cannot_create);
+}
+
 MetricsFile::MetricsFile(std::string const& path) : path_(path) {
   if (!path_.empty()) file_ = create("output.metrics", path_);
 }
@@ -68,10 +116,14 @@ void MetricsFile::write(std::string const& line) {
     throw IoError(fmt::format("output.metrics = \"{}\": writing failed: {}", path_, std::strerror(errno)));
 }
 
-TraceFile::TraceFile(std::string path, tessera::comm::Communicator& world) : path_(std::move(path)) {
-  if (path_.empty()) return;
+TraceFile::TraceFile(std::string path) : path_(std::move(path)) {
+  if (!path_.empty()) recorder_ = std::make_unique<tessera::TraceRecorder>(most_spans);
+}
+
+void TraceFile::start(tessera::comm::Communicator& world) {
+  if (!recorder_) return;
   barrier(world);
-  recorder_ = std::make_unique<tessera::TraceRecorder>(most_spans);
+  recorder_->start();
   tessera::set_trace_recorder(recorder_.get());
 }
 

@@ -8,9 +8,15 @@
 
 #include "tessera/base/trace.hpp"
 #include "tessera/mesh/mesh.hpp"
+#include "tessera/train/run_config.hpp"
 #include "tessera/train/step_report.hpp"
 
 namespace gpt_train {
+
+/// Throws with all that is wrong with the outputs of `config`, before anything is written: a folder that is
+/// missing or not writable, a name that is a folder, an output that is an input or another output.
+/// ConfigError or IoError (codes config, cannot_create).
+void check_outputs(tessera::train::RunConfig const& config);
 
 /// The metrics file: one JSON object a line and step. A file of that name that is there already is kept as
 /// `<name>.previous`.
@@ -27,15 +33,16 @@ class MetricsFile {
   std::ofstream file_;
 };
 
-/// Records this rank's timeline while it exists, if `path` is not empty.
+/// Records this rank's timeline from `start` on, if `path` is not empty.
 class TraceFile {
  public:
-  /// Collective over `world`: clocks count from a common moment.
-  TraceFile(std::string path, tessera::comm::Communicator& world);
+  explicit TraceFile(std::string path);
   TraceFile(TraceFile const&) = delete;
   TraceFile& operator=(TraceFile const&) = delete;
   ~TraceFile();
 
+  /// Starts recording. Collective over `world`: clocks count from a common moment.
+  void start(tessera::comm::Communicator& world);
   /// Collects the timelines of all ranks and writes one file that ui.perfetto.dev opens: a track for each
   /// rank. Collective. Throws IoError on the rank that writes.
   void write(tessera::mesh::Mesh const& mesh);

@@ -62,6 +62,17 @@ std::string memory_text(train::MemoryPrediction const& prediction) {
   return text;
 }
 
+std::string traffic_text(train::StepReport const& report) {
+  std::string text;
+  for (std::size_t i = 0; i < train::reported_axes.size(); ++i) {
+    auto const& traffic = report.traffic[i];
+    if (traffic.calls == 0) continue;
+    text += fmt::format("{}{} {} in {:.0f} calls", text.empty() ? "" : ", ", train::reported_axes[i],
+                        bytes_text(traffic.bytes), traffic.calls);
+  }
+  return text.empty() ? "none" : text;
+}
+
 std::string advice_text(train::RunConfig const& config, tessera::mesh::Mesh const& mesh,
                         std::size_t available_bytes) {
   auto const& shape = mesh.shape();

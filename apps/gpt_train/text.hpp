@@ -8,6 +8,7 @@
 #include "tessera/mesh/mesh.hpp"
 #include "tessera/train/memory.hpp"
 #include "tessera/train/plan.hpp"
+#include "tessera/train/step_report.hpp"
 
 namespace gpt_train {
 
@@ -24,6 +25,8 @@ namespace gpt_train {
                                      tessera::train::Layout const& layout);
 /// "memory per rank: 12 MiB = 3 MiB parameters ... + ...".
 [[nodiscard]] std::string memory_text(tessera::train::MemoryPrediction const& prediction);
+/// "tp 37.8 MiB in 336 calls, ...": the axes that were used in a step.
+[[nodiscard]] std::string traffic_text(tessera::train::StepReport const& report);
 /// One line if tensor parallelism is in use and not needed, as a rank could hold its part without it in the
 /// `available_bytes` that it has, or if its groups reach across nodes; else empty.
 [[nodiscard]] std::string advice_text(tessera::train::RunConfig const& config,

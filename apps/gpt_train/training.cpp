@@ -2,11 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "training.hpp"
 
-#include <algorithm>
-#include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
-#include <thread>
+#include <vector>
 
 #include "agreement.hpp"
 #include "console.hpp"
@@ -39,6 +38,7 @@ struct Setup {
   train::Plan plan;
   train::MemoryPrediction memory;
   std::size_t available_bytes = 0;  ///< to a rank of this node
+  std::size_t largest_bytes = 0;    ///< prediction for the rank that needs most
 };
 
 tessera::data::DatasetOptions dataset_options(train::RunConfig const& config) {
@@ -99,6 +99,10 @@ void print_header(Console& console, Setup const& setup, train::RunConfig const& 
   console.line("matrix products: {}, {:.1f} GFLOP/s measured on all ranks", setup.matmul->name(),
                peak_flops * 1e-9);
   console.line(memory_text(setup.memory));
+  if (ranks > 1) {
+    console.line("memory of the rank that needs most: {}",
+                 bytes_text(static_cast<double>(setup.largest_bytes)));
+  }
   if (auto const advice = advice_text(config, *setup.mesh, setup.available_bytes); !advice.empty())
     console.line(advice);
 }
@@ -130,6 +134,7 @@ class Run {
  private:
   bool make_step(std::int64_t step) {
     auto const report = trainer_.step();
+    last_ = report;
     std::optional<double> validation;
     auto const interval = config_.training.eval_interval;
     if (interval > 0 && (step % interval == 0 || step == config_.training.steps))
@@ -167,12 +172,12 @@ class Run {
   void finish(train::AllocationMeter const& meter) {
     std::uint64_t const hash = trainer_.weights_hash();
     auto& world = setup_.mesh->world();
-    auto const predicted =
-        static_cast<double>(all_reduce_value(world, setup_.memory.total_bytes(), comm::Op::max));
+    auto const predicted = static_cast<double>(setup_.largest_bytes);
     auto const used = static_cast<double>(all_reduce_value(world, meter.peak_bytes(), comm::Op::max));
     auto const resident =
         static_cast<double>(all_reduce_value(world, train::peak_resident_bytes(), comm::Op::max));
     console_.line("model FLOP/s: {:.1f}% of the measured peak", 100 * progress_.mfu());
+    console_.line("communication of the last step, all ranks: {}", traffic_text(last_));
     console_.line("peak memory per rank: {} of {} predicted ({:.1f}%); resident set {}", bytes_text(used),
                   bytes_text(predicted), 100 * used / predicted, bytes_text(resident));
     console_.line("Weights: {:016x}", hash);
@@ -186,30 +191,26 @@ class Run {
   Progress progress_;
   MetricsFile metrics_;
   train::Trainer<T> trainer_;
+  train::StepReport last_;
 };
-
-/// A problem that several ranks meet at once is told by one: the lowest ends the job while the others wait.
-void let_lower_ranks_speak(int rank) {
-  std::this_thread::sleep_for(std::min(rank, 8) * std::chrono::milliseconds(500));
-}
 
 template <class T>
 ExitCode run_as(train::RunConfig const& config, Setup& setup, Console& console, comm::Communicator& world) {
   double const peak_flops = train::measure_peak_flops<T>(*setup.matmul, world);
   print_header(console, setup, config, peak_flops);
   train::AllocationMeter const meter;
-  TraceFile trace(config.output.trace, world);
+  std::optional<TraceFile> trace;
   std::optional<Run<T>> run;
-  auto const made = attempt([&] { run.emplace(config, setup, console, peak_flops); });
+  auto const made = attempt([&] {
+    trace.emplace(config.output.trace);
+    run.emplace(config, setup, console, peak_flops);
+  });
   if (auto const code = agree(world, made)) return *code;
-  // From here on ranks work for themselves: one that fails cannot wait for the others to agree.
+  trace->start(world);
+  // From here on ranks work for themselves: one that fails cannot wait for the others to agree, nor leave
+  // this function, where requests that it started would be waited for.
   ExitCode code = ExitCode::internal;
-  auto const failure = attempt([&] { code = run->run(trace, meter); });
-  if (failure) {
-    let_lower_ranks_speak(setup.mesh->rank());
-    print_failure({failure->code, fmt::format("rank {}: {}", setup.mesh->rank(), failure->message)});
-    world.abort(static_cast<int>(failure->code));
-  }
+  if (auto const failure = attempt([&] { code = run->run(*trace, meter); })) end_job(world, *failure);
   return code;
 }
 
@@ -220,12 +221,22 @@ ExitCode run_training(comm::Session& session, comm::Communicator& world, train::
   bool const wide = config.training.precision == "float64";
   Setup setup;
   int const ranks_on_node = world.split_by_node()->size();
-  auto const prepared = attempt([&] {
-    check_backend(config, world);
-    setup.matmul = tessera::kernels::make_matmul_provider(config.parallel.matmul,
-                                                          wide ? tessera::DType::f64 : tessera::DType::f32);
-    setup.dataset.emplace(dataset_options(config));
-  });
+  std::vector<std::function<void()>> const preparations{
+      [&] { check_backend(config, world); },
+      [&] {
+        setup.matmul = tessera::kernels::make_matmul_provider(
+            config.parallel.matmul, wide ? tessera::DType::f64 : tessera::DType::f32);
+      },
+      [&] {
+        if (world.rank() == 0) check_outputs(config);
+      },
+      [&] {
+        setup.dataset.emplace(dataset_options(config));
+        setup.dataset->check_tokens(world.rank(), world.size());
+      },
+  };
+  std::optional<Failure> prepared;
+  if (auto const unforeseen = attempt([&] { prepared = attempt_all(preparations); })) prepared = unforeseen;
   if (auto const code = agree(world, prepared)) return *code;
   auto const meshed = attempt([&] { make_mesh(setup, session, config, layout); });
   if (auto const code = agree(world, meshed)) return *code;
@@ -235,6 +246,7 @@ ExitCode run_training(comm::Session& session, comm::Communicator& world, train::
     console.emplace(setup.mesh->rank() == 0, config.output.log);
   });
   if (auto const code = agree(world, ready)) return *code;
+  setup.largest_bytes = all_reduce_value(world, setup.memory.total_bytes(), comm::Op::max);
   return wide ? run_as<double>(config, setup, *console, world)
               : run_as<float>(config, setup, *console, world);
 }

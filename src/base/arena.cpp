@@ -2,7 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tessera/base/arena.hpp"
 
+#include <fmt/format.h>
+
+#include <exception>
 #include <utility>
+
+#include "tessera/base/error.hpp"
 
 namespace tessera {
 
@@ -18,7 +23,12 @@ void* Arena::take_bytes(std::size_t bytes) {
   std::size_t const padded = (bytes + alignment_bytes - 1) / alignment_bytes * alignment_bytes;
   used_bytes_ += padded;
   if (counting()) return nullptr;
-  blocks_.emplace_back(label_, padded / sizeof(std::uint64_t));
+  try {
+    blocks_.emplace_back(label_, padded / sizeof(std::uint64_t));
+  } catch (std::exception const&) {  // Kokkos throws other types in other versions, with a page of text
+    throw MemoryError(fmt::format("not enough memory: {} bytes for {} could not be had after {} bytes",
+                                  padded, label_, used_bytes_ - padded));
+  }
   return blocks_.back().data();
 }
 

@@ -21,9 +21,7 @@ std::int64_t nanoseconds(TraceRecorder::Clock::duration duration) {
 void set_trace_recorder(TraceRecorder* recorder) noexcept { current = recorder; }
 TraceRecorder* trace_recorder() noexcept { return current; }
 
-TraceRecorder::TraceRecorder(std::size_t capacity, Clock::time_point origin) : origin_(origin) {
-  events_.reserve(capacity);
-}
+TraceRecorder::TraceRecorder(std::size_t capacity) : origin_(Clock::now()) { events_.reserve(capacity); }
 
 void TraceRecorder::add(char const* name, char const* category, Clock::time_point start,
                         Clock::time_point end, std::int64_t number) noexcept {

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <string_view>
 #include <utility>
@@ -100,6 +101,23 @@ void Dataset::read_sample(Part const& part, std::int64_t sample, std::span<std::
   std::int64_t const first = part.first + sample * options_.seq_length;
   part.source->read(first, tokens);
   check_ids(*part.source, first, tokens, options_.vocab_size);
+}
+
+void Dataset::check_tokens(int part, int parts) const {
+  constexpr std::int64_t most_tokens = 1 << 26;
+  std::vector<std::int32_t> chunk(1 << 16);
+  for (TokenSource const* source : {source_.get(), validation_source_.get()}) {
+    if (source == nullptr || source->vocab_bound() <= options_.vocab_size) continue;
+    std::int64_t const first = source->size() / parts * part;
+    std::int64_t const end = part + 1 == parts ? source->size() : first + source->size() / parts;
+    std::int64_t const last = std::min(end, first + most_tokens);
+    for (std::int64_t at = first; at < last; at += std::ssize(chunk)) {
+      std::span<std::int32_t> const tokens(
+          chunk.data(), static_cast<std::size_t>(std::min<std::int64_t>(std::ssize(chunk), last - at)));
+      source->read(at, tokens);
+      check_ids(*source, at, tokens, options_.vocab_size);
+    }
+  }
 }
 
 std::string Dataset::description() const {

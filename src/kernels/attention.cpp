@@ -22,7 +22,7 @@ void for_each_head(ExecutionSpace const& exec, std::string const& label, Attenti
                    F const& f) {
   using Policy = Kokkos::TeamPolicy<ExecutionSpace>;
   std::size_t const bytes = attention_scratch_bytes<T>(shape);
-  auto const limit = static_cast<std::size_t>(Policy::scratch_size_max(1));
+  std::size_t const limit = attention_scratch_limit();
   if (bytes > limit) {
     throw ConfigError({"attention over " + std::to_string(shape.positions) + " positions takes " +
                        std::to_string(bytes) + " bytes of scratch memory a thread and Kokkos gives at most " +
@@ -37,6 +37,10 @@ void for_each_head(ExecutionSpace const& exec, std::string const& label, Attenti
 }
 
 }  // namespace
+
+std::size_t attention_scratch_limit() {
+  return static_cast<std::size_t>(Kokkos::TeamPolicy<ExecutionSpace>::scratch_size_max(1));
+}
 
 template <class T>
 std::size_t attention_scratch_bytes(AttentionShape const& shape) {

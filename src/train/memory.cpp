@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tessera/train/memory.hpp"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <atomic>
 #include <fstream>
@@ -31,6 +33,16 @@ std::size_t kilobyte_field(char const* path, std::string const& field) {
   return 0;
 }
 
+/// What `ulimit -v` still allows this process, or the largest size if it sets no limit.
+std::size_t address_space_bytes() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) {
+    return std::numeric_limits<std::size_t>::max();
+  }
+  std::size_t const used = kilobyte_field("/proc/self/status", "VmSize:");
+  return limit.rlim_cur > used ? limit.rlim_cur - used : 1;
+}
+
 /// What the control group still allows, or the largest size if it sets no limit.
 std::size_t control_group_bytes() {
   std::size_t limit = 0, used = 0;
@@ -58,8 +70,8 @@ std::size_t tree_bytes(RunConfig const& config, Plan const& plan, std::int64_t g
 template <class T>
 std::size_t attention_bytes(RunConfig const& config, Plan const& plan) {
   auto const& block = plan.stage.block;
-  return kernels::attention_scratch_bytes<T>({config.batch.micro_batch_size, config.batch.seq_length,
-                                              block.heads_per_tile(), block.head_size()});
+  return kernels::attention_scratch_bytes<T>(
+      {config.batch.micro_batch_size, config.batch.seq_length, block.heads_per_tile(), block.head_size()});
 }
 
 template <class T>
@@ -113,7 +125,7 @@ MemoryPrediction predict_memory(RunConfig const& config, Plan const& plan) {
 
 std::size_t available_bytes(int ranks_on_node) {
   std::size_t const node = std::min(kilobyte_field("/proc/meminfo", "MemAvailable:"), control_group_bytes());
-  return node / static_cast<std::size_t>(std::max(1, ranks_on_node));
+  return std::min(node / static_cast<std::size_t>(std::max(1, ranks_on_node)), address_space_bytes());
 }
 
 std::size_t peak_resident_bytes() { return kilobyte_field("/proc/self/status", "VmHWM:"); }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "tessera/base/error.hpp"
+#include "tessera/kernels/attention.hpp"
 #include "train/checks.hpp"
 
 namespace tessera::train {
@@ -115,14 +116,16 @@ void check_batch_tiles(Checks& checks, ParallelConfig const& p, std::int64_t mic
   }
 }
 
+/// `dp` is 0 where it is not known.
 void check_microbatches(Checks& checks, RunConfig const& c, int dp) {
-  std::int64_t const round = c.batch.micro_batch_size * dp;
+  int const replicas = std::max(1, dp);
+  std::int64_t const round = c.batch.micro_batch_size * replicas;
   bool const divides = checks.expect(c.batch.global_batch_size % round == 0,
                                      "batch.global_batch_size = {} is not a multiple of "
                                      "batch.micro_batch_size = {} x {} replicas (parallel.dp): take {}",
-                                     c.batch.global_batch_size, c.batch.micro_batch_size, dp,
+                                     c.batch.global_batch_size, c.batch.micro_batch_size, replicas,
                                      nearest_multiples(c.batch.global_batch_size, round));
-  if (divides)
+  if (divides && dp > 0)
     check_batch_tiles(checks, c.parallel, c.batch.global_batch_size / c.batch.micro_batch_size, dp);
 }
 
@@ -138,6 +141,18 @@ void check_sequence(Checks& checks, RunConfig const& c) {
         "take {}",
         c.batch.seq_length, c.parallel.tp, nearest_multiples(c.batch.seq_length, c.parallel.tp));
   }
+}
+
+/// The attention kernel keeps the keys and values of one head in scratch memory, which is bounded.
+void check_attention(Checks& checks, RunConfig const& c) {
+  bool const wide = c.training.precision == "float64";
+  kernels::AttentionShape const shape{1, c.batch.seq_length, 1, c.model.hidden_size / c.model.heads};
+  std::size_t const bytes =
+      wide ? kernels::attention_scratch_bytes<double>(shape) : kernels::attention_scratch_bytes<float>(shape);
+  checks.expect(bytes <= kernels::attention_scratch_limit(),
+                "batch.seq_length = {} needs {} bytes of scratch for a head of {} and the attention kernel "
+                "has {}: take shorter sequences",
+                c.batch.seq_length, bytes, shape.head_size, kernels::attention_scratch_limit());
 }
 
 std::vector<std::int64_t> even_stages(std::int64_t layers, int pp) {
@@ -164,7 +179,8 @@ std::vector<std::string> problems(RunConfig const& config, int ranks) {
   if (model && config.parallel.tiles == 0) check_auto_tiles(checks, config);
   if (model && batch && config.parallel.tiles > 0) check_explicit_tiles(checks, config, dp);
   if (model && batch) check_sequence(checks, config);
-  if (batch && dp > 0) check_microbatches(checks, config, dp);
+  if (batch) check_microbatches(checks, config, dp);
+  if (model && batch) check_attention(checks, config);
   return checks.take();
 }
 

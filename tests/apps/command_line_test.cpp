@@ -72,17 +72,30 @@ TEST(CommandLine, TheExampleOfTheReadmeParses) {
 
 TEST(CommandLine, EveryValueTypeIsRead) {
   CommandLine const line =
-      parse_command_line({"--lr", "1e-3", "--min-lr", "0", "--seed", "9223372036854775807", "--prompt", "",
+      parse_command_line({"--lr", "1e-3", "--min-lr", "0", "--seed", "9223372036854775807", "--log", "",
                           "--no-overlap-grad-reduce", "--sequence-parallel=false", "--pp", "2",
                           "--pipeline-layers", "3,1", "--sample-length", "+5"},
                          2);
   EXPECT_EQ(line.config.optimizer.lr, 1e-3);
   EXPECT_EQ(line.config.optimizer.min_lr, 0);
   EXPECT_EQ(line.config.training.seed, 9223372036854775807);
-  EXPECT_EQ(line.config.sample.prompt, "");
+  EXPECT_EQ(line.config.output.log, "");
   EXPECT_FALSE(line.config.parallel.overlap_grad_reduce);
   EXPECT_FALSE(line.config.parallel.sequence_parallel);
   EXPECT_EQ(line.config.parallel.pipeline_layers, (std::vector<std::int64_t>{3, 1}));
+}
+
+TEST(CommandLine, TilesMayBeAuto) {
+  EXPECT_EQ(parse_command_line({"--tiles", "auto", "--batch-tiles", "auto"}, 1).config.parallel.tiles, 0);
+  EXPECT_EQ(parse_command_line({"--tiles", "8"}, 1).config.parallel.tiles, 8);
+  EXPECT_NE(parse_command_line({"--dump-config"}, 1).text.find("tiles = \"auto\""), std::string::npos);
+  EXPECT_THROW((void)parse_command_line({"--tp", "auto"}, 1), tessera::ConfigError);
+}
+
+TEST(CommandLine, ASampleNeedsABeginningTheModelKnows) {
+  EXPECT_THROW((void)parse_command_line({"--prompt", ""}, 1), tessera::ConfigError);
+  EXPECT_THROW((void)parse_command_line({"--vocab-size", "50"}, 1), tessera::ConfigError);
+  EXPECT_NO_THROW((void)parse_command_line({"--vocab-size", "50", "--sample-length", "0"}, 1));
 }
 
 TEST(CommandLine, ValuesMayBeginWithADash) {

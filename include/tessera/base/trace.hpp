@@ -17,8 +17,11 @@ class TraceRecorder {
  public:
   using Clock = std::chrono::steady_clock;
 
-  /// Room for `capacity` spans; later ones are counted, not kept. Times count from `origin`.
-  explicit TraceRecorder(std::size_t capacity, Clock::time_point origin = Clock::now());
+  /// Room for `capacity` spans; later ones are counted, not kept. Times count from now, or from `start`.
+  explicit TraceRecorder(std::size_t capacity);
+
+  /// Lets times count from now.
+  void start() noexcept { origin_ = Clock::now(); }
 
   /// Adds a span. `name` and `category` are literals: only their addresses are kept. `number` is a
   /// microbatch, a step or a count of bytes, whatever the name makes of it; negative: none.

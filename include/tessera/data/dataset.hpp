@@ -52,6 +52,11 @@ class Dataset {
   /// the first. There must be validation samples.
   void read_validation(std::int64_t index, std::span<std::int32_t> tokens) const;
 
+  /// Looks for ids that are not below V before they are trained on: the `part`-th of `parts` equal shares of
+  /// the tokens, at most 64 Mi of them (of a larger share the beginning; the rest is checked as it is read).
+  /// Throws DataError naming file and place. Reads nothing where no id can be too large.
+  void check_tokens(int part, int parts) const;
+
   /// What was opened, a line for each source, for the head of a run.
   [[nodiscard]] std::string description() const;
 

@@ -31,6 +31,8 @@ struct AttentionShape {
 /// to the execution space and is reused by all calls.
 template <class T>
 [[nodiscard]] std::size_t attention_scratch_bytes(AttentionShape const& shape);
+/// The most of it that a call can have; longer sequences are refused.
+[[nodiscard]] std::size_t attention_scratch_limit();
 
 /// out = softmax(q k^T / sqrt(head_size), causal) v with dropout on the probabilities, and log_sum_exp.
 template <class T>

@@ -30,7 +30,8 @@ struct MemoryPrediction {
 [[nodiscard]] MemoryPrediction predict_memory(RunConfig const& config, Plan const& plan);
 
 /// Memory this node can still give to one of `ranks_on_node` processes: MemAvailable of the kernel, or less
-/// if a control group (a batch job's limit) says less. 0 if neither can be read.
+/// if the control group at the root of /sys/fs/cgroup (version 2) or `ulimit -v` says less. 0 if neither can
+/// be read.
 [[nodiscard]] std::size_t available_bytes(int ranks_on_node);
 
 /// Largest resident set of this process so far, VmHWM; 0 if it cannot be read.
