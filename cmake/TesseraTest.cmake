@@ -7,7 +7,7 @@
 function(tessera_test name)
   cmake_parse_arguments(PARSE_ARGV 1 TEST "" "TIMEOUT" "SOURCES;LINKS;RANKS;LABELS")
   if(NOT TEST_TIMEOUT)
-    set(TEST_TIMEOUT 120)
+    set(TEST_TIMEOUT 300)
   endif()
   if(NOT TEST_LABELS)
     set(TEST_LABELS quick)
