@@ -14,6 +14,23 @@ namespace gpt_train {
 
 namespace {
 
+/// What is wrong with the text that a sample begins with, whose bytes are tokens.
+std::optional<std::string> prompt_problem(RunConfig const& config) {
+  auto const& sample = config.sample;
+  if (sample.length <= 0 || config.model.vocab_size <= 0) return std::nullopt;
+  if (sample.prompt.empty()) {
+    return "sample.prompt is empty: give the sample a beginning, or sample.length = 0";
+  }
+  for (unsigned char const byte : sample.prompt) {
+    if (byte < config.model.vocab_size) continue;
+    return fmt::format(
+        "sample.prompt has byte {}, which is no token of model.vocab_size = {}: give another prompt, or "
+        "sample.length = 0",
+        int{byte}, config.model.vocab_size);
+  }
+  return std::nullopt;
+}
+
 /// True when `text` names the option as a whole word.
 bool names(std::string const& text, std::string const& option) {
   auto const in_word = [](char c) { return c == '_' || std::isalnum(static_cast<unsigned char>(c)) != 0; };
@@ -62,7 +79,9 @@ void Settings::report(std::string problem, tessera::ExitCode code) {
 void Settings::doubt(Option const& option) { state(option).doubtful = true; }
 
 void Settings::check(int ranks) {
-  for (std::string const& problem : tessera::train::problems(config_, ranks)) {
+  auto problems = tessera::train::problems(config_, ranks);
+  if (auto problem = prompt_problem(config_)) problems.push_back(std::move(*problem));
+  for (std::string const& problem : problems) {
     std::vector<std::string> origins;
     bool doubtful = false;
     for (Option const& option : options()) {

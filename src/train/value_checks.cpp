@@ -76,17 +76,6 @@ void check_run(Checks& checks, RunConfig const& c) {
   checks.below_one("data.validation_fraction", c.data.validation_fraction);
   checks.between("sample.length", c.sample.length, 0, most_steps);
   checks.not_negative("sample.temperature", c.sample.temperature);
-  if (c.sample.length <= 0 || c.model.vocab_size <= 0) return;
-  checks.expect(!c.sample.prompt.empty(),
-                "sample.prompt is empty: give the sample a beginning, or sample.length = 0");
-  for (unsigned char const byte : c.sample.prompt) {
-    if (byte < c.model.vocab_size) continue;
-    checks.expect(false,
-                  "sample.prompt has byte {}, which is no token of model.vocab_size = {}: give another "
-                  "prompt, or sample.length = 0",
-                  int{byte}, c.model.vocab_size);
-    return;
-  }
 }
 
 bool check_parallel(Checks& checks, ParallelConfig const& p) {
