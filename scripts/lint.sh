@@ -37,6 +37,10 @@ echo "shellcheck: ${#shell_files[@]} scripts are in order."
 if ${all}; then
   mapfile -t sources < <(find src backends apps -name '*.cpp')
 else
+  if ! git rev-parse --quiet --verify "${since}^{commit}" >/dev/null; then
+    echo "clang-tidy: there is no commit ${since} to compare with; nothing was looked at (--all looks at everything)."
+    exit 0
+  fi
   mapfile -t sources < <(git diff --name-only --diff-filter=d "${since}" -- \
     'src/*.cpp' 'backends/*.cpp' 'apps/*.cpp')
 fi
