@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <stdexcept>
 
 #include "command_line.hpp"
 #include "support.hpp"
@@ -101,10 +102,25 @@ TEST(ConfigFile, MissingAndUnreadableFilesHaveTheirOwnExitCodes) {
                {"cannot read the configuration: Is a directory"});
 }
 
+/// Root may read everything, so while this exists root is nobody; anyone else stays who they are.
+class Unprivileged {
+ public:
+  Unprivileged() : user_(geteuid()) {
+    constexpr uid_t nobody = 65534;
+    if (user_ == 0 && seteuid(nobody) != 0) throw std::runtime_error("root cannot become nobody");
+  }
+  Unprivileged(Unprivileged const&) = delete;
+  Unprivileged& operator=(Unprivileged const&) = delete;
+  ~Unprivileged() { EXPECT_EQ(seteuid(user_), 0); }
+
+ private:
+  uid_t user_;
+};
+
 TEST(ConfigFile, UnreadableFilesAreAMatterOfPermission) {
-  if (geteuid() == 0) GTEST_SKIP() << "root may read everything";
   TemporaryFile const file("");
   std::filesystem::permissions(file.path(), std::filesystem::perms::none);
+  Unprivileged const nobody;
   expect_error({"--config", file.path()}, 1, ExitCode::permission, {"Permission denied"});
 }
 
