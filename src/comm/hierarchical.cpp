@@ -23,7 +23,7 @@ struct Levels {
 
 enum class Kind { all_reduce, reduce_scatter, all_gather };
 
-struct Call {
+struct HierarchicalCall {
   Kind kind;
   void const* send;
   void* receive;
@@ -43,7 +43,7 @@ class HierarchicalState final : public StagedState {
         locals_(static_cast<std::size_t>(levels.inside->size())),
         nodes_(static_cast<std::size_t>(levels.across->size())) {}
 
-  Request start(Call const& call) {
+  Request start(HierarchicalCall const& call) {
     call_ = call;
     stages_ = 0;
     begin();
@@ -119,7 +119,7 @@ class HierarchicalState final : public StagedState {
   std::size_t local_;
   std::size_t locals_;
   std::size_t nodes_;
-  Call call_{};
+  HierarchicalCall call_{};
   void* partial_ = nullptr;
   int stages_ = 0;
 };
@@ -156,7 +156,7 @@ class HierarchicalCommunicator final : public ForwardingCommunicator {
   }
 
  private:
-  Request start(Call const& call) {
+  Request start(HierarchicalCall const& call) {
     if (call.count == 0) return {};
     return pool_.take(levels_, pool_).start(call);
   }

@@ -20,7 +20,7 @@ double seconds_since(Clock::time_point start) {
 }
 
 /// What one call is, for its times and for the timeline.
-struct Call {
+struct RecordedCall {
   Operation operation;
   std::size_t bytes;
   OperationTotals* totals;
@@ -32,7 +32,7 @@ class RecordedState final : public RequestState {
  public:
   explicit RecordedState(StatePool<RecordedState>& pool) : pool_(pool) {}
 
-  Request start(Request request, Call const& call) {
+  Request start(Request request, RecordedCall const& call) {
     request_ = std::move(request);
     call_ = call;
     open_ = true;
@@ -75,7 +75,7 @@ class RecordedState final : public RequestState {
 
   StatePool<RecordedState>& pool_;
   Request request_;
-  Call call_{};
+  RecordedCall call_{};
   bool open_ = false;
 };
 

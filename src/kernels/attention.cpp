@@ -13,8 +13,8 @@ namespace tessera::kernels {
 
 namespace {
 
-std::string const label_forward = "tessera::kernels::attention_forward";
-std::string const label_backward = "tessera::kernels::attention_backward";
+std::string const attention_forward_label = "tessera::kernels::attention_forward";
+std::string const attention_backward_label = "tessera::kernels::attention_backward";
 
 /// Runs f(index, scratch) for every (sequence, head).
 template <class T, class F>
@@ -57,10 +57,10 @@ void attention_forward(ExecutionSpace const& exec, AttentionShape const& shape, 
                                    out.data(), log_sum_exp.data(),
                                    dropout,    DropoutFactors(dropout.probability, dropout.site)};
   if constexpr (runs_on_host) {
-    for_each_head<T>(exec, label_forward, shape,
+    for_each_head<T>(exec, attention_forward_label, shape,
                      [=](std::ptrdiff_t index, T* memory) { attention::forward_head(call, index, memory); });
   } else {
-    attention::forward_on_device(exec, label_forward, call);
+    attention::forward_on_device(exec, attention_forward_label, call);
   }
 }
 
@@ -77,10 +77,10 @@ void attention_backward(ExecutionSpace const& exec, AttentionShape const& shape,
                                     DropoutFactors(dropout.probability, dropout.site),
                                     dqkv.data()};
   if constexpr (runs_on_host) {
-    for_each_head<T>(exec, label_backward, shape,
+    for_each_head<T>(exec, attention_backward_label, shape,
                      [=](std::ptrdiff_t index, T* memory) { attention::backward_head(call, index, memory); });
   } else {
-    attention::backward_on_device(exec, label_backward, call);
+    attention::backward_on_device(exec, attention_backward_label, call);
   }
 }
 

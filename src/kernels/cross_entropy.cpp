@@ -14,7 +14,7 @@ namespace {
 std::string const label_max = "tessera::kernels::cross_entropy_max";
 std::string const label_sums = "tessera::kernels::cross_entropy_sums";
 std::string const label_loss = "tessera::kernels::cross_entropy_loss";
-std::string const label_backward = "tessera::kernels::cross_entropy_backward";
+std::string const cross_entropy_backward_label = "tessera::kernels::cross_entropy_backward";
 
 }  // namespace
 
@@ -79,7 +79,7 @@ void cross_entropy_backward(ExecutionSpace const& exec, Matrix<T> logits, std::i
   auto const valid = static_cast<std::ptrdiff_t>(valid_columns);
   T* const to = logits.data();
   rows(
-      exec, label_backward, static_cast<std::ptrdiff_t>(logits.extent(0)),
+      exec, cross_entropy_backward_label, static_cast<std::ptrdiff_t>(logits.extent(0)),
       KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t row) {
         T* const line = to + row * width;
         T const most = maximum(row);

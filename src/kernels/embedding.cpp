@@ -6,8 +6,8 @@ namespace tessera::kernels {
 
 namespace {
 
-std::string const label_forward = "tessera::kernels::embedding_forward";
-std::string const label_backward = "tessera::kernels::embedding_backward";
+std::string const embedding_forward_label = "tessera::kernels::embedding_forward";
+std::string const embedding_backward_label = "tessera::kernels::embedding_backward";
 std::string const label_position_forward = "tessera::kernels::position_forward";
 std::string const label_position_backward = "tessera::kernels::position_backward";
 
@@ -24,7 +24,7 @@ void embedding_forward(ExecutionSpace const& exec, Vector<std::int32_t const> to
   T const* const from = table.data();
   T* const to = out.data();
   rows(
-      exec, label_forward, static_cast<std::ptrdiff_t>(out.extent(0)),
+      exec, embedding_forward_label, static_cast<std::ptrdiff_t>(out.extent(0)),
       KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t row) {
         std::int64_t const index = tokens(row) - first_row;
         T* const line = to + row * d;
@@ -46,7 +46,7 @@ void embedding_backward(ExecutionSpace const& exec, Vector<std::int32_t const> t
   T const* const from = dy.data();
   T* const to = dtable.data();
   rows(
-      exec, label_backward, (d + owned_columns - 1) / owned_columns,
+      exec, embedding_backward_label, (d + owned_columns - 1) / owned_columns,
       KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t block) {
         std::ptrdiff_t const column = block * owned_columns;
         std::ptrdiff_t const count = d - column < owned_columns ? d - column : owned_columns;

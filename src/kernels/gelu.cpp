@@ -9,8 +9,8 @@ namespace tessera::kernels {
 
 namespace {
 
-std::string const label_forward = "tessera::kernels::bias_gelu_forward";
-std::string const label_backward = "tessera::kernels::gelu_backward";
+std::string const gelu_forward_label = "tessera::kernels::bias_gelu_forward";
+std::string const gelu_backward_label = "tessera::kernels::gelu_backward";
 
 inline constexpr double root_two_over_pi = 0.79788456080286535588;
 inline constexpr double cubic = 0.044715;
@@ -47,7 +47,7 @@ void bias_gelu_forward(ExecutionSpace const& exec, Matrix<T> pre, ConstVector<T>
   T const* const b = bias.data();
   T* const after = out.data();
   rows(
-      exec, label_forward, static_cast<std::ptrdiff_t>(pre.extent(0)),
+      exec, gelu_forward_label, static_cast<std::ptrdiff_t>(pre.extent(0)),
       KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t row) {
         T* const line = before + row * width;
         T* const result = after + row * width;
@@ -65,7 +65,7 @@ void gelu_backward(ExecutionSpace const& exec, ConstMatrix<T> dout, ConstMatrix<
   T const* const before = pre.data();
   T* const result = dpre.data();
   elements(
-      exec, label_backward, static_cast<std::ptrdiff_t>(pre.size()),
+      exec, gelu_backward_label, static_cast<std::ptrdiff_t>(pre.size()),
       KOKKOS_LAMBDA(std::ptrdiff_t i) { result[i] = slope[i] * gelu_slope(before[i]); });
 }
 

@@ -9,8 +9,8 @@ namespace tessera::kernels {
 
 namespace {
 
-std::string const label_forward = "tessera::kernels::layer_norm_forward";
-std::string const label_backward = "tessera::kernels::layer_norm_backward";
+std::string const layer_norm_forward_label = "tessera::kernels::layer_norm_forward";
+std::string const layer_norm_backward_label = "tessera::kernels::layer_norm_backward";
 std::string const label_parameters = "tessera::kernels::layer_norm_backward_parameters";
 
 /// The arrays of layer_norm_backward.
@@ -62,7 +62,7 @@ void layer_norm_forward(ExecutionSpace const& exec, ConstMatrix<T> x, ConstVecto
   T const* const from = x.data();
   NormForward<T> const norm{gamma.data(), beta.data(), y.data(), mean.data(), rstd.data(), d, epsilon};
   rows(
-      exec, label_forward, static_cast<std::ptrdiff_t>(x.extent(0)),
+      exec, layer_norm_forward_label, static_cast<std::ptrdiff_t>(x.extent(0)),
       KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t row) {
         normalise_row(team, norm, row, from + row * d);
       });
@@ -81,7 +81,7 @@ void layer_norm_backward(ExecutionSpace const& exec, ConstMatrix<T> dy, ConstMat
                              static_cast<std::ptrdiff_t>(x.extent(1)),
                              accumulate_dx};
   rows(
-      exec, label_backward, static_cast<std::ptrdiff_t>(x.extent(0)),
+      exec, layer_norm_backward_label, static_cast<std::ptrdiff_t>(x.extent(0)),
       KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t row) { backward_row(team, norm, row); });
 }
 

@@ -9,7 +9,7 @@ namespace tessera::kernels {
 namespace {
 
 std::string const label_add = "tessera::kernels::bias_dropout_add";
-std::string const label_backward = "tessera::kernels::dropout_backward";
+std::string const residual_backward_label = "tessera::kernels::dropout_backward";
 std::string const label_add_norm = "tessera::kernels::bias_dropout_add_layer_norm";
 
 /// The arrays of bias_dropout_add.
@@ -67,7 +67,7 @@ void dropout_backward(ExecutionSpace const& exec, ConstMatrix<T> dy, DropoutRows
   DropoutFactors const factors(dropout.probability, dropout.site);
   if (!factors.active() && from == to) return;
   rows(
-      exec, label_backward, static_cast<std::ptrdiff_t>(dx.extent(0)),
+      exec, residual_backward_label, static_cast<std::ptrdiff_t>(dx.extent(0)),
       KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t row) {
         T const* const source = from + row * d;
         T* const target = to + row * d;

@@ -21,8 +21,8 @@ std::int64_t stored(std::int64_t elements) {
 }
 
 /// A stage's place and the sizes that every part needs.
-struct Place {
-  Place(RunConfig const& config, Layout const& layout, int stage)
+struct StageSizes {
+  StageSizes(RunConfig const& config, Layout const& layout, int stage)
       : first(stage == 0),
         last(stage == layout.pp - 1),
         layers(layout.stage_layers[static_cast<std::size_t>(stage)]),
@@ -59,7 +59,7 @@ std::int64_t tied_elements(RunConfig const& config, Layout const& layout) {
 std::int64_t element_bytes(RunConfig const& config) { return config.training.precision == "float64" ? 8 : 4; }
 
 GradientElements gradient_elements(RunConfig const& config, Layout const& layout, int stage) {
-  Place const place(config, layout, stage);
+  StageSizes const place(config, layout, stage);
   std::int64_t const d = config.model.hidden_size;
   std::int64_t const per_head_tile = d / layout.head_tiles;
   std::int64_t const per_ffn_tile = layout.ffn_hidden_size / layout.tiles;
@@ -81,7 +81,7 @@ GradientElements gradient_elements(RunConfig const& config, Layout const& layout
 }
 
 Rows layer_traffic(RunConfig const& config, Layout const& layout, int stage) {
-  Place const place(config, layout, stage);
+  StageSizes const place(config, layout, stage);
   int const ends = (place.first ? 1 : 0) + (place.last ? 1 : 0);
   std::int64_t const sums = 4 * place.layers + ends;
   std::int64_t const gathers = 6 * place.layers + ends;
@@ -96,7 +96,7 @@ Rows layer_traffic(RunConfig const& config, Layout const& layout, int stage) {
 }
 
 Rows cross_entropy_traffic(RunConfig const& config, Layout const& layout, int stage) {
-  Place const place(config, layout, stage);
+  StageSizes const place(config, layout, stage);
   if (!place.last) return {};
   return row(layout.tp, "tp", "all_reduce", "cross entropy", 3 * place.microbatches,
              place.tokens * element_bytes(config));
@@ -109,7 +109,7 @@ Rows replicated_gradient_traffic(RunConfig const& config, Layout const& layout, 
 }
 
 Rows pipeline_traffic(RunConfig const& config, Layout const& layout, int stage) {
-  Place const place(config, layout, stage);
+  StageSizes const place(config, layout, stage);
   std::int64_t const bytes = place.activation_bytes / (config.parallel.sequence_parallel ? layout.tp : 1);
   std::int64_t const borders = (place.first ? 0 : 1) + (place.last ? 0 : 1);
   Rows rows = row(layout.pp, "pp", "send", "stage borders", borders * place.microbatches, bytes);
@@ -128,7 +128,7 @@ Rows bucket_traffic(RunConfig const& config, Layout const& layout, int stage) {
 }
 
 Rows tied_embedding_traffic(RunConfig const& config, Layout const& layout, int stage) {
-  Place const place(config, layout, stage);
+  StageSizes const place(config, layout, stage);
   if (!place.first && !place.last) return {};
   return row(layout.pp, "tied", "all_reduce", "tied embedding", 1,
              tied_elements(config, layout) * element_bytes(config));

@@ -9,8 +9,6 @@ namespace tessera::kernels::test {
 
 namespace {
 
-ExecutionSpace const exec() { return {}; }
-
 /// Forward and backward of one shape, with dropout as of a tile that begins at some head and sequence.
 template <class T>
 struct AttentionCall {

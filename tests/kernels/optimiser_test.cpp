@@ -10,8 +10,6 @@ namespace tessera::kernels::test {
 
 namespace {
 
-ExecutionSpace const exec() { return {}; }
-
 template <class T>
 class WeightKernelTest : public ::testing::Test {};
 TYPED_TEST_SUITE(WeightKernelTest, ComputeTypes);

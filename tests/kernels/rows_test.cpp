@@ -11,8 +11,6 @@ namespace tessera::kernels::test {
 namespace {
 
 constexpr double epsilon = 1e-5;
-ExecutionSpace const exec() { return {}; }
-
 template <class T>
 class RowKernelTest : public ::testing::Test {};
 TYPED_TEST_SUITE(RowKernelTest, ComputeTypes);

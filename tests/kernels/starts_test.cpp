@@ -23,8 +23,6 @@ constexpr std::size_t starts = 17;
 constexpr std::size_t longest = 67;
 constexpr std::size_t whole = starts + longest;
 
-ExecutionSpace const exec() { return {}; }
-
 template <class T>
 using Columns = std::vector<std::vector<T>>;
 

@@ -22,6 +22,8 @@ namespace tessera::kernels::test {
 
 using reference::Tensor;
 
+inline ExecutionSpace exec() { return {}; }
+
 /// `count` numbers in [-scale, scale), rounded to float so that both compute types see the same values.
 inline Tensor random_tensor(std::size_t count, unsigned seed, double scale = 1) {
   std::mt19937 engine(seed);

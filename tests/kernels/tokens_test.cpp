@@ -9,8 +9,6 @@ namespace tessera::kernels::test {
 
 namespace {
 
-ExecutionSpace const exec() { return {}; }
-
 std::vector<std::int32_t> random_tokens(std::size_t count, int vocabulary, unsigned seed) {
   std::mt19937 engine(seed);
   std::uniform_int_distribution<std::int32_t> draw(0, vocabulary - 1);
