@@ -105,7 +105,6 @@ AxisPlan plan_axis(MeshIndex const& index, Axis axis, std::vector<Location> cons
   AxisPlan plan;
   if (index.shape().along(axis) == 1) return {false, false, Level::socket, "one rank"};
   if (axis == Axis::pp) explicit_tiles = false;
-  plan.tree = explicit_tiles;
   plan.hierarchical = axis != Axis::pp;
   for (int const first : index.first_ranks(axis)) {
     auto const group = members(index, axis, first, locations);
@@ -114,6 +113,9 @@ AxisPlan plan_axis(MeshIndex const& index, Axis axis, std::vector<Location> cons
     bool const aligned = local && (!explicit_tiles || std::has_single_bit(static_cast<unsigned>(*local)));
     plan.hierarchical = plan.hierarchical && aligned;
   }
+  bool const power_of_two = std::has_single_bit(static_cast<unsigned>(index.shape().along(axis)));
+  bool const fast_tree = axis != Axis::pp && plan.level != Level::cluster && power_of_two;
+  plan.tree = explicit_tiles || fast_tree;
   if (axis == Axis::pp) {
     plan.reason = "messages between neighbouring stages";
   } else {

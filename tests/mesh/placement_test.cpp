@@ -87,6 +87,14 @@ TEST(Placement, TreesGoNodeByNodeOnlyOverPowersOfTwo) {
   EXPECT_TRUE(planned(index, Axis::dp, threes, true).tree);
 }
 
+TEST(Placement, SumsInsideANodeAreTreesWherePowersOfTwoAllow) {
+  auto const one_node = on_nodes({0, 0, 0, 0, 0, 0});
+  EXPECT_TRUE(planned(MeshIndex({.tp = 2, .pp = 1, .dp = 3}, "tp,dp,pp"), Axis::tp, one_node, false).tree);
+  EXPECT_FALSE(planned(MeshIndex({.tp = 2, .pp = 1, .dp = 3}, "tp,dp,pp"), Axis::dp, one_node, false).tree);
+  auto const split = on_nodes({0, 0, 0, 1, 1, 1});
+  EXPECT_FALSE(planned(MeshIndex({.tp = 2, .pp = 1, .dp = 3}, "tp,dp,pp"), Axis::tp, split, false).tree);
+}
+
 TEST(Placement, PipelinesAreNeverHierarchical) {
   MeshIndex const index({.tp = 1, .pp = 4, .dp = 1}, "tp,dp,pp");
   auto const plan = planned(index, Axis::pp, on_nodes({0, 0, 1, 1}), true);

@@ -43,14 +43,17 @@ enum class Level { socket, node, cluster };
 
 /// The communicator of an axis and why it was chosen.
 struct AxisPlan {
-  bool tree = false;            ///< sums in a fixed tree, for explicit tiles
+  bool tree = false;            ///< sums in a fixed tree (comm/tree.hpp)
   bool hierarchical = false;    ///< in all groups of the axis
   Level level = Level::socket;  ///< the fastest that holds every group of the axis
   std::string reason;
 };
 
-/// `locations` by mesh rank. A tree keeps its bits in a hierarchical path only if every node holds an aligned
-/// power of two of the group (docs/numerics.md, rule 2); elsewhere the plan is the flat tree.
+/// `locations` by mesh rank. With explicit tiles sums are trees. Without, they are where every group is a
+/// power of two of ranks that share a node, because there a tree takes half the time of Open MPI's all-reduce
+/// (bench/comm), and the MPI library's elsewhere. A tree keeps its bits in a hierarchical path only if every
+/// node holds an aligned power of two of the group (docs/numerics.md, rule 2); elsewhere the plan is the flat
+/// tree.
 [[nodiscard]] AxisPlan plan_axis(MeshIndex const& index, Axis axis, std::vector<Location> const& locations,
                                  bool explicit_tiles);
 
