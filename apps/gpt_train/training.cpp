@@ -16,6 +16,7 @@
 #include "tessera/data/tokenizer.hpp"
 #include "tessera/train/memory.hpp"
 #include "tessera/train/peak.hpp"
+#include "tessera/train/room_options.hpp"
 #include "tessera/train/trainer.hpp"
 #include "text.hpp"
 
@@ -41,18 +42,6 @@ struct Setup {
   std::size_t largest_bytes = 0;    ///< prediction for the rank that needs most
 };
 
-tessera::data::DatasetOptions dataset_options(train::RunConfig const& config) {
-  tessera::data::DatasetOptions options;
-  options.path = config.data.path;
-  options.format = config.data.format;
-  options.validation_path = config.data.validation_path;
-  options.validation_fraction = config.training.eval_interval > 0 ? config.data.validation_fraction : 0;
-  options.seq_length = config.batch.seq_length;
-  options.seed = static_cast<std::uint64_t>(config.training.seed);
-  options.vocab_size = config.model.vocab_size;
-  return options;
-}
-
 void check_backend(train::RunConfig const& config, comm::Communicator const& world) {
   auto const& wanted = config.parallel.backend;
   if (wanted == "auto" || wanted == world.backend()) return;
@@ -64,13 +53,8 @@ void check_backend(train::RunConfig const& config, comm::Communicator const& wor
 
 void make_mesh(Setup& setup, comm::Session& session, train::RunConfig const& config,
                train::Layout const& layout) {
-  tessera::mesh::MeshOptions options;
-  options.order = config.parallel.mesh_order;
-  options.ranks_per_node = config.parallel.ranks_per_node;
-  options.allow_split_tp = config.parallel.allow_split_tp;
-  options.explicit_tiles = layout.explicit_tiles;
-  setup.mesh.emplace(session.world(), tessera::mesh::MeshShape{layout.tp, layout.pp, layout.dp}, options,
-                     setup.ledger);
+  setup.mesh.emplace(session.world(), tessera::mesh::MeshShape{layout.tp, layout.pp, layout.dp},
+                     train::mesh_options(config), setup.ledger);
   setup.telemetry = session.world();
   auto const& place = setup.mesh->coordinates();
   setup.plan = train::make_plan(config, layout, {place.tp, place.pp, place.dp});
@@ -231,7 +215,7 @@ ExitCode run_training(comm::Session& session, comm::Communicator& world, train::
         if (world.rank() == 0) check_outputs(config);
       },
       [&] {
-        setup.dataset.emplace(dataset_options(config));
+        setup.dataset.emplace(train::dataset_options(config));
         setup.dataset->check_tokens(world.rank(), world.size());
       },
   };

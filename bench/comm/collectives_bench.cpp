@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "support/silent_reporter.hpp"
 #include "tessera/base/kokkos.hpp"
 #include "tessera/comm/collectives.hpp"
 #include "tessera/comm/hierarchical.hpp"
@@ -150,13 +151,6 @@ std::vector<std::unique_ptr<Communicator>> kinds(Communicator& world) {
   return result;
 }
 
-/// Ranks other than 0 say nothing.
-class SilentReporter final : public benchmark::BenchmarkReporter {
- public:
-  bool ReportContext(Context const&) override { return true; }
-  void ReportRuns(std::vector<Run> const&) override {}
-};
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -170,7 +164,7 @@ int main(int argc, char** argv) {
     std::printf("%d ranks\n", world->size());
     benchmark::RunSpecifiedBenchmarks();
   } else {
-    SilentReporter silent;
+    tessera::bench::SilentReporter silent;
     benchmark::RunSpecifiedBenchmarks(&silent);
   }
   return 0;

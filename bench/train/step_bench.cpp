@@ -23,6 +23,7 @@
 #include <string>
 #include <vector>
 
+#include "support/silent_reporter.hpp"
 #include "tessera/base/philox.hpp"
 #include "tessera/comm/collectives.hpp"
 #include "tessera/comm/session.hpp"
@@ -178,13 +179,6 @@ void tiles_case(benchmark::State& state, Bench& bench) {
   }
 }
 
-/// Ranks other than 0 say nothing.
-class SilentReporter final : public benchmark::BenchmarkReporter {
- public:
-  bool ReportContext(Context const&) override { return true; }
-  void ReportRuns(std::vector<Run> const&) override {}
-};
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -204,7 +198,7 @@ int main(int argc, char** argv) {
   };
   add("step/gpt2-124m", &step_case);
   add("step/gpt2-124m-16h/tiles:8", &tiles_case);
-  SilentReporter silent;
+  tessera::bench::SilentReporter silent;
   if (world->rank() == 0)
     std::printf("%d ranks, %s\n", world->size(), std::string(bench.matmul->name()).c_str());
   benchmark::RunSpecifiedBenchmarks(world->rank() == 0 ? nullptr : &silent);

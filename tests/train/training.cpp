@@ -6,6 +6,8 @@
 
 #include <cstring>
 
+#include "tessera/train/room_options.hpp"
+
 namespace tessera::train::test {
 
 namespace {
@@ -21,26 +23,6 @@ std::vector<std::uint16_t> make_tokens(std::int64_t vocabulary, std::int64_t cou
     tokens.push_back(static_cast<std::uint16_t>(token));
   }
   return tokens;
-}
-
-data::DatasetOptions dataset_options(RunConfig const& config) {
-  data::DatasetOptions options;
-  options.path = config.data.path;
-  options.format = config.data.format;
-  options.validation_fraction = config.training.eval_interval > 0 ? config.data.validation_fraction : 0;
-  options.seq_length = config.batch.seq_length;
-  options.seed = static_cast<std::uint64_t>(config.training.seed);
-  options.vocab_size = config.model.vocab_size;
-  return options;
-}
-
-mesh::MeshOptions mesh_options(RunConfig const& config) {
-  mesh::MeshOptions options;
-  options.order = config.parallel.mesh_order;
-  options.ranks_per_node = config.parallel.ranks_per_node;
-  options.allow_split_tp = config.parallel.allow_split_tp;
-  options.explicit_tiles = config.parallel.tiles > 0;
-  return options;
 }
 
 /// First element of each tensor in an image, by TensorSpec::index, and the size of the image.
