@@ -22,10 +22,10 @@ bool MpiState::test() {
   return true;
 }
 
-/// MPI's own wait is the better sleeper, but it would leave operations made of several steps standing.
+/// Not MPI's own wait: it would leave operations made of several steps standing, and MPICH's never yields the
+/// processor to the rank it waits for.
 void MpiState::wait_host() {
-  if (comm::any_enlisted()) return comm::wait_until([this] { return test(); });
-  for (; ended_ < requests_.size(); ++ended_) check(MPI_Wait(&requests_[ended_], MPI_STATUS_IGNORE), call_);
+  comm::wait_until([this] { return test(); });
 }
 
 void MpiState::wait(StreamRef) { wait_host(); }

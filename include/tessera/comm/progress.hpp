@@ -27,9 +27,6 @@ class Progressive {
 void enlist(Progressive& operation);
 void delist(Progressive& operation) noexcept;
 
-/// True while the calling thread has enlisted operations: then a wait must not block inside a vendor's call.
-[[nodiscard]] bool any_enlisted() noexcept;
-
 /// Moves every enlisted operation of the calling thread on.
 void progress_all() noexcept;
 
