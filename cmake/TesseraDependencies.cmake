@@ -10,6 +10,10 @@ find_package(MPI REQUIRED COMPONENTS CXX)
 find_package(fmt REQUIRED)
 find_package(Threads REQUIRED)
 
+# Checkpoints.
+include(TesseraHdf5)
+find_package(nlohmann_json REQUIRED)
+
 # Matrix-product providers: each is built where its library is found; the plain Kokkos one always is.
 include(TesseraOneDnn)
 find_package(BLAS QUIET)

@@ -19,6 +19,8 @@ set(TESSERA_FINDERS
   "MPI::MPI_CXX|find_dependency(MPI COMPONENTS CXX)"
   "fmt::fmt|find_dependency(fmt)"
   "Threads::Threads|find_dependency(Threads)"
+  "hdf5::hdf5|${tessera_beside}/TesseraHdf5.cmake)"
+  "nlohmann_json::nlohmann_json|find_dependency(nlohmann_json)"
   "DNNL::dnnl|${tessera_beside}/TesseraOneDnn.cmake)"
   "BLAS::BLAS|find_dependency(BLAS)")
 
@@ -117,6 +119,7 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/package/tesseraConfigVers
 install(FILES
   ${PROJECT_BINARY_DIR}/package/tesseraConfig.cmake
   ${PROJECT_BINARY_DIR}/package/tesseraConfigVersion.cmake
+  ${PROJECT_SOURCE_DIR}/cmake/TesseraHdf5.cmake
   ${PROJECT_SOURCE_DIR}/cmake/TesseraKokkos.cmake
   ${PROJECT_SOURCE_DIR}/cmake/TesseraOneDnn.cmake
   DESTINATION ${TESSERA_PACKAGE_DIR})

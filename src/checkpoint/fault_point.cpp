@@ -1,0 +1,117 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/checkpoint/fault_point.hpp"
+
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <atomic>
+#include <cerrno>
+#include <charconv>
+#include <chrono>
+#include <cstdlib>
+#include <deque>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <thread>
+
+#include "tessera/base/error.hpp"
+#include "tessera/checkpoint/files.hpp"
+
+namespace tessera::checkpoint {
+
+namespace {
+
+enum class Action { kill, stop, io_error, sleep };
+
+struct Fault {
+  std::string point;
+  Action action = Action::kill;
+  int hit = 0;  // 0: every time
+  int value = 0;
+  int rank = -1;  // -1: every rank
+  std::atomic<int> times = 0;
+};
+
+std::atomic<int> fault_rank = 0;
+
+[[noreturn]] void refuse_fault(std::string_view text) {
+  throw ConfigError(
+      {fmt::format("TESSERA_FAULT: {} is not POINT[#N]:ACTION[=VALUE][@RANK] with one of the "
+                   "actions kill, stop, io_error, sleep",
+                   in_quotes(text))});
+}
+
+/// Cuts what follows the last `mark` off `rest`; a whole number, at least 0.
+std::optional<int> take_number(std::string_view& rest, char mark, std::string_view all) {
+  auto const place = rest.rfind(mark);
+  if (place == rest.npos) return std::nullopt;
+  auto const digits = rest.substr(place + 1);
+  int number = 0;
+  auto const [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  if (error != std::errc() || end != digits.data() + digits.size() || number < 0) refuse_fault(all);
+  rest = rest.substr(0, place);
+  return number;
+}
+
+void parse_fault(std::string_view text, Fault& fault) {
+  auto const colon = text.find(':');
+  if (colon == text.npos) refuse_fault(text);
+  std::string_view point = text.substr(0, colon);
+  std::string_view action = text.substr(colon + 1);
+  fault.rank = take_number(action, '@', text).value_or(-1);
+  auto const value = take_number(action, '=', text);
+  fault.hit = take_number(point, '#', text).value_or(0);
+  fault.point = point;
+  if (action == "kill") {
+    fault.action = Action::kill;
+  } else if (action == "stop") {
+    fault.action = Action::stop;
+  } else if (action == "io_error") {
+    fault.action = Action::io_error;
+    fault.value = value.value_or(ENOSPC);
+  } else if (action == "sleep") {
+    fault.action = Action::sleep;
+    fault.value = value.value_or(1000);
+  } else {
+    refuse_fault(text);
+  }
+}
+
+std::deque<Fault> faults_of_environment() {
+  std::deque<Fault> faults;
+  char const* const variable = std::getenv("TESSERA_FAULT");
+  for (std::string_view rest = variable == nullptr ? "" : variable; !rest.empty();) {
+    auto const one = rest.substr(0, rest.find(','));
+    parse_fault(one, faults.emplace_back());
+    rest.remove_prefix(std::min(rest.size(), one.size() + 1));
+  }
+  return faults;
+}
+
+void act(Fault const& fault) {
+  switch (fault.action) {
+    case Action::kill: ::raise(SIGKILL); break;
+    case Action::stop: ::raise(SIGSTOP); break;
+    case Action::sleep: std::this_thread::sleep_for(std::chrono::milliseconds(fault.value)); break;
+    case Action::io_error:
+      throw IoError(
+          fmt::format("fault point {}: {}", fault.point, std::generic_category().message(fault.value)));
+  }
+}
+
+}  // namespace
+
+void set_fault_rank(int rank) noexcept { fault_rank = rank; }
+
+void fault_point(std::string_view point) {
+  static std::deque<Fault> faults = faults_of_environment();
+  for (auto& fault : faults) {
+    if (fault.point != point || (fault.rank >= 0 && fault.rank != fault_rank)) continue;
+    int const time = ++fault.times;
+    if (fault.hit == 0 || fault.hit == time) act(fault);
+  }
+}
+
+}  // namespace tessera::checkpoint

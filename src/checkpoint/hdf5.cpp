@@ -1,0 +1,164 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/hdf5.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "checkpoint/join.hpp"
+#include "tessera/checkpoint/box.hpp"
+#include "tessera/checkpoint/files.hpp"
+
+namespace tessera::checkpoint::hdf5 {
+
+namespace {
+
+struct Words {
+  std::string innermost;
+  std::string outermost;
+};
+
+herr_t collect_words(unsigned /*number*/, H5E_error2_t const* entry, void* words) {
+  auto& [innermost, outermost] = *static_cast<Words*>(words);
+  std::string const text = entry->desc == nullptr ? "" : entry->desc;
+  if (innermost.empty()) innermost = text;
+  outermost = text;
+  return 0;
+}
+
+Id text_type(std::size_t bytes, std::string const& path) {
+  Id type(wrote(H5Tcopy(H5T_C_S1), "describe a text of", path));
+  wrote(H5Tset_size(type.get(), std::max<std::size_t>(bytes, 1)), "describe a text of", path);
+  wrote(H5Tset_strpad(type.get(), H5T_STR_NULLPAD), "describe a text of", path);
+  return type;
+}
+
+void write_attribute_of(hid_t object, char const* name, hid_t type, Id const& space, void const* value,
+                        std::string const& path) {
+  auto const action = fmt::format("write attribute '{}' of", name);
+  Id const attribute(
+      wrote(H5Acreate2(object, name, type, space.get(), H5P_DEFAULT, H5P_DEFAULT), action, path));
+  wrote(H5Awrite(attribute.get(), type, value), action, path);
+}
+
+/// An attribute and its type and extent, to compare with what is expected before anything is read.
+struct Found {
+  Found(hid_t object, char const* name, std::string const& path)
+      : action(fmt::format("read attribute '{}' of", name)),
+        attribute(read(H5Aopen(object, name, H5P_DEFAULT), action, path)),
+        type(read(H5Aget_type(attribute.get()), action, path)),
+        space(read(H5Aget_space(attribute.get()), action, path)) {}
+
+  /// Fills `value`, of `bytes`, if the attribute has just this type and number of elements.
+  bool fetch(hid_t expected, std::int64_t count, void* value, std::string const& path) const {
+    bool const fits = read(H5Tequal(type.get(), expected), action, path) > 0 &&
+                      read(H5Sget_simple_extent_npoints(space.get()), action, path) == count;
+    if (fits) read(H5Aread(attribute.get(), expected, value), action, path);
+    return fits;
+  }
+
+  std::string action;
+  Id attribute;
+  Id type;
+  Id space;
+};
+
+[[noreturn]] void throw_other_value(char const* name, std::string const& expected, std::string const& path) {
+  throw DataError(fmt::format("{}: attribute '{}' is not {} as the manifest says", path, name, expected));
+}
+
+}  // namespace
+
+void enter() {
+  static bool const once = [] {
+    H5dont_atexit();
+    H5open();
+    H5PLset_loading_state(0);
+    return true;
+  }();
+  static_cast<void>(once);
+  thread_local bool const silent = H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr) >= 0;
+  static_cast<void>(silent);
+}
+
+std::string error_text() {
+  Words words;
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, &collect_words, &words);
+  if (words.innermost.empty()) return "HDF5 gave no reason";
+  if (words.innermost == words.outermost) return "HDF5: " + words.innermost;
+  return fmt::format("HDF5: {}: {}", words.outermost, words.innermost);
+}
+
+void throw_write_error(std::string_view action, std::string const& path) {
+  auto const text = error_text();
+  throw IoError(fmt::format("cannot {} {}: {}", action, in_quotes(path), text));
+}
+
+void throw_read_error(std::string_view action, std::string const& path) {
+  auto const text = error_text();
+  throw DataError(fmt::format("cannot {} {}: {}", action, in_quotes(path), text));
+}
+
+hid_t type_in_file(DType type) {
+  switch (type) {
+    case DType::u8: return H5T_STD_U8LE;
+    case DType::i32: return H5T_STD_I32LE;
+    case DType::i64: return H5T_STD_I64LE;
+    case DType::u64: return H5T_STD_U64LE;
+    case DType::f32: return H5T_IEEE_F32LE;
+    case DType::f64: return H5T_IEEE_F64LE;
+  }
+  return H5I_INVALID_HID;
+}
+
+Id make_space(std::span<std::int64_t const> extent, std::string const& path) {
+  std::array<hsize_t, max_ndim> dims{};
+  std::ranges::copy(extent, dims.begin());
+  return Id(wrote(H5Screate_simple(static_cast<int>(extent.size()), dims.data(), nullptr), "describe", path));
+}
+
+Id make_properties(hid_t of_class, std::string const& path) {
+  Id properties(wrote(H5Pcreate(of_class), "set up", path));
+  wrote(H5Pset_obj_track_times(properties.get(), false), "set up", path);
+  return properties;
+}
+
+Id make_link_properties(std::string const& path) {
+  Id properties(wrote(H5Pcreate(H5P_LINK_CREATE), "set up", path));
+  wrote(H5Pset_create_intermediate_group(properties.get(), 1), "set up", path);
+  return properties;
+}
+
+void write_attribute(hid_t object, char const* name, std::string_view text, std::string const& path) {
+  Id const type = text_type(text.size(), path);
+  Id const space(wrote(H5Screate(H5S_SCALAR), "describe", path));
+  write_attribute_of(object, name, type.get(), space, text.empty() ? "" : text.data(), path);
+}
+
+void write_attribute(hid_t object, char const* name, std::span<std::int64_t const> numbers,
+                     std::string const& path) {
+  std::array<std::int64_t, 1> const length{std::ssize(numbers)};
+  write_attribute_of(object, name, H5T_STD_I64LE, make_space(length, path), numbers.data(), path);
+}
+
+void expect_attribute(hid_t object, char const* name, std::string_view text, std::string const& path) {
+  Found const found(object, name, path);
+  std::vector<char> value(std::max<std::size_t>(text.size(), 1));
+  bool const same = found.fetch(text_type(text.size(), path).get(), 1, value.data(), path) &&
+                    std::string_view(value.data(), text.size()) == text;
+  if (!same) throw_other_value(name, in_quotes(text), path);
+}
+
+void expect_attribute(hid_t object, char const* name, std::span<std::int64_t const> numbers,
+                      std::string const& path) {
+  Found const found(object, name, path);
+  std::vector<std::int64_t> value(numbers.size());
+  bool const same = found.fetch(H5T_STD_I64LE, std::ssize(numbers), value.data(), path) &&
+                    std::ranges::equal(value, numbers);
+  if (!same) throw_other_value(name, fmt::format("[{}]", join(numbers)), path);
+}
+
+}  // namespace tessera::checkpoint::hdf5
