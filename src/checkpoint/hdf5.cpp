@@ -126,10 +126,14 @@ Id make_properties(hid_t of_class, std::string const& path) {
   return properties;
 }
 
-Id make_link_properties(std::string const& path) {
-  Id properties(wrote(H5Pcreate(H5P_LINK_CREATE), "set up", path));
-  wrote(H5Pset_create_intermediate_group(properties.get(), 1), "set up", path);
-  return properties;
+void make_groups(hid_t file, std::string const& name, std::string const& path) {
+  for (auto slash = name.find('/'); slash != name.npos; slash = name.find('/', slash + 1)) {
+    auto const group = name.substr(0, slash);
+    if (wrote(H5Lexists(file, group.c_str(), H5P_DEFAULT), "look into", path) > 0) continue;
+    Id const properties = make_properties(H5P_GROUP_CREATE, path);
+    Id const made(wrote(H5Gcreate2(file, group.c_str(), H5P_DEFAULT, properties.get(), H5P_DEFAULT),
+                        fmt::format("make group '{}' in", group), path));
+  }
 }
 
 void write_attribute(hid_t object, char const* name, std::string_view text, std::string const& path) {

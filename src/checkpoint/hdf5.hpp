@@ -52,8 +52,8 @@ hid_t type_in_file(DType type);
 Id make_space(std::span<std::int64_t const> extent, std::string const& path);
 /// Properties of an object whose bytes do not depend on when it was made.
 Id make_properties(hid_t of_class, std::string const& path);
-/// Makes the groups on the way to a link.
-Id make_link_properties(std::string const& path);
+/// Makes the groups on the way to `name` that are not there yet. (The ones HDF5 would make keep their times.)
+void make_groups(hid_t file, std::string const& name, std::string const& path);
 
 void write_attribute(hid_t object, char const* name, std::string_view text, std::string const& path);
 void write_attribute(hid_t object, char const* name, std::span<std::int64_t const> numbers,

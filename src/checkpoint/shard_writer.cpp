@@ -85,11 +85,11 @@ class ShardFileWriter::Body {
     hdf5::wrote(H5Pset_layout(creation.get(), H5D_CONTIGUOUS), "set up", path);
     hdf5::wrote(H5Pset_alloc_time(creation.get(), H5D_ALLOC_TIME_EARLY), "set up", path);
     hdf5::wrote(H5Pset_fill_time(creation.get(), H5D_FILL_TIME_NEVER), "set up", path);
-    hdf5::Id const link = hdf5::make_link_properties(path);
+    hdf5::make_groups(output_.id(), shard.dataset, path);
     hdf5::Id const space = hdf5::make_space(shard.box.extent, path);
     return hdf5::Id(
         hdf5::wrote(H5Dcreate2(output_.id(), shard.dataset.c_str(), hdf5::type_in_file(tensor.dtype),
-                               space.get(), link.get(), creation.get(), H5P_DEFAULT),
+                               space.get(), H5P_DEFAULT, creation.get(), H5P_DEFAULT),
                     fmt::format("create dataset '{}' in", shard.dataset), path));
   }
 

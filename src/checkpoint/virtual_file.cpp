@@ -64,10 +64,10 @@ void write_tensor(hid_t file, ShardedTensor const& sharded, Manifest const& mani
   hdf5::wrote(H5Pset_fill_value(creation.get(), type, fill.data()), "set up", path);
   hdf5::Id const space = hdf5::make_space(tensor.shape, path);
   for (auto const& shard : shards) map_shard(creation.get(), space.get(), shard, manifest, path);
-  hdf5::Id const link = hdf5::make_link_properties(path);
+  hdf5::make_groups(file, tensor.name, path);
   hdf5::wrote(H5Sselect_all(space.get()), "describe", path);
   hdf5::Id const dataset(hdf5::wrote(
-      H5Dcreate2(file, tensor.name.c_str(), type, space.get(), link.get(), creation.get(), H5P_DEFAULT),
+      H5Dcreate2(file, tensor.name.c_str(), type, space.get(), H5P_DEFAULT, creation.get(), H5P_DEFAULT),
       fmt::format("create dataset '{}' in", tensor.name), path));
   hdf5::write_attribute(dataset.get(), "dtype", to_string(tensor.dtype), path);
 }
