@@ -8,57 +8,92 @@
 #include <chrono>
 #include <cstdio>
 #include <new>
+#include <sstream>
 #include <thread>
+#include <utility>
 
+#include "gather_texts.hpp"
 #include "tessera/comm/collectives.hpp"
 
 namespace gpt_train {
 
 using tessera::ExitCode;
 
+namespace {
+
+std::string message(Failure const& failure) { return tessera::ConfigError(failure.problems).what(); }
+
+}  // namespace
+
 std::optional<Failure> attempt(std::function<void()> const& action) {
   try {
     action();
     return std::nullopt;
+  } catch (tessera::ConfigError const& error) {
+    return Failure{error.code(), error.problems()};
   } catch (tessera::Error const& error) {
-    return Failure{error.code(), error.what()};
+    return Failure{error.code(), {error.what()}};
   } catch (std::bad_alloc const&) {
-    return Failure{ExitCode::no_memory, "the system has no memory left"};
+    return Failure{ExitCode::no_memory, {"the system has no memory left"}};
   } catch (std::exception const& error) {
-    return Failure{ExitCode::internal, error.what()};
+    return Failure{ExitCode::internal, {error.what()}};
   }
 }
 
-std::optional<Failure> attempt_all(std::vector<std::function<void()>> const& actions) {
-  std::vector<std::string> problems;
-  ExitCode code = ExitCode::ok;
-  auto const note = [&](ExitCode of_problem, std::vector<std::string> const& found) {
-    if (problems.empty()) code = of_problem;
-    problems.insert(problems.end(), found.begin(), found.end());
-  };
-  for (auto const& action : actions) {
-    try {
-      action();
-    } catch (tessera::ConfigError const& error) {
-      note(error.code(), error.problems());
-    } catch (tessera::Error const& error) {
-      note(error.code(), {error.what()});
+namespace {
+
+constexpr char separator = '\0';
+
+/// Lower goes before higher when ranks fail with different codes.
+int precedence(ExitCode code) {
+  switch (code) {
+    case ExitCode::usage: return 0;
+    case ExitCode::config: return 1;
+    case ExitCode::cannot_create: return 3;
+    default: return 2;
+  }
+}
+
+/// The problems of all ranks, on rank `root`: its own first, each with the ranks that have it unless rank 0
+/// is one of them.
+std::vector<std::string> all_problems(tessera::comm::Communicator& world,
+                                      std::optional<Failure> const& failure, int root) {
+  std::string own;
+  if (failure) {
+    for (auto const& problem : failure->problems) own += problem + separator;
+  }
+  auto const texts = gather_texts(world, own, root);
+  if (texts.empty()) return {};
+  std::vector<std::pair<std::string, std::vector<int>>> found;
+  for (int i = 0; i < world.size(); ++i) {
+    int const rank = (root + i) % world.size();
+    std::istringstream text(texts[static_cast<std::size_t>(rank)]);
+    for (std::string problem; std::getline(text, problem, separator);) {
+      auto known = std::ranges::find(found, problem, [](auto const& one) { return one.first; });
+      if (known == found.end()) known = found.insert(known, {problem, {}});
+      known->second.push_back(rank);
     }
   }
-  if (problems.empty()) return std::nullopt;
-  return Failure{code, tessera::ConfigError(problems).what()};
+  std::vector<std::string> problems;
+  for (auto const& [problem, ranks] : found) {
+    bool const general = std::ranges::count(ranks, 0) > 0;
+    auto const others = ranks.size() > 1 ? fmt::format(" and {} more", ranks.size() - 1) : "";
+    problems.push_back(general ? problem : fmt::format("rank {}{}: {}", ranks.front(), others, problem));
+  }
+  return problems;
 }
 
+}  // namespace
+
 std::optional<ExitCode> agree(tessera::comm::Communicator& world, std::optional<Failure> const& failure) {
-  int const first = all_reduce_value(world, failure ? world.rank() : world.size(), tessera::comm::Op::min);
-  if (first == world.size()) return std::nullopt;
-  int const own = failure ? static_cast<int>(failure->code) : 0;
-  int const code = broadcast_value(world, own, first);
-  if (world.rank() == first) {
-    auto said = *failure;
-    if (first != 0) said.message = fmt::format("rank {}: {}", first, said.message);
-    print_failure(said);
-  }
+  int const ranks = world.size();
+  int const own = failure ? precedence(failure->code) * ranks + world.rank() : 4 * ranks;
+  int const first = all_reduce_value(world, own, tessera::comm::Op::min);
+  if (first == 4 * ranks) return std::nullopt;
+  int const speaker = first % ranks;
+  int const code = broadcast_value(world, failure ? static_cast<int>(failure->code) : 0, speaker);
+  auto const problems = all_problems(world, failure, speaker);
+  if (world.rank() == speaker) print_failure({static_cast<ExitCode>(code), problems});
   barrier(world);
   return static_cast<ExitCode>(code);
 }
@@ -66,13 +101,13 @@ std::optional<ExitCode> agree(tessera::comm::Communicator& world, std::optional<
 void end_job(tessera::comm::Communicator& world, Failure const& failure) {
   // What several ranks meet at once is told by one: the lowest ends the job while the others wait.
   std::this_thread::sleep_for(std::min(world.rank(), 8) * std::chrono::milliseconds(500));
-  print_failure({failure.code, fmt::format("rank {}: {}", world.rank(), failure.message)});
+  print_failure({failure.code, {fmt::format("rank {}: {}", world.rank(), message(failure))}});
   for (;;) world.abort(static_cast<int>(failure.code));  // GCC forgets that the first call does not return
 }
 
 void print_failure(Failure const& failure) {
   std::fflush(stdout);
-  std::fprintf(stderr, "gpt_train: error: %s\n", failure.message.c_str());
+  std::fprintf(stderr, "gpt_train: error: %s\n", message(failure).c_str());
   std::fflush(stderr);
 }
 

@@ -15,18 +15,15 @@ namespace gpt_train {
 /// Why a rank cannot go on.
 struct Failure {
   tessera::ExitCode code = tessera::ExitCode::internal;
-  std::string message;
+  std::vector<std::string> problems;  ///< one at least
 };
 
 /// Runs `action`; an exception becomes a Failure.
 [[nodiscard]] std::optional<Failure> attempt(std::function<void()> const& action);
 
-/// Runs all `actions`, also after one has failed. Several failures become one, with all messages and the
-/// first code.
-[[nodiscard]] std::optional<Failure> attempt_all(std::vector<std::function<void()>> const& actions);
-
-/// Collective. Says whether any rank failed; if so prints one message, that of the lowest rank that did, and
-/// returns its code, the same on every rank. So a problem that only some ranks see ends the job in good
+/// Collective. Says whether any rank failed; if so prints one message with the problems of all ranks, each
+/// once, and returns one code, the same on every rank: of the codes there are, usage goes before config, that
+/// before others, and cannot_create comes last. So a problem that only some ranks see ends the job in good
 /// order.
 [[nodiscard]] std::optional<tessera::ExitCode> agree(tessera::comm::Communicator& world,
                                                      std::optional<Failure> const& failure);

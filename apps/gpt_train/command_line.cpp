@@ -11,7 +11,6 @@
 #include <utility>
 
 #include "config_file.hpp"
-#include "settings.hpp"
 #include "tessera/train/validation.hpp"
 
 namespace gpt_train {
@@ -175,7 +174,8 @@ std::optional<std::string> run_parser(CLI::App& app, Arguments arguments, Settin
 
 }  // namespace
 
-CommandLine parse_command_line(std::vector<std::string> arguments, int world_ranks) {
+CommandLine parse_command_line(std::vector<std::string> arguments, int world_ranks,
+                               std::function<void(Settings&)> const& inspect) {
   CLI::App app("Trains a GPT, split tp x pp x dp over the ranks of the job.", "gpt_train");
   Requests requests;
   Settings settings;
@@ -189,9 +189,11 @@ CommandLine parse_command_line(std::vector<std::string> arguments, int world_ran
                     ExitCode::usage);
   }
   bool const readable = requests.config_file.empty() || read_config_file(requests.config_file, settings);
+  if (!readable) settings.doubt_all();
   apply_flags(app, arguments, settings);
   int const ranks = planned_ranks(requests, settings.config(), world_ranks);
   if (readable) settings.check(ranks);
+  if (inspect && !requests.planning()) inspect(settings);
   settings.throw_problems();
   if (requests.dump_config) {
     return {Action::print, derived(settings.config(), ranks) + settings.dump(), settings.config(), ranks};

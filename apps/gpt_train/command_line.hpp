@@ -2,10 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
-#include "tessera/train/run_config.hpp"
+#include "settings.hpp"
 
 namespace gpt_train {
 
@@ -18,7 +19,7 @@ enum class Action {
 struct CommandLine {
   Action action = Action::train;
   std::string text;
-  tessera::train::RunConfig config;
+  RunConfig config;
   int ranks = 1;  ///< for which `config` was checked: those of the job, or of the one planned for
 };
 
@@ -27,8 +28,13 @@ struct CommandLine {
 /// ranks of the job; --dry-run and --dump-config, run alone, plan for the number that --ranks gives, or for
 /// tp x pp x dp.
 ///
-/// Throws one ConfigError with all problems of flags, file and values: exit code 64 when a flag is unknown or
-/// its text no value, 66 or 77 when the file is missing or not readable, else 78.
-[[nodiscard]] CommandLine parse_command_line(std::vector<std::string> arguments, int world_ranks);
+/// Before a run, not before a plan, `inspect` looks at the rest of the world with the settings as far as they
+/// are known, and reports to them what is wrong with it.
+///
+/// Throws one ConfigError with all problems of flags, file, values and world, in this order. The exit code is
+/// 64 when a flag is unknown or its text no value; else that of the first problem: 66 or 77 when the file is
+/// missing or not readable, 78 for a value, and what `inspect` reports.
+[[nodiscard]] CommandLine parse_command_line(std::vector<std::string> arguments, int world_ranks,
+                                             std::function<void(Settings&)> const& inspect = {});
 
 }  // namespace gpt_train

@@ -4,11 +4,13 @@
 // gpt_train: trains a GPT whose layers are split over the ranks of an MPI job. README.md shows how to run it.
 #include <cstdio>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agreement.hpp"
 #include "command_line.hpp"
 #include "dry_run.hpp"
+#include "inspection.hpp"
 #include "tessera/base/kokkos.hpp"
 #include "tessera/comm/session.hpp"
 #include "training.hpp"
@@ -22,14 +24,19 @@ namespace comm = tessera::comm;
 int run(comm::Session& session, std::vector<std::string> const& arguments) {
   auto const world = session.world();
   CommandLine command;
-  auto const parsed = attempt([&] { command = parse_command_line(arguments, world->size()); });
+  Inputs inputs;
+  auto const parsed = attempt([&] {
+    command = parse_command_line(arguments, world->size(),
+                                 [&](Settings& settings) { inspect(settings, *world, inputs); });
+  });
   if (auto const code = agree(*world, parsed)) return static_cast<int>(*code);
   switch (command.action) {
     case Action::print:
       if (world->rank() == 0) std::fputs(command.text.c_str(), stdout);
       return 0;
     case Action::dry_run: return static_cast<int>(dry_run(*world, command));
-    case Action::train: return static_cast<int>(run_training(session, *world, command.config));
+    case Action::train:
+      return static_cast<int>(run_training(session, *world, command.config, std::move(inputs)));
   }
   return static_cast<int>(tessera::ExitCode::internal);
 }

@@ -9,11 +9,11 @@
 #include <cstring>
 #include <filesystem>
 #include <optional>
-#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "gather_texts.hpp"
 #include "tessera/base/error.hpp"
 #include "tessera/comm/collectives.hpp"
 
@@ -62,26 +62,6 @@ std::ofstream create(std::string const& option, std::string const& path) {
                   ExitCode::cannot_create);
   }
   return file;
-}
-
-/// The texts of all ranks, in rank order, on rank 0.
-std::string gather_text(tessera::comm::Communicator& world, std::string const& own) {
-  auto const sizes = all_gather_values(world, static_cast<std::uint64_t>(own.size()));
-  auto const bytes = [](auto& text) {
-    return std::span(reinterpret_cast<std::uint8_t*>(text.data()), text.size());
-  };
-  if (world.rank() != 0) {
-    auto copy = own;
-    send(world, bytes(copy), 0).wait_host();
-    return {};
-  }
-  auto all = own;
-  for (int rank = 1; rank < world.size(); ++rank) {
-    std::string part(sizes[static_cast<std::size_t>(rank)], '\0');
-    receive(world, bytes(part), rank).wait_host();
-    all += ",\n" + part;
-  }
-  return all;
 }
 
 }  // namespace
@@ -133,13 +113,15 @@ void TraceFile::write(tessera::mesh::Mesh const& mesh) {
   if (!recorder_) return;
   tessera::set_trace_recorder(nullptr);
   auto const& place = mesh.coordinates();
-  auto const text =
-      gather_text(mesh.world(), recorder_->events(place.pp, fmt::format("stage {}", place.pp), mesh.rank(),
-                                                  fmt::format("rank {} (pp {}, dp {}, tp {})", mesh.rank(),
-                                                              place.pp, place.dp, place.tp)));
+  auto const own = recorder_->events(
+      place.pp, fmt::format("stage {}", place.pp), mesh.rank(),
+      fmt::format("rank {} (pp {}, dp {}, tp {})", mesh.rank(), place.pp, place.dp, place.tp));
+  auto const texts = gather_texts(mesh.world(), own, 0);
   if (mesh.rank() != 0) return;
   auto file = create("output.trace", path_);
-  file << "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n" << text << "\n]}\n" << std::flush;
+  file << "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n";
+  for (auto const& text : texts) file << (&text == &texts.front() ? "" : ",\n") << text;
+  file << "\n]}\n" << std::flush;
   if (!file)
     throw IoError(fmt::format("output.trace = \"{}\": writing failed: {}", path_, std::strerror(errno)));
 }

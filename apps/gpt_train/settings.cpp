@@ -56,9 +56,11 @@ Settings::State& Settings::state(Option const& option) {
   return states_[static_cast<std::size_t>(&option - options().data())];
 }
 
-std::string const& Settings::origin(Option const& option) const {
-  return states_[static_cast<std::size_t>(&option - options().data())].origin;
+Settings::State const& Settings::state(Option const& option) const {
+  return states_[static_cast<std::size_t>(&option - options().data())];
 }
+
+std::string const& Settings::origin(Option const& option) const { return state(option).origin; }
 
 void Settings::set(Option const& option, Value const& value, std::string const& origin,
                    tessera::ExitCode code) {
@@ -76,24 +78,49 @@ void Settings::report(std::string problem, tessera::ExitCode code) {
   if (code_ == tessera::ExitCode::ok || code == tessera::ExitCode::usage) code_ = code;
 }
 
+void Settings::attempt(std::function<void()> const& action) {
+  try {
+    action();
+  } catch (tessera::ConfigError const& error) {
+    for (std::string const& problem : error.problems()) report(located(problem), error.code());
+  } catch (tessera::Error const& error) {
+    report(located(error.what()), error.code());
+  }
+}
+
 void Settings::doubt(Option const& option) { state(option).doubtful = true; }
+
+void Settings::doubt_all() {
+  for (Option const& option : options()) doubt(option);
+}
+
+bool Settings::doubtful(std::string_view section, std::string_view key) const {
+  return state(*find_option(section, key)).doubtful;
+}
+
+std::string Settings::located(std::string const& problem) const {
+  std::vector<std::string> origins;
+  for (Option const& option : options()) {
+    std::string const& from = origin(option);
+    if (from == "default" || !names(problem, option.name())) continue;
+    if (std::ranges::find(origins, from) == origins.end()) origins.push_back(from);
+  }
+  std::string where;
+  for (std::string const& from : origins) where += (where.empty() ? "" : ", ") + from;
+  return where.empty() ? problem : where + ": " + problem;
+}
+
+bool Settings::about_doubtful(std::string const& problem) const {
+  return std::ranges::any_of(options(), [&](Option const& option) {
+    return state(option).doubtful && names(problem, option.name());
+  });
+}
 
 void Settings::check(int ranks) {
   auto problems = tessera::train::problems(config_, ranks);
   if (auto problem = prompt_problem(config_)) problems.push_back(std::move(*problem));
   for (std::string const& problem : problems) {
-    std::vector<std::string> origins;
-    bool doubtful = false;
-    for (Option const& option : options()) {
-      if (!names(problem, option.name())) continue;
-      doubtful |= state(option).doubtful;
-      std::string const& from = origin(option);
-      if (from != "default" && std::ranges::find(origins, from) == origins.end()) origins.push_back(from);
-    }
-    if (doubtful) continue;
-    std::string where;
-    for (std::string const& from : origins) where += (where.empty() ? "" : ", ") + from;
-    report(where.empty() ? problem : where + ": " + problem, tessera::ExitCode::config);
+    if (!about_doubtful(problem)) report(located(problem), tessera::ExitCode::config);
   }
 }
 

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,14 +23,20 @@ class Settings {
   void set(Option const& option, Value const& value, std::string const& origin, tessera::ExitCode code);
   /// Reports a problem.
   void report(std::string problem, tessera::ExitCode code);
+  /// Runs `action` and reports what it throws as a tessera::Error, with that error's exit code.
+  void attempt(std::function<void()> const& action);
   /// Says that a value meant for `option` was lost, so that rules about it are not tried on what it has
   /// instead.
   void doubt(Option const& option);
+  /// The same of every option: the file that might have set them was not read. What is set later is certain.
+  void doubt_all();
+  [[nodiscard]] bool doubtful(std::string_view section, std::string_view key) const;
 
   /// Tries the rules of train::problems and reports what they find, each with the origins of the values it
   /// names.
   void check(int ranks);
-  /// Throws ConfigError with all problems, if any. The command line's exit code goes before others'.
+  /// Throws ConfigError with all problems, if any. The exit code is the first problem's, but for the command
+  /// line's, which goes before others'.
   void throw_problems() const;
 
   [[nodiscard]] RunConfig const& config() const { return config_; }
@@ -45,6 +52,11 @@ class Settings {
     bool doubtful = false;
   };
   State& state(Option const& option);
+  [[nodiscard]] State const& state(Option const& option) const;
+  /// `problem` with the origins of the options that it names in front.
+  [[nodiscard]] std::string located(std::string const& problem) const;
+  /// True if `problem` names an option whose value was lost.
+  [[nodiscard]] bool about_doubtful(std::string const& problem) const;
 
   RunConfig config_;
   std::vector<State> states_;  ///< (options)

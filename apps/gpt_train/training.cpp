@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "training.hpp"
 
-#include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agreement.hpp"
@@ -34,22 +34,12 @@ struct Setup {
   comm::Ledger ledger;
   std::optional<tessera::mesh::Mesh> mesh;
   std::unique_ptr<comm::Communicator> telemetry;
-  std::unique_ptr<tessera::kernels::MatmulProvider> matmul;
-  std::optional<tessera::data::Dataset> dataset;
+  Inputs inputs;
   train::Plan plan;
   train::MemoryPrediction memory;
   std::size_t available_bytes = 0;  ///< to a rank of this node
   std::size_t largest_bytes = 0;    ///< prediction for the rank that needs most
 };
-
-void check_backend(train::RunConfig const& config, comm::Communicator const& world) {
-  auto const& wanted = config.parallel.backend;
-  if (wanted == "auto" || wanted == world.backend()) return;
-  throw tessera::ConfigError({fmt::format(
-      "parallel.backend = {}: this job communicates by {}; \"loopback\" is for one process started without a "
-      "launcher, \"mpi\" for one started by mpirun or srun, \"auto\" takes what fits",
-      wanted, world.backend())});
-}
 
 void make_mesh(Setup& setup, comm::Session& session, train::RunConfig const& config,
                train::Layout const& layout) {
@@ -79,8 +69,8 @@ void print_header(Console& console, Setup const& setup, train::RunConfig const& 
   console.line(setup.mesh->map());
   console.line(model_text(config));
   console.line(batch_text(config, setup.plan.layout));
-  console.line("data: {}", setup.dataset->description());
-  console.line("matrix products: {}, {:.1f} GFLOP/s measured on all ranks", setup.matmul->name(),
+  console.line("data: {}", setup.inputs.dataset->description());
+  console.line("matrix products: {}, {:.1f} GFLOP/s measured on all ranks", setup.inputs.matmul->name(),
                peak_flops * 1e-9);
   console.line(memory_text(setup.memory));
   if (ranks > 1) {
@@ -102,7 +92,8 @@ class Run {
         progress_(console, config.training.steps, config.training.log_interval, efficiency_),
         metrics_(console.speaks() ? config.output.metrics : ""),
         trainer_(config, setup.plan,
-                 {&*setup.mesh, &setup.ledger, setup.telemetry.get(), setup.matmul.get(), &*setup.dataset}) {}
+                 {&*setup.mesh, &setup.ledger, setup.telemetry.get(), setup.inputs.matmul.get(),
+                  &*setup.inputs.dataset}) {}
 
   /// Trains, samples and prints the results.
   ExitCode run(TraceFile& trace, train::AllocationMeter const& meter) {
@@ -130,9 +121,9 @@ class Run {
     if (console_.speaks()) {
       print_failure(
           {ExitCode::internal,
-           fmt::format("loss or gradient of step {} is not finite; the weights are those before it. Lower "
-                       "optimizer.lr, or set training.on_nonfinite = \"skip\" to leave such steps out",
-                       step)});
+           {fmt::format("loss or gradient of step {} is not finite; the weights are those before it. Lower "
+                        "optimizer.lr, or set training.on_nonfinite = \"skip\" to leave such steps out",
+                        step)}});
     }
     return false;
   }
@@ -180,7 +171,7 @@ class Run {
 
 template <class T>
 ExitCode run_as(train::RunConfig const& config, Setup& setup, Console& console, comm::Communicator& world) {
-  double const peak_flops = train::measure_peak_flops<T>(*setup.matmul, world);
+  double const peak_flops = train::measure_peak_flops<T>(*setup.inputs.matmul, world);
   print_header(console, setup, config, peak_flops);
   train::AllocationMeter const meter;
   std::optional<TraceFile> trace;
@@ -200,28 +191,13 @@ ExitCode run_as(train::RunConfig const& config, Setup& setup, Console& console, 
 
 }  // namespace
 
-ExitCode run_training(comm::Session& session, comm::Communicator& world, train::RunConfig const& config) {
+ExitCode run_training(comm::Session& session, comm::Communicator& world, train::RunConfig const& config,
+                      Inputs inputs) {
   auto const layout = train::resolve(config, world.size());
   bool const wide = config.training.precision == "float64";
   Setup setup;
+  setup.inputs = std::move(inputs);
   int const ranks_on_node = world.split_by_node()->size();
-  std::vector<std::function<void()>> const preparations{
-      [&] { check_backend(config, world); },
-      [&] {
-        setup.matmul = tessera::kernels::make_matmul_provider(
-            config.parallel.matmul, wide ? tessera::DType::f64 : tessera::DType::f32);
-      },
-      [&] {
-        if (world.rank() == 0) check_outputs(config);
-      },
-      [&] {
-        setup.dataset.emplace(train::dataset_options(config));
-        setup.dataset->check_tokens(world.rank(), world.size());
-      },
-  };
-  std::optional<Failure> prepared;
-  if (auto const unforeseen = attempt([&] { prepared = attempt_all(preparations); })) prepared = unforeseen;
-  if (auto const code = agree(world, prepared)) return *code;
   auto const meshed = attempt([&] { make_mesh(setup, session, config, layout); });
   if (auto const code = agree(world, meshed)) return *code;
   std::optional<Console> console;

@@ -66,8 +66,8 @@ std::unique_ptr<MatmulProvider> make_matmul_provider(Table table, std::string_vi
   if (name == "auto") return make_fastest(table, type, "");
   auto chosen = make_by_name(table, name);
   if (!chosen) {
-    throw ConfigError({"no matrix-product provider \"" + std::string(name) +
-                       "\" in this build; there are: " + known_names(table)});
+    throw ConfigError({"parallel.matmul = \"" + std::string(name) +
+                       "\" is no matrix-product provider of this build; there are: " + known_names(table)});
   }
   if (chosen->supports(type)) return chosen;
   return std::make_unique<WithFallback>(std::move(chosen), make_fastest(table, type, name));

@@ -158,6 +158,39 @@ TEST(CommandLine, AllProblemsOfFlagsFileAndRulesComeTogether) {
                 file.path() + ":5: batch.seq_length = 512 is longer than"});
 }
 
+TEST(CommandLine, WhatAnInspectionFindsStandsInTheSameMessage) {
+  auto const inspect = [](Settings& settings) {
+    settings.attempt([] { throw tessera::DataError("no data", ExitCode::no_input); });
+    settings.attempt([] { throw tessera::ConfigError({"output.log", "b"}, ExitCode::cannot_create); });
+  };
+  auto const thrown = [&](std::vector<std::string> const& arguments) {
+    try {
+      (void)parse_command_line(arguments, 1, inspect);
+    } catch (tessera::ConfigError const& error) {
+      return error;
+    }
+    return tessera::ConfigError({});
+  };
+  EXPECT_EQ(thrown({"--log", "x"}).problems(),
+            (std::vector<std::string>{"no data", "--log: output.log", "b"}));
+  EXPECT_EQ(thrown({}).code(), ExitCode::no_input);
+  EXPECT_EQ(thrown({"--lr", "-1"}).code(), ExitCode::config);
+  EXPECT_EQ(thrown({"--lr", "-1"}).problems().size(), 4u);
+  EXPECT_EQ(thrown({"--dry-run"}).problems().size(), 0u) << "a plan may be made where the data are not";
+}
+
+TEST(CommandLine, WithoutItsFileOnlyFlagsAreCertain) {
+  bool path = true, format = false;
+  auto const inspect = [&](Settings& settings) {
+    path = settings.doubtful("data", "path");
+    format = settings.doubtful("data", "format");
+  };
+  EXPECT_THROW((void)parse_command_line({"--config", "/absent.toml", "--data", "x"}, 1, inspect),
+               tessera::ConfigError);
+  EXPECT_FALSE(path);
+  EXPECT_TRUE(format);
+}
+
 TEST(CommandLine, RulesAboutAValueThatWasLostAreNotTried) {
   // Without the typo hidden_size would be 96; complaining about 128 and 6 heads would only mislead.
   expect_error({"--hiden-size", "96", "--heads", "6"}, 1, ExitCode::usage, {"did you mean --hidden-size?"});

@@ -91,7 +91,7 @@ class Refusals(Folder):
 
     def refuse(self, ranks, arguments, code, *words):
         outputs = ["--metrics", "m.jsonl", "--trace", "t.json", "--log", "l.txt"]
-        self.expect_refusal(ranks, [*arguments, *outputs], code, *words)
+        self.expect_refusal(ranks, [*outputs, *arguments], code, *words)
 
     def test_usage(self):
         self.refuse(2, ["--tpp", "2"], 64, "--tpp", "did you mean", "--tp")
@@ -117,6 +117,27 @@ class Refusals(Folder):
     def test_all_problems_at_once(self):
         self.refuse(2, ["--tp", "3", "--lr", "-1", "--hidden-size", "100", "--schedule", "2f2b"], 78,
                     "parallel.tp = 3", "optimizer.lr = -1", "model.hidden_size = 100", "2f2b")
+
+    def test_problems_of_flags_values_data_and_outputs_come_together(self):
+        absent = str(self.inputs / "absent")
+        for ranks in (1, 4):
+            self.refuse(ranks, ["--tp", "3", "--stepz", "1", "--matmul", "abacus", "--data", absent,
+                                "--valid-data-path", absent + "2", "--metrics", "nowhere/m.jsonl"], 64,
+                        "parallel.tp = 3", "--stepz", "abacus", absent + "'", "nowhere/m.jsonl")
+        self.refuse(2, ["--lr", "-1", "--data", absent, "--log", "nowhere/l"], 78, "optimizer.lr", "absent",
+                    "nowhere/l")
+        self.refuse(2, ["--data", absent, "--log", "nowhere/l"], 66, "absent", "nowhere/l")
+        self.refuse(2, ["--config", absent, "--log", "nowhere/l"], 66, absent, "nowhere/l")
+
+    def test_data_are_looked_at_as_far_as_the_other_options_allow(self):
+        short = self.file("short.txt", b"x" * 50)
+        self.refuse(2, ["--seq-length", "many", "--data", str(self.inputs / "absent")], 64, "many", "absent")
+        self.refuse(2, ["--vocab-size", "0", "--data", short, "--tp", "2"], 78, "model.vocab_size = 0",
+                    "too short")
+        _, _, errors = self.run_train(2, ["--seq-length", "-1", "--data", short])
+        self.assertNotIn("too short", errors)
+        _, _, errors = self.run_train(2, ["--date", short])
+        self.assertNotIn("too short", errors)
 
     def test_data(self):
         self.refuse(2, ["--data", str(self.inputs / "absent")], 66, "absent")
@@ -158,6 +179,12 @@ class Failures(Folder):
         shard = self.file("tokens.bin", llmc_shard(20240520, 1, len(ids), ids))
         self.expect_refusal(2, [*SMALL, "--tp", "2", "--data", shard, "--steps", "50"], 65, "300",
                             "tokens.bin")
+
+    def test_a_problem_of_some_ranks_is_told_with_those_of_all(self):
+        ids = [7] * 5999 + [300]
+        shard = self.file("tokens.bin", llmc_shard(20240520, 1, len(ids), ids))
+        self.expect_refusal(2, [*SMALL, "--tp", "2", "--data", shard, "--log", "nowhere/l"], 65,
+                            "rank 1: token 5999", "nowhere/l")
 
     def test_not_finite_stops_all_ranks_with_one_message(self):
         self.expect_refusal(2, [*SMALL, "--tp", "2", "--lr", "1e30", "--lr-warmup-iters", "1"], 70,

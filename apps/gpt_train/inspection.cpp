@@ -1,0 +1,78 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#include "inspection.hpp"
+
+#include <fmt/format.h>
+
+#include <limits>
+
+#include "outputs.hpp"
+#include "tessera/train/room_options.hpp"
+
+namespace gpt_train {
+
+namespace train = tessera::train;
+
+namespace {
+
+void check_backend(RunConfig const& config, tessera::comm::Communicator const& world) {
+  auto const& wanted = config.parallel.backend;
+  if (wanted == "auto" || wanted == world.backend()) return;
+  throw tessera::ConfigError({fmt::format(
+      "parallel.backend = \"{}\": this job communicates by {}; \"loopback\" is for one process started "
+      "without a launcher, \"mpi\" for one started by mpirun or srun, \"auto\" takes what fits",
+      wanted, world.backend())});
+}
+
+/// The data's options with a harmless stand-in for each that is no use: so a missing file is found in any
+/// case, and a short one only where the length is known.
+tessera::data::DatasetOptions usable_options(Settings const& settings) {
+  auto const& config = settings.config();
+  auto options = train::dataset_options(config);
+  auto const usable = [&](std::string_view section, std::string_view key, bool possible) {
+    return possible && !settings.doubtful(section, key);
+  };
+  if (!usable("batch", "seq_length", options.seq_length > 0)) options.seq_length = 1;
+  auto const most_vocab = std::numeric_limits<std::int32_t>::max();
+  if (!usable("model", "vocab_size", options.vocab_size > 0 && options.vocab_size <= most_vocab))
+    options.vocab_size = most_vocab;
+  if (!usable("data", "validation_fraction",
+              options.validation_fraction >= 0 && options.validation_fraction < 1))
+    options.validation_fraction = 0;
+  return options;
+}
+
+bool is_token_format(std::string const& format) {
+  return format == "auto" || format == "bytes" || format == "llmc" || format == "u16";
+}
+
+void open_data(Settings& settings, tessera::comm::Communicator const& world, Inputs& inputs) {
+  auto const& data = settings.config().data;
+  for (auto const* const key : {"path", "format", "validation_path"}) {
+    if (settings.doubtful("data", key)) return;
+  }
+  if (data.path.empty() || !is_token_format(data.format)) return;
+  settings.attempt([&] {
+    inputs.dataset.emplace(usable_options(settings));
+    inputs.dataset->check_tokens(world.rank(), world.size());
+  });
+}
+
+}  // namespace
+
+void inspect(Settings& settings, tessera::comm::Communicator const& world, Inputs& inputs) {
+  auto const& config = settings.config();
+  bool const wide = config.training.precision == "float64";
+  if (!settings.doubtful("parallel", "backend")) settings.attempt([&] { check_backend(config, world); });
+  if (!settings.doubtful("parallel", "matmul")) {
+    settings.attempt([&] {
+      inputs.matmul = tessera::kernels::make_matmul_provider(
+          config.parallel.matmul, wide ? tessera::DType::f64 : tessera::DType::f32);
+    });
+  }
+  open_data(settings, world, inputs);
+  if (world.rank() != 0) return;
+  settings.attempt([&] { check_outputs(config); });
+}
+
+}  // namespace gpt_train
