@@ -15,6 +15,7 @@ function(tessera_must_not_compile name)
   add_library(compile_${name} OBJECT ${TEST_SOURCE})
   target_link_libraries(compile_${name} PRIVATE ${TEST_LINKS})
   target_compile_definitions(compile_${name} PRIVATE CASE=0)
+  set_target_properties(compile_${name} PROPERTIES UNITY_BUILD OFF)  # its command is taken from the database
   cmake_path(ABSOLUTE_PATH TEST_SOURCE NORMALIZE)
   add_test(NAME ${name}
            COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tests/architecture/must_not_compile.py
