@@ -147,9 +147,24 @@ int planned_ranks(Requests const& requests, RunConfig const& config, int world_r
   return static_cast<int>(ranks);
 }
 
-/// What the configuration leaves open, as a comment above the dumped values.
-std::string derived(RunConfig const& config, int ranks) {
+/// Fills in what the configuration leaves open, and says the layout in a comment above the dumped values.
+std::string complete(Settings& settings, int ranks) {
+  RunConfig const config = settings.config();
   auto const layout = tessera::train::resolve(config, ranks);
+  auto const derive = [&](bool open, std::string_view section, std::string_view key, Value const& value,
+                          std::string_view how) {
+    if (open) settings.derive(section, key, value, how);
+  };
+  derive(config.model.ffn_hidden_size == 0, "model", "ffn_hidden_size", layout.ffn_hidden_size,
+         "4 x hidden_size");
+  derive(config.parallel.dp == 0, "parallel", "dp", std::int64_t{layout.dp}, "ranks / (tp x pp)");
+  derive(config.parallel.batch_tiles == 0, "parallel", "batch_tiles", std::int64_t{layout.batch_tiles},
+         layout.explicit_tiles ? "largest power of two up to tiles in the microbatches" : "dp, in fast mode");
+  derive(config.parallel.pipeline_layers.empty() && layout.pp > 1, "parallel", "pipeline_layers",
+         layout.stage_layers, "even, the first stages take what is left over");
+  // A warm-up that is longer than the run is legal as long as nobody says where the decay ends.
+  derive(config.optimizer.decay_steps == 0 && layout.decay_steps >= config.optimizer.warmup_steps,
+         "optimizer", "decay_steps", layout.decay_steps, "training.steps");
   return fmt::format(
       "# On {} ranks: tp {} x pp {} x dp {}; {} tiles, {} of the heads, {} of the batch; {} microbatches a "
       "step.\n\n",
@@ -196,7 +211,8 @@ CommandLine parse_command_line(std::vector<std::string> arguments, int world_ran
   if (inspect && !requests.planning()) inspect(settings);
   settings.throw_problems();
   if (requests.dump_config) {
-    return {Action::print, derived(settings.config(), ranks) + settings.dump(), settings.config(), ranks};
+    std::string const layout = complete(settings, ranks);
+    return {Action::print, layout + settings.dump(), settings.config(), ranks};
   }
   return {requests.dry_run ? Action::dry_run : Action::train, "", settings.config(), ranks};
 }

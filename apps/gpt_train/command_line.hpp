@@ -28,6 +28,9 @@ struct CommandLine {
 /// ranks of the job; --dry-run and --dump-config, run alone, plan for the number that --ranks gives, or for
 /// tp x pp x dp.
 ///
+/// With --dump-config what the configuration leaves open is filled in as it follows for those ranks; what a
+/// run chooses by itself (tiles, libraries: auto) is not. So the dump read back gives the same run.
+///
 /// Before a run, not before a plan, `inspect` looks at the rest of the world with the settings as far as they
 /// are known, and reports to them what is wrong with it.
 ///

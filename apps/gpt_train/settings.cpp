@@ -73,6 +73,11 @@ void Settings::set(Option const& option, Value const& value, std::string const& 
   state(option).doubtful = wrong.has_value();
 }
 
+void Settings::derive(std::string_view section, std::string_view key, Value const& value,
+                      std::string_view how) {
+  set(*find_option(section, key), value, fmt::format("derived: {}", how), tessera::ExitCode::internal);
+}
+
 void Settings::report(std::string problem, tessera::ExitCode code) {
   problems_.push_back(std::move(problem));
   if (code_ == tessera::ExitCode::ok || code == tessera::ExitCode::usage) code_ = code;

@@ -23,6 +23,8 @@ class Settings {
   void set(Option const& option, Value const& value, std::string const& origin, tessera::ExitCode code);
   /// Reports a problem.
   void report(std::string problem, tessera::ExitCode code);
+  /// Stores a value that the configuration left open and that follows from the rest as `how` says.
+  void derive(std::string_view section, std::string_view key, Value const& value, std::string_view how);
   /// Runs `action` and reports what it throws as a tessera::Error, with that error's exit code.
   void attempt(std::function<void()> const& action);
   /// Says that a value meant for `option` was lost, so that rules about it are not tried on what it has

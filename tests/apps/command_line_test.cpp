@@ -248,6 +248,39 @@ TEST(CommandLine, DumpedConfigurationReadsBackTheSame) {
   EXPECT_EQ(second.config, first.config);
 }
 
+TEST(CommandLine, DumpedConfigurationFillsInWhatFollows) {
+  auto const text = [](std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), {"--ranks", "8", "--tp", "2", "--pp", "2", "--dump-config"});
+    return parse_command_line(arguments, 1).text;
+  };
+  auto const expect_line = [](std::string const& dump, std::string const& value, std::string const& origin) {
+    auto const at = dump.find("\n" + value + " ");
+    ASSERT_NE(at, std::string::npos) << value << "\n" << dump;
+    EXPECT_NE(dump.substr(at + 1, dump.find('\n', at + 1) - at).find("# " + origin), std::string::npos)
+        << dump;
+  };
+  auto const fast = text({});
+  expect_line(fast, "dp = 2", "derived: ranks / (tp x pp)");
+  expect_line(fast, "ffn_hidden_size = 512", "derived: 4 x hidden_size");
+  expect_line(fast, "decay_steps = 200", "derived: training.steps");
+  expect_line(fast, "batch_tiles = 2", "derived: dp");
+  expect_line(fast, "pipeline_layers = [2, 2]", "derived: even");
+  expect_line(fast, "tiles = \"auto\"", "default");
+  auto const fixed = text({"--tiles", "4", "--ffn-hidden-size", "256"});
+  expect_line(fixed, "batch_tiles = 4", "derived: largest power of two");
+  expect_line(fixed, "ffn_hidden_size = 256", "--ffn-hidden-size");
+
+  auto const brief = text({"--steps", "5"});
+  expect_line(brief, "decay_steps = 0", "default");
+
+  for (auto const& dump : {fast, fixed, brief}) {
+    TemporaryFile const file(dump);
+    auto const again = parse_command_line({"--config", file.path(), "--ranks", "8", "--dump-config"}, 1);
+    EXPECT_EQ(again.text.find("derived"), std::string::npos) << again.text;
+    EXPECT_EQ(again.text.substr(0, again.text.find('\n')), dump.substr(0, dump.find('\n')));
+  }
+}
+
 TEST(CommandLine, DumpedConfigurationTellsWhereValuesComeFrom) {
   TemporaryFile const file("[training]\n\nsteps = 11\n");
   std::string const text =
