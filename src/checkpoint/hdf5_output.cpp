@@ -2,14 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/hdf5_output.hpp"
 
-#include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <utility>
 
-#include "checkpoint/content.hpp"
 #include "tessera/checkpoint/fault_point.hpp"
 
 namespace tessera::checkpoint::hdf5 {
@@ -52,17 +51,13 @@ Output::~Output() {
   file_.reset();
 }
 
-void Output::start_writing(std::int64_t offset, std::int64_t bytes) const noexcept {
-  ::sync_file_range(descriptor_.get(), offset, bytes, SYNC_FILE_RANGE_WRITE);
-}
-
-FileEntry Output::finish(std::string writer) {
+FileEntry Output::finish(std::string writer, std::vector<Elements> elements) {
   fault_point("ckpt.write_metadata");
   wrote(H5Fclose(file_.release()), "finish", path_);
-  start_writing(0, 0);
+  std::ranges::sort(elements, {}, &Elements::position);
   Descriptor const content = open_to_read(path_);
   auto const size = file_size(content, path_);
-  Hash128 const hash = hash_range(content, 0, size, path_);
+  Hash128 const hash = FileHasher(content, path_).around(elements, size);
   fault_point("ckpt.sync_file");
   sync_file(descriptor_, path_);
   close_file(std::move(descriptor_), path_);

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
+#include "checkpoint/content.hpp"
 #include "checkpoint/hdf5.hpp"
 #include "tessera/checkpoint/files.hpp"
 #include "tessera/checkpoint/manifest.hpp"
@@ -24,11 +26,8 @@ class Output {
   [[nodiscard]] Descriptor const& descriptor() const noexcept { return descriptor_; }
   [[nodiscard]] std::string const& path() const noexcept { return path_; }
 
-  /// Lets the disk begin with a part of the file that is complete. Nothing waits.
-  void start_writing(std::int64_t offset, std::int64_t bytes) const noexcept;
-
-  /// Closes the HDF5 file, hashes what it holds, and waits for the disk.
-  FileEntry finish(std::string writer);
+  /// Closes the HDF5 file, hashes it around the `elements` of its datasets, and waits for the disk.
+  FileEntry finish(std::string writer, std::vector<Elements> elements = {});
 
  private:
   std::string path_;

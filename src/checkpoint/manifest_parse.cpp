@@ -2,14 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <initializer_list>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <unordered_set>
 #include <utility>
 
+#include "checkpoint/json_node.hpp"
 #include "tessera/base/error.hpp"
 #include "tessera/checkpoint/files.hpp"
 #include "tessera/checkpoint/manifest.hpp"
@@ -18,137 +16,13 @@ namespace tessera::checkpoint {
 
 namespace {
 
-using Json = nlohmann::json;
-
 constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
 constexpr std::size_t max_shards = 4'000'000;
 constexpr std::size_t max_files = 1'000'000;
-constexpr std::size_t max_values = 100'000;
-constexpr std::size_t max_value_bytes = std::size_t{1} << 20;
 
-/// A value of the document and how it is reached, for messages. Lives shorter than its parent.
-class Node {
- public:
-  Node(Json const& value, std::string const& document) : value_(value), document_(document) {}
-
-  [[noreturn]] void refuse(std::string const& what) const {
-    throw DataError(fmt::format("{}: {}: {}", in_quotes(document_), place(), what));
-  }
-  void refuse_if(std::optional<std::string> const& problem) const {
-    if (problem) refuse(*problem);
-  }
-
-  [[nodiscard]] Node at(std::string_view key) const {
-    auto const found = value_.find(key);
-    if (found == value_.end()) refuse(fmt::format("'{}' is missing", key));
-    return {*found, *this, key, 0};
-  }
-  [[nodiscard]] Node at(std::size_t index) const { return {value_[index], *this, {}, index}; }
-
-  /// An object with these keys and no others.
-  void expect_keys(std::initializer_list<std::string_view> keys) const {
-    if (!value_.is_object()) refuse("expected an object");
-    for (auto const& [key, value] : value_.items()) {
-      if (std::ranges::find(keys, key) == keys.end()) refuse(fmt::format("unknown key {}", in_quotes(key)));
-    }
-    for (auto const key : keys) static_cast<void>(at(key));
-  }
-
-  [[nodiscard]] std::size_t size_of_array(std::size_t limit) const {
-    if (!value_.is_array()) refuse("expected an array");
-    if (value_.size() > limit) refuse(fmt::format("{} entries, at most {}", value_.size(), limit));
-    return value_.size();
-  }
-
-  [[nodiscard]] std::int64_t integer(std::int64_t least, std::int64_t greatest) const {
-    bool const fits = value_.is_number_integer() &&
-                      !(value_.is_number_unsigned() && value_.get<std::uint64_t>() > std::uint64_t{most});
-    if (!fits) refuse("expected a whole number below 2^63");
-    auto const number = value_.get<std::int64_t>();
-    if (number < least || number > greatest) {
-      refuse(fmt::format("{} does not lie between {} and {}", number, least, greatest));
-    }
-    return number;
-  }
-
-  [[nodiscard]] std::string const& text(std::size_t limit) const {
-    if (!value_.is_string()) refuse("expected a text");
-    auto const& text = value_.get_ref<std::string const&>();
-    if (text.size() > limit) refuse(fmt::format("a text of {} bytes, at most {}", text.size(), limit));
-    return text;
-  }
-
-  [[nodiscard]] Hash128 hash() const {
-    auto const hash = parse_hash(text(max_name_bytes));
-    if (!hash) refuse("expected 32 digits of 0-9 and a-f");
-    return *hash;
-  }
-
-  [[nodiscard]] std::vector<std::int64_t> integers(std::int64_t least) const {
-    std::vector<std::int64_t> numbers(size_of_array(max_ndim));
-    for (std::size_t k = 0; k < numbers.size(); ++k) numbers[k] = at(k).integer(least, most);
-    return numbers;
-  }
-
-  [[nodiscard]] Values values() const {
-    if (!value_.is_object()) refuse("expected an object");
-    if (value_.size() > max_values) refuse(fmt::format("{} entries, at most {}", value_.size(), max_values));
-    Values values;
-    for (auto const& [key, value] : value_.items()) values.emplace(key, at(key).text(max_value_bytes));
-    return values;
-  }
-
- private:
-  Node(Json const& value, Node const& parent, std::string_view key, std::size_t index)
-      : value_(value), document_(parent.document_), parent_(&parent), key_(key), index_(index) {}
-
-  [[nodiscard]] std::string place() const {
-    if (parent_ == nullptr) return "the manifest";
-    std::string const own = key_.empty() ? fmt::format("[{}]", index_) : in_quotes(key_);
-    return parent_->parent_ == nullptr ? own : parent_->place() + (key_.empty() ? "" : " ") + own;
-  }
-
-  Json const& value_;
-  std::string const& document_;
-  Node const* parent_ = nullptr;
-  std::string_view key_;
-  std::size_t index_ = 0;
-};
-
-/// Watches the parser: no key twice in an object, no deep nesting.
-class Watch {
- public:
-  bool operator()(int depth, Json::parse_event_t event, Json const& parsed) {
-    using Event = Json::parse_event_t;
-    if (depth > 6) throw DataError("nested deeper than a manifest is");
-    if (event == Event::object_start) keys_.emplace_back();
-    if (event == Event::object_end) keys_.pop_back();
-    if (event == Event::key && !keys_.back().insert(parsed.get<std::string>()).second) {
-      throw DataError(fmt::format("key {} stands twice in one object", in_quotes(parsed.get<std::string>())));
-    }
-    return true;
-  }
-
- private:
-  std::vector<std::set<std::string>> keys_;
-};
-
-Json parse_json(std::string_view text, std::string const& name) {
-  Watch watch;
-  try {
-    return Json::parse(text, [&](int depth, Json::parse_event_t event, Json const& parsed) {
-      return watch(depth, event, parsed);
-    });
-  } catch (Json::exception const& error) {
-    throw DataError(fmt::format("{}: not JSON: {}", in_quotes(name), error.what()));
-  } catch (DataError const& error) {
-    throw DataError(fmt::format("{}: {}", in_quotes(name), error.what()));
-  }
-}
-
-void expect_version(Node const& root) {
+void expect_version(JsonNode const& root) {
   if (root.at("format").text(max_name_bytes) != "tessera checkpoint") root.refuse("not a Tessera checkpoint");
-  Node const node = root.at("version");
+  JsonNode const node = root.at("version");
   auto const version = node.integer(1, most);
   if (version > format_version) {
     node.refuse(
@@ -158,7 +32,7 @@ void expect_version(Node const& root) {
   }
 }
 
-Layout parse_layout(Node const& node) {
+Layout parse_layout(JsonNode const& node) {
   node.expect_keys({"ranks", "tp", "pp", "dp", "tiles"});
   auto const number = [&](std::string_view key, std::int64_t least) {
     return node.at(key).integer(least, std::numeric_limits<std::int32_t>::max());
@@ -166,11 +40,11 @@ Layout parse_layout(Node const& node) {
   return {number("ranks", 1), number("tp", 1), number("pp", 1), number("dp", 1), number("tiles", 0)};
 }
 
-std::vector<FileEntry> parse_files(Node const& node) {
+std::vector<FileEntry> parse_files(JsonNode const& node) {
   std::vector<FileEntry> files(node.size_of_array(max_files));
   std::unordered_set<std::string> names;
   for (std::size_t k = 0; k < files.size(); ++k) {
-    Node const entry = node.at(k);
+    JsonNode const entry = node.at(k);
     entry.expect_keys({"name", "bytes", "xxh3_128", "writer"});
     FileEntry& file = files[k];
     file = {entry.at("name").text(max_name_bytes), entry.at("bytes").integer(0, most),
@@ -181,11 +55,12 @@ std::vector<FileEntry> parse_files(Node const& node) {
   return files;
 }
 
-Shard parse_shard(Node const& node, TensorEntry const& tensor, std::vector<FileEntry> const& files) {
-  node.expect_keys({"file", "dataset", "offset", "extent", "xxh3_128"});
+Shard parse_shard(JsonNode const& node, TensorEntry const& tensor, std::vector<FileEntry> const& files) {
+  node.expect_keys({"file", "dataset", "position", "offset", "extent", "xxh3_128"});
   Shard shard{{node.at("offset").integers(0), node.at("extent").integers(1)},
               node.at("file").integer(0, most),
               node.at("dataset").text(2 * max_name_bytes),
+              node.at("position").integer(0, most),
               node.at("xxh3_128").hash()};
   if (shard.file >= std::ssize(files)) node.refuse(fmt::format("there is no file {}", shard.file));
   if (!is_dataset_of(shard.dataset, tensor.name)) {
@@ -193,15 +68,17 @@ Shard parse_shard(Node const& node, TensorEntry const& tensor, std::vector<FileE
         fmt::format("dataset {} does not belong to tensor '{}'", in_quotes(shard.dataset), tensor.name));
   }
   node.refuse_if(problem_of_box(tensor.shape, shard.box));
-  auto const bytes = element_count(shard.box) * static_cast<std::int64_t>(size_bytes(tensor.dtype));
+  auto const bytes = Dataset{&tensor, &shard}.bytes();
   auto const& file = files[static_cast<std::size_t>(shard.file)];
-  if (bytes > file.bytes) {
-    node.refuse(fmt::format("{} bytes do not fit into '{}' of {} bytes", bytes, file.name, file.bytes));
+  if (bytes > file.bytes || shard.position > file.bytes - bytes) {
+    node.refuse(fmt::format("{} bytes from byte {} on do not fit into '{}' of {} bytes", bytes,
+                            shard.position, file.name, file.bytes));
   }
   return shard;
 }
 
-ShardedTensor parse_tensor(Node const& node, std::vector<FileEntry> const& files, std::size_t& shards_left) {
+ShardedTensor parse_tensor(JsonNode const& node, std::vector<FileEntry> const& files,
+                           std::size_t& shards_left) {
   node.expect_keys({"name", "dtype", "shape", "shards"});
   ShardedTensor sharded;
   auto& tensor = sharded.tensor;
@@ -211,7 +88,7 @@ ShardedTensor parse_tensor(Node const& node, std::vector<FileEntry> const& files
   tensor.dtype = *dtype;
   tensor.shape = node.at("shape").integers(1);
   node.refuse_if(problem_of_tensor(tensor));
-  Node const shards = node.at("shards");
+  JsonNode const shards = node.at("shards");
   auto const count = shards.size_of_array(shards_left);
   shards_left -= count;
   std::vector<Box> boxes;
@@ -227,7 +104,7 @@ ShardedTensor parse_tensor(Node const& node, std::vector<FileEntry> const& files
 }
 
 /// No name twice, and none that stands where another one needs a group.
-void expect_tree(Node const& node, std::vector<ShardedTensor> const& tensors) {
+void expect_tree(JsonNode const& node, std::vector<ShardedTensor> const& tensors) {
   std::unordered_set<std::string_view> names;
   for (std::size_t k = 0; k < tensors.size(); ++k) {
     if (!names.insert(tensors[k].tensor.name).second) node.at(k).refuse("the same tensor a second time");
@@ -238,6 +115,20 @@ void expect_tree(Node const& node, std::vector<ShardedTensor> const& tensors) {
       if (names.contains(name.substr(0, slash))) {
         node.at(k).refuse(fmt::format("'{}' is a tensor and cannot be a group too", name.substr(0, slash)));
       }
+    }
+  }
+}
+
+/// No two datasets share bytes of a file.
+void expect_apart(JsonNode const& node, Manifest const& manifest) {
+  for (auto const& content : contents_of(manifest)) {
+    Dataset before;
+    for (auto const& dataset : content.datasets) {
+      if (before.shard != nullptr && before.shard->position + before.bytes() > dataset.shard->position) {
+        node.refuse(fmt::format("datasets '{}' and '{}' share bytes of '{}'", before.shard->dataset,
+                                dataset.shard->dataset, content.file->name));
+      }
+      before = dataset;
     }
   }
 }
@@ -253,8 +144,8 @@ Manifest parse_manifest(std::string_view text, std::string const& name) {
     throw DataError(fmt::format("{}: damaged or changed: its text does not have the hash in its last line",
                                 in_quotes(name)));
   }
-  Json const json = parse_json(text, name);
-  Node const root(json, name);
+  nlohmann::json const json = parse_strict_json(text, name);
+  JsonNode const root(json, name);
   if (!json.is_object()) root.refuse("expected an object");
   expect_version(root);
   root.expect_keys({"format", "version", "created_by", "step", "layout", "config", "state", "files",
@@ -267,13 +158,14 @@ Manifest parse_manifest(std::string_view text, std::string const& name) {
   manifest.config = root.at("config").values();
   manifest.state = root.at("state").values();
   manifest.files = parse_files(root.at("files"));
-  Node const tensors = root.at("tensors");
+  JsonNode const tensors = root.at("tensors");
   auto const count = tensors.size_of_array(max_tensors);
   std::size_t shards_left = max_shards;
   for (std::size_t k = 0; k < count; ++k) {
     manifest.tensors.push_back(parse_tensor(tensors.at(k), manifest.files, shards_left));
   }
   expect_tree(tensors, manifest.tensors);
+  expect_apart(tensors, manifest);
   return manifest;
 }
 

@@ -51,9 +51,10 @@ std::string text_of(FileEntry const& file) {
 }
 
 std::string text_of(Shard const& shard) {
-  return fmt::format(R"({{"file": {}, "dataset": {}, "offset": [{}], "extent": [{}], "xxh3_128": "{}"}})",
-                     shard.file, quoted(shard.dataset), join(shard.box.offset), join(shard.box.extent),
-                     to_hex(shard.hash));
+  return fmt::format(
+      R"({{"file": {}, "dataset": {}, "position": {}, "offset": [{}], "extent": [{}], "xxh3_128": "{}"}})",
+      shard.file, quoted(shard.dataset), shard.position, join(shard.box.offset), join(shard.box.extent),
+      to_hex(shard.hash));
 }
 
 std::string text_of(ShardedTensor const& sharded) {

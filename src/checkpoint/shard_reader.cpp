@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -25,48 +25,48 @@ constexpr std::size_t gap_bytes = std::size_t{64} << 10;  // longer gaps are ski
 
 class ShardFileReader::Body {
  public:
-  Body(std::string const& directory, FileEntry file, Trust trust)
-      : entry_(std::move(file)), path_(path_in(directory, entry_.name)), descriptor_(open_to_read(path_)) {
-    auto const size = file_size(descriptor_, path_);
-    if (size != entry_.bytes) {
-      throw DataError(fmt::format("{}: expected {} bytes, found {}", in_quotes(path_), entry_.bytes, size));
-    }
-    if (trust == Trust::verify) {
-      auto const problem = problem_of_content(descriptor_, entry_, path_);
-      if (problem) throw DataError(fmt::format("{}: {}", in_quotes(path_), *problem));
-    }
+  Body(std::string const& directory, FileContent const& content, Verify verify)
+      : path_(path_in(directory, content.file->name)), descriptor_(open_to_read(path_)) {
+    auto const problem = problem_of_content(descriptor_, *content.file, elements_of(content), verify, path_);
+    if (problem) throw DataError(fmt::format("{}: {}", in_quotes(path_), *problem));
     open_hdf5();
   }
 
-  /// Looks at a dataset, once, and returns its place in the file.
-  std::int64_t locate(TensorEntry const& tensor, Shard const& shard) {
-    auto const known = places_.find(shard.dataset);
-    if (known != places_.end()) return known->second;
+  /// Looks at a dataset, once.
+  void check(TensorEntry const& tensor, Shard const& shard) {
+    if (checked_.contains(shard.dataset)) return;
     expect_hard_links(shard.dataset);
     hdf5::Id const dataset(hdf5::read(H5Dopen2(file_.get(), shard.dataset.c_str(), H5P_DEFAULT),
                                       fmt::format("open dataset '{}' of", shard.dataset), path_));
     expect_plain_storage(dataset.get(), shard.dataset);
     expect_elements(dataset.get(), tensor, shard);
     expect_attributes(dataset.get(), tensor, shard);
-    return places_[shard.dataset] = place_in_file(dataset.get(), tensor, shard);
+    if (H5Dget_offset(dataset.get()) != static_cast<haddr_t>(shard.position)) {
+      refuse(shard.dataset, "its elements do not lie where the manifest says");
+    }
+    checked_.insert(shard.dataset);
   }
 
-  Hash128 hash_dataset(TensorEntry const& tensor, Shard const& shard) {
-    auto const place = locate(tensor, shard);
-    return hash_range(descriptor_, place, bytes_of(tensor, shard.box), path_);
+  void verify_elements(TensorEntry const& tensor, Shard const& shard) {
+    check(tensor, shard);
+    auto const bytes = Dataset{&tensor, &shard}.bytes();
+    Hash128 const found = FileHasher(descriptor_, path_).range(shard.position, bytes);
+    if (found != shard.hash) {
+      refuse(shard.dataset, fmt::format("expected XXH3-128 {}, found {}", to_hex(shard.hash), to_hex(found)));
+    }
   }
 
   void read(TensorEntry const& tensor, Shard const& shard, Box const& what, BoxMemory const& to) {
     require(intersection(shard.box, what) == what, "what is read lies in the shard");
     require(intersection(to.box, what) == what, "what is read lies in the memory it goes to");
-    auto const place = locate(tensor, shard);
+    check(tensor, shard);
     auto const element_bytes = size_bytes(tensor.dtype);
     auto const strides = row_major_strides(shard.box.extent);
     buffer_.resize(buffer_bytes);
     auto const elements = [&](std::size_t bytes) { return static_cast<std::int64_t>(bytes / element_bytes); };
     for_each_piece(shard.box, what, elements(buffer_bytes), elements(gap_bytes), [&](Piece const& piece) {
       auto const bytes = static_cast<std::size_t>(piece.span) * element_bytes;
-      read_at(descriptor_, place + piece.position * static_cast<std::int64_t>(element_bytes),
+      read_at(descriptor_, shard.position + piece.position * static_cast<std::int64_t>(element_bytes),
               std::span(buffer_).first(bytes), path_);
       copy_box(to, {buffer_.data(), piece.box, strides}, piece.box, element_bytes);
     });
@@ -75,10 +75,6 @@ class ShardFileReader::Body {
  private:
   [[noreturn]] void refuse(std::string const& dataset, std::string const& what) const {
     throw DataError(fmt::format("{}: dataset {}: {}", in_quotes(path_), in_quotes(dataset), what));
-  }
-
-  static std::int64_t bytes_of(TensorEntry const& tensor, Box const& box) {
-    return element_count(box) * static_cast<std::int64_t>(size_bytes(tensor.dtype));
   }
 
   /// Opens the very file that was hashed, whatever its name leads to by now.
@@ -133,37 +129,23 @@ class ShardFileReader::Body {
     hdf5::expect_attribute(dataset, "xxh3_128", to_hex(shard.hash), where);
   }
 
-  [[nodiscard]] std::int64_t place_in_file(hid_t dataset, TensorEntry const& tensor,
-                                           Shard const& shard) const {
-    haddr_t const address = H5Dget_offset(dataset);
-    auto const bytes = static_cast<haddr_t>(bytes_of(tensor, shard.box));
-    auto const end = static_cast<haddr_t>(entry_.bytes);
-    if (address == HADDR_UNDEF || bytes > end || address > end - bytes) {
-      refuse(shard.dataset, "its elements do not lie in the file");
-    }
-    return static_cast<std::int64_t>(address);
-  }
-
-  FileEntry entry_;
   std::string path_;
   Descriptor descriptor_;
   hdf5::Id file_;
-  std::map<std::string, std::int64_t> places_;
+  std::set<std::string> checked_;
   std::vector<std::byte> buffer_;
 };
 
-ShardFileReader::ShardFileReader(std::string const& directory, FileEntry file, Trust trust)
-    : body_(std::make_unique<Body>(directory, std::move(file), trust)) {}
+ShardFileReader::ShardFileReader(std::string const& directory, FileContent const& content, Verify verify)
+    : body_(std::make_unique<Body>(directory, content, verify)) {}
 ShardFileReader::ShardFileReader(ShardFileReader&&) noexcept = default;
 ShardFileReader& ShardFileReader::operator=(ShardFileReader&&) noexcept = default;
 ShardFileReader::~ShardFileReader() = default;
 
-void ShardFileReader::check(TensorEntry const& tensor, Shard const& shard) {
-  static_cast<void>(body_->locate(tensor, shard));
-}
+void ShardFileReader::check(TensorEntry const& tensor, Shard const& shard) { body_->check(tensor, shard); }
 
-Hash128 ShardFileReader::hash_dataset(TensorEntry const& tensor, Shard const& shard) {
-  return body_->hash_dataset(tensor, shard);
+void ShardFileReader::verify_elements(TensorEntry const& tensor, Shard const& shard) {
+  body_->verify_elements(tensor, shard);
 }
 
 void ShardFileReader::read(TensorEntry const& tensor, Shard const& shard, Box const& what,

@@ -22,8 +22,7 @@ static_assert(std::endian::native == std::endian::little, "files are written as 
 namespace {
 
 constexpr std::size_t gather_bytes = std::size_t{4} << 20;
-constexpr std::size_t block_bytes = std::size_t{1} << 20;  // hashed, then written while still in the cache
-constexpr std::int64_t writeback_bytes = std::int64_t{32} << 20;
+constexpr std::size_t block_bytes = std::size_t{256} << 10;  // hashed, then written while still in the cache
 
 /// Where `box` lies densely in row-major order inside `memory`; null if it does not.
 std::byte const* dense_place(ConstBoxMemory const& memory, Box const& box, std::size_t element_bytes) {
@@ -68,14 +67,16 @@ class ShardFileWriter::Body {
     require(!problem_of_tensor(tensor), "a tensor is in order");
     require(!problem_of_box(tensor.shape, box), "a box lies in its tensor");
     require(!problem_of_cover(box.extent, parts_of(box, sources)), "sources cover a box exactly once");
-    Shard shard{box, 0, dataset_name(tensor.name, boxes_[tensor.name]++), {}};
+    Shard shard{box, 0, dataset_name(tensor.name, boxes_[tensor.name]++), 0, {}};
     hdf5::Id const dataset = create_dataset(tensor, shard);
-    shard.hash = write_elements(dataset.get(), tensor.dtype, box, sources);
+    shard.position = place_of_elements(dataset.get());
+    shard.hash = write_elements(shard.position, tensor.dtype, box, sources);
     write_attributes(dataset.get(), tensor, shard, tiles);
+    elements_.push_back({shard.position, Dataset{&tensor, &shard}.bytes(), shard.hash, shard.dataset});
     return shard;
   }
 
-  FileEntry finish() { return output_.finish(std::move(writer_)); }
+  FileEntry finish() { return output_.finish(std::move(writer_), std::move(elements_)); }
 
  private:
   /// Makes the dataset with its place in the file, and no elements.
@@ -93,11 +94,14 @@ class ShardFileWriter::Body {
                     fmt::format("create dataset '{}' in", shard.dataset), path));
   }
 
-  Hash128 write_elements(hid_t dataset, DType dtype, Box const& box,
-                         std::span<ConstBoxMemory const> sources) {
+  [[nodiscard]] std::int64_t place_of_elements(hid_t dataset) const {
     haddr_t const address = H5Dget_offset(dataset);
     if (address == HADDR_UNDEF) hdf5::throw_write_error("find the place of a dataset in", output_.path());
-    auto const offset = static_cast<std::int64_t>(address);
+    return static_cast<std::int64_t>(address);
+  }
+
+  Hash128 write_elements(std::int64_t offset, DType dtype, Box const& box,
+                         std::span<ConstBoxMemory const> sources) {
     auto const element_bytes = size_bytes(dtype);
     Hasher hasher;
     std::byte const* const dense =
@@ -129,11 +133,6 @@ class ShardFileWriter::Body {
       write_at(output_.descriptor(), offset, block, output_.path());
       offset += std::ssize(block);
       bytes = bytes.subspan(block.size());
-      waiting_bytes_ += std::ssize(block);
-      if (waiting_bytes_ >= writeback_bytes) {
-        output_.start_writing(0, 0);
-        waiting_bytes_ = 0;
-      }
     }
   }
 
@@ -151,8 +150,8 @@ class ShardFileWriter::Body {
   hdf5::Output output_;
   std::string writer_;
   std::map<std::string, std::size_t> boxes_;  // written of each tensor
+  std::vector<Elements> elements_;            // written so far
   std::vector<std::byte> gathered_;
-  std::int64_t waiting_bytes_ = 0;  // written since the disk was last told to begin
 };
 
 ShardFileWriter::ShardFileWriter(std::string path, std::int64_t step, std::string writer)

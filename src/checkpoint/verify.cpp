@@ -32,27 +32,13 @@ std::optional<std::int64_t> step_of_name(std::string const& directory) {
   return step;
 }
 
-using Wanted = std::pair<TensorEntry const*, Shard const*>;
-
-/// The datasets that the manifest says are in each file.
-std::vector<std::vector<Wanted>> datasets_by_file(Manifest const& manifest) {
-  std::vector<std::vector<Wanted>> files(manifest.files.size());
-  for (auto const& [tensor, shards] : manifest.tensors) {
-    for (auto const& shard : shards) {
-      files[static_cast<std::size_t>(shard.file)].emplace_back(&tensor, &shard);
-    }
-  }
-  return files;
-}
-
-std::optional<Problem> verify_datasets(std::string const& directory, FileEntry const& file,
-                                       std::vector<Wanted> const& datasets) {
-  if (datasets.empty()) return std::nullopt;
+std::optional<Problem> verify_datasets(std::string const& directory, FileContent const& content) {
+  if (content.datasets.empty()) return std::nullopt;
   try {
-    ShardFileReader reader(directory, file, Trust::verified_before);
-    for (auto const& [tensor, shard] : datasets) reader.check(*tensor, *shard);
+    ShardFileReader reader(directory, content, Verify::metadata);
+    for (auto const& dataset : content.datasets) reader.check(*dataset.tensor, *dataset.shard);
   } catch (Error const& error) {
-    return Problem{file.name, error.what()};
+    return Problem{content.file->name, error.what()};
   }
   return std::nullopt;
 }
@@ -72,13 +58,15 @@ Manifest read_manifest(std::string const& directory) {
   return manifest;
 }
 
-std::optional<Problem> verify_file(std::string const& directory, FileEntry const& file) {
-  auto const path = path_in(directory, file.name);
+std::optional<Problem> verify_file(std::string const& directory, FileContent const& content) {
+  auto const& name = content.file->name;
+  auto const path = path_in(directory, name);
   try {
-    auto const problem = problem_of_content(open_to_read(path), file, path);
-    if (problem) return Problem{file.name, *problem};
+    auto const problem =
+        problem_of_content(open_to_read(path), *content.file, elements_of(content), Verify::all, path);
+    if (problem) return Problem{name, *problem};
   } catch (Error const& error) {
-    return Problem{file.name, error.what()};
+    return Problem{name, error.what()};
   }
   return std::nullopt;
 }
@@ -91,10 +79,9 @@ std::vector<Problem> verify_checkpoint(std::string const& directory) {
     return {{std::string(manifest_name), error.what()}};
   }
   std::vector<Problem> problems;
-  auto const datasets = datasets_by_file(manifest);
-  for (std::size_t k = 0; k < manifest.files.size(); ++k) {
-    auto problem = verify_file(directory, manifest.files[k]);
-    if (!problem) problem = verify_datasets(directory, manifest.files[k], datasets[k]);
+  for (auto const& content : contents_of(manifest)) {
+    auto problem = verify_file(directory, content);
+    if (!problem) problem = verify_datasets(directory, content);
     if (problem) problems.push_back(std::move(*problem));
   }
   return problems;

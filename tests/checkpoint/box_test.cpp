@@ -22,9 +22,8 @@ bool covers_once(Shape const& shape, std::vector<Box> const& boxes) {
   std::vector<int> times(static_cast<std::size_t>(*checked_count(shape)));
   auto const strides = row_major_strides(shape);
   for (auto const& box : boxes) {
-    for_each_piece(whole(shape), box, 1, 0, [&](Piece const& piece) {
-      ++times[static_cast<std::size_t>(piece.position)];
-    });
+    for_each_piece(whole(shape), box, 1, 0,
+                   [&](Piece const& piece) { ++times[static_cast<std::size_t>(piece.position)]; });
   }
   return std::ranges::all_of(times, [](int n) { return n == 1; });
 }
@@ -59,12 +58,14 @@ TEST(Box, SwappedOrDoubledBoxesOfTheRightVolumeAreNoticed) {
   EXPECT_EQ(problem_of_cover(shape, boxes).value(), "element [2, 3] lies in no box");
   EXPECT_EQ(problem_of_cover(shape, {}).value(), "element [0, 0] lies in no box");
   boxes[1] = {{2, 0}, {3, 4}};
-  EXPECT_EQ(problem_of_cover(shape, boxes).value(), "box 1: offset 2 and extent 3 of dim 0 do not lie in 0:4");
+  EXPECT_EQ(problem_of_cover(shape, boxes).value(),
+            "box 1: offset 2 and extent 3 of dim 0 do not lie in 0:4");
 }
 
 TEST(Box, CutsThatNoStraightLineMakesAreCovers) {
   Shape const shape{3, 3};
-  std::vector<Box> const wheel{{{0, 0}, {1, 2}}, {{0, 2}, {2, 1}}, {{2, 1}, {1, 2}}, {{1, 0}, {2, 1}}, {{1, 1}, {1, 1}}};
+  std::vector<Box> const wheel{
+      {{0, 0}, {1, 2}}, {{0, 2}, {2, 1}}, {{2, 1}, {1, 2}}, {{1, 0}, {2, 1}}, {{1, 1}, {1, 1}}};
   EXPECT_EQ(problem_of_cover(shape, wheel), std::nullopt);
 }
 
@@ -130,8 +131,9 @@ TEST(Box, CopiesBetweenAnyStrides) {
     EXPECT_EQ(std::ranges::count(turned, -1), static_cast<std::ptrdiff_t>(count));
     copy_box(row_major(reinterpret_cast<std::byte*>(back.data()), box), {memory.data, box, strides}, box, 4);
     std::size_t k = 0;
-    for_each_piece(whole(shape), box, 1, 0,
-                   [&](Piece const& piece) { EXPECT_EQ(back[k++], static_cast<std::int32_t>(piece.position)); });
+    for_each_piece(whole(shape), box, 1, 0, [&](Piece const& piece) {
+      EXPECT_EQ(back[k++], static_cast<std::int32_t>(piece.position));
+    });
     EXPECT_EQ(k, count);
   }
 }

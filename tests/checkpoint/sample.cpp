@@ -76,7 +76,8 @@ std::vector<FullTensor> sample_tensors() {
           counted("bytes", DType::u8, {300}, 0)};
 }
 
-std::vector<Box> random_cut(std::vector<std::int64_t> const& shape, std::size_t count, std::mt19937_64& random) {
+std::vector<Box> random_cut(std::vector<std::int64_t> const& shape, std::size_t count,
+                            std::mt19937_64& random) {
   std::vector<Box> boxes{whole(shape)};
   for (std::size_t tries = 0; boxes.size() < count && tries < 8 * count; ++tries) {
     auto const chosen = random() % boxes.size();
@@ -108,7 +109,8 @@ Manifest write_sample(std::string const& directory, std::vector<FullTensor> cons
   std::mt19937_64 random(seed);
   std::vector<ShardFileWriter> writers;
   for (int file = 0; file < files; ++file) {
-    writers.emplace_back(path_in(directory, fmt::format("rank_{:05}.h5", file)), step, fmt::format("rank {}", file));
+    writers.emplace_back(path_in(directory, fmt::format("rank_{:05}.h5", file)), step,
+                         fmt::format("rank {}", file));
   }
   Manifest manifest;
   manifest.created_by = "a test";
@@ -131,7 +133,8 @@ Manifest write_sample(std::string const& directory, std::vector<FullTensor> cons
   return manifest;
 }
 
-void expect_failure(ExitCode code, std::vector<std::string> const& words, std::function<void()> const& action) {
+void expect_failure(ExitCode code, std::vector<std::string> const& words,
+                    std::function<void()> const& action) {
   try {
     action();
     ADD_FAILURE() << "no error, but expected one about " << ::testing::PrintToString(words);

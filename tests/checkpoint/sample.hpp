@@ -46,17 +46,19 @@ struct FullTensor {
 std::vector<FullTensor> sample_tensors();
 
 /// `count` boxes or more that cover `shape` exactly once, by cutting at random.
-std::vector<Box> random_cut(std::vector<std::int64_t> const& shape, std::size_t count, std::mt19937_64& random);
+std::vector<Box> random_cut(std::vector<std::int64_t> const& shape, std::size_t count,
+                            std::mt19937_64& random);
 
 /// The elements of `box`, row-major.
 std::vector<std::byte> elements_of(FullTensor const& tensor, Box const& box);
 
-/// Writes a checkpoint of `tensors` into `directory`, which it makes: `files` shard files, each tensor in about
-/// `boxes` boxes, model.h5 and the manifest; nothing is left out but the commit. Returns the manifest.
+/// Writes a checkpoint of `tensors` into `directory`, which it makes: `files` shard files, each tensor in
+/// about `boxes` boxes, model.h5 and the manifest; nothing is left out but the commit. Returns the manifest.
 Manifest write_sample(std::string const& directory, std::vector<FullTensor> const& tensors, int files,
                       std::size_t boxes, std::uint64_t seed, std::int64_t step = 100);
 
 /// Runs `action`, which must fail with `code` and a message that contains all of `words`.
-void expect_failure(ExitCode code, std::vector<std::string> const& words, std::function<void()> const& action);
+void expect_failure(ExitCode code, std::vector<std::string> const& words,
+                    std::function<void()> const& action);
 
 }  // namespace tessera::checkpoint::test

@@ -34,7 +34,11 @@ inline constexpr std::size_t max_name_bytes = 1024;
 struct FileEntry {
   std::string name;  ///< bare: letters, digits and `_ . -`, not beginning with a dot, at most 255
   std::int64_t bytes = 0;
-  Hash128 hash;        ///< XXH3-128 of all its bytes
+  /// XXH3-128 of the file's bytes with each dataset's elements replaced by the 16 bytes of their own hash
+  /// (high half first, big-endian). So every byte counts, a file is hashed while it is written, once, and a
+  /// reader of some datasets verifies these and the little that lies between them. Without datasets: of all
+  /// bytes.
+  Hash128 hash;
   std::string writer;  ///< who wrote it, for people: "rank 3 on node17"
   bool operator==(FileEntry const&) const = default;
 };
@@ -81,6 +85,22 @@ struct Manifest {
 
 /// Whether the seal is whole. With it every changed bit of a manifest is noticed before it is interpreted.
 [[nodiscard]] bool seal_is_whole(std::string_view text) noexcept;
+
+/// A dataset of a file: whose elements, and where. Points into a manifest, which must stay as it is.
+struct Dataset {
+  TensorEntry const* tensor = nullptr;
+  Shard const* shard = nullptr;
+  [[nodiscard]] std::int64_t bytes() const noexcept;
+};
+
+/// A file and its datasets in the order of their positions. Points into a manifest.
+struct FileContent {
+  FileEntry const* file = nullptr;
+  std::vector<Dataset> datasets;
+};
+
+/// The manifest seen by files, in their order.
+[[nodiscard]] std::vector<FileContent> contents_of(Manifest const& manifest);
 
 /// What is wrong with the name of a file, which must not lead anywhere; nothing when it is in order.
 [[nodiscard]] std::optional<std::string> problem_of_file_name(std::string_view name);

@@ -51,8 +51,9 @@ class ShardFileWriter {
   Shard write(TensorEntry const& tensor, Box const& box, std::span<std::byte const> elements,
               std::optional<TileRange> tiles = std::nullopt);
 
-  /// Closes the file, hashes it and returns when it is on the disk (the directory is not synced: that is done
-  /// once for all files). The hash is of the file as it is read back, while the disk is still writing.
+  /// Closes the file and returns when it is on the disk (the directory is not synced: that is done once for
+  /// all files). What HDF5 wrote around the elements is read back and hashed; elements were hashed on their
+  /// way.
   FileEntry finish();
 
  private:
@@ -60,8 +61,10 @@ class ShardFileWriter {
   std::unique_ptr<Body> body_;
 };
 
-/// Whether a reader hashes the file itself, or somebody has done so in this job (ranks share that work).
-enum class Trust { verify, verified_before };
+/// How much of a file a reader hashes before it opens it: everything, or all that lies outside the datasets'
+/// elements, which is little. Ranks that read parts of the same datasets share the rest of the work among
+/// them with verify_elements.
+enum class Verify { all, metadata };
 
 /// Reads boxes of one file. Not collective.
 ///
@@ -71,8 +74,9 @@ enum class Trust { verify, verified_before };
 /// virtual mapping, and no plugin is ever loaded. A file that shrinks or changes later is an error.
 class ShardFileReader {
  public:
-  /// Throws DataError naming the file, what was expected and what was found.
-  ShardFileReader(std::string const& directory, FileEntry file, Trust trust = Trust::verify);
+  /// Throws DataError naming the file, what was expected and what was found. `content` and the manifest that
+  /// it points into are not needed afterwards.
+  ShardFileReader(std::string const& directory, FileContent const& content, Verify verify = Verify::all);
   ShardFileReader(ShardFileReader&&) noexcept;
   ShardFileReader& operator=(ShardFileReader&&) noexcept;
   ~ShardFileReader();
@@ -80,8 +84,8 @@ class ShardFileReader {
   /// Throws DataError unless the dataset is as the manifest says: dtype, shape, attributes, plain storage.
   void check(TensorEntry const& tensor, Shard const& shard);
 
-  /// Hash of a dataset's bytes as they are in the file.
-  [[nodiscard]] Hash128 hash_dataset(TensorEntry const& tensor, Shard const& shard);
+  /// Throws DataError unless the elements of a dataset have the hash that the manifest says.
+  void verify_elements(TensorEntry const& tensor, Shard const& shard);
 
   /// Copies `what`, a part of the shard's box, into `to`, through a buffer of 4 MiB that the reader keeps.
   void read(TensorEntry const& tensor, Shard const& shard, Box const& what, BoxMemory const& to);

@@ -32,7 +32,8 @@ struct Shard {
   Box box;
   std::int64_t file = 0;  ///< index into the manifest's files
   std::string dataset;    ///< name inside the file: the tensor's own, or name#1, name#2 ... for further boxes
-  Hash128 hash;           ///< of the dataset's bytes, row-major, little-endian
+  std::int64_t position = 0;  ///< of its first byte in the file; the elements lie row-major, little-endian
+  Hash128 hash;               ///< of the elements' bytes
   bool operator==(Shard const&) const = default;
 };
 

@@ -25,9 +25,9 @@ struct Problem {
 /// directory that is named after a step, `step_00000100`, must hold that step.
 [[nodiscard]] Manifest read_manifest(std::string const& directory);
 
-/// Size and hash of one file; no part of it is interpreted. One pass through a small buffer. Ranks that share
-/// a directory may share the files among them.
-[[nodiscard]] std::optional<Problem> verify_file(std::string const& directory, FileEntry const& file);
+/// Size and hashes of one file; no part of it is interpreted. One pass through a small buffer. Ranks that
+/// share a directory may share the files among them.
+[[nodiscard]] std::optional<Problem> verify_file(std::string const& directory, FileContent const& content);
 
 /// Every problem of a checkpoint; empty when it is whole: the manifest, each file's size and hash, and that
 /// each dataset has the type, shape, attributes and plain storage that the manifest says. Never throws

@@ -1,0 +1,124 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/json_node.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <set>
+
+#include "tessera/base/error.hpp"
+#include "tessera/checkpoint/files.hpp"
+
+namespace tessera::checkpoint {
+
+namespace {
+
+constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
+constexpr std::size_t max_values = 100'000;
+constexpr std::size_t max_value_bytes = std::size_t{1} << 20;
+
+/// Watches the parser: no key twice in an object, no deep nesting.
+class Watch {
+ public:
+  bool operator()(int depth, nlohmann::json::parse_event_t event, nlohmann::json const& parsed) {
+    using Event = nlohmann::json::parse_event_t;
+    if (depth > 6) throw DataError("nested deeper than a manifest is");
+    if (event == Event::object_start) keys_.emplace_back();
+    if (event == Event::object_end) keys_.pop_back();
+    if (event == Event::key && !keys_.back().insert(parsed.get<std::string>()).second) {
+      throw DataError(fmt::format("key {} stands twice in one object", in_quotes(parsed.get<std::string>())));
+    }
+    return true;
+  }
+
+ private:
+  std::vector<std::set<std::string>> keys_;
+};
+
+}  // namespace
+
+nlohmann::json parse_strict_json(std::string_view text, std::string const& name) {
+  Watch watch;
+  try {
+    return nlohmann::json::parse(
+        text, [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json const& parsed) {
+          return watch(depth, event, parsed);
+        });
+  } catch (nlohmann::json::exception const& error) {
+    throw DataError(fmt::format("{}: not JSON: {}", in_quotes(name), error.what()));
+  } catch (DataError const& error) {
+    throw DataError(fmt::format("{}: {}", in_quotes(name), error.what()));
+  }
+}
+
+void JsonNode::refuse(std::string const& what) const {
+  throw DataError(fmt::format("{}: {}: {}", in_quotes(document_), place(), what));
+}
+
+JsonNode JsonNode::at(std::string_view key) const {
+  auto const found = value_.find(key);
+  if (found == value_.end()) refuse(fmt::format("'{}' is missing", key));
+  return {*found, *this, key, 0};
+}
+
+void JsonNode::expect_keys(std::initializer_list<std::string_view> keys) const {
+  if (!value_.is_object()) refuse("expected an object");
+  for (auto const& [key, value] : value_.items()) {
+    if (std::ranges::find(keys, key) == keys.end()) refuse(fmt::format("unknown key {}", in_quotes(key)));
+  }
+  for (auto const key : keys) static_cast<void>(at(key));
+}
+
+std::size_t JsonNode::size_of_array(std::size_t limit) const {
+  if (!value_.is_array()) refuse("expected an array");
+  if (value_.size() > limit) refuse(fmt::format("{} entries, at most {}", value_.size(), limit));
+  return value_.size();
+}
+
+std::int64_t JsonNode::integer(std::int64_t least, std::int64_t greatest) const {
+  bool const fits = value_.is_number_integer() &&
+                    !(value_.is_number_unsigned() && value_.get<std::uint64_t>() > std::uint64_t{most});
+  if (!fits) refuse("expected a whole number below 2^63");
+  auto const number = value_.get<std::int64_t>();
+  if (number < least || number > greatest) {
+    refuse(fmt::format("{} does not lie between {} and {}", number, least, greatest));
+  }
+  return number;
+}
+
+std::string const& JsonNode::text(std::size_t limit) const {
+  if (!value_.is_string()) refuse("expected a text");
+  auto const& text = value_.get_ref<std::string const&>();
+  if (text.size() > limit) refuse(fmt::format("a text of {} bytes, at most {}", text.size(), limit));
+  return text;
+}
+
+Hash128 JsonNode::hash() const {
+  auto const hash = parse_hash(text(max_name_bytes));
+  if (!hash) refuse("expected 32 digits of 0-9 and a-f");
+  return *hash;
+}
+
+std::vector<std::int64_t> JsonNode::integers(std::int64_t least) const {
+  std::vector<std::int64_t> numbers(size_of_array(max_ndim));
+  for (std::size_t k = 0; k < numbers.size(); ++k) numbers[k] = at(k).integer(least, most);
+  return numbers;
+}
+
+Values JsonNode::values() const {
+  if (!value_.is_object()) refuse("expected an object");
+  if (value_.size() > max_values) refuse(fmt::format("{} entries, at most {}", value_.size(), max_values));
+  Values values;
+  for (auto const& [key, value] : value_.items()) values.emplace(key, at(key).text(max_value_bytes));
+  return values;
+}
+
+std::string JsonNode::place() const {
+  if (parent_ == nullptr) return "the manifest";
+  std::string const own = key_.empty() ? fmt::format("[{}]", index_) : in_quotes(key_);
+  return parent_->parent_ == nullptr ? own : parent_->place() + (key_.empty() ? "" : " ") + own;
+}
+
+}  // namespace tessera::checkpoint
