@@ -1,19 +1,23 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// From the third step on a step takes no memory: neither through Kokkos nor by operator new. What
-// communication and matrix-product libraries take for themselves is told apart by the shared object that
-// asked.
+// From the third step on a step takes no memory: neither through Kokkos nor from malloc. What communication
+// and matrix-product libraries take for themselves is told apart by the shared object that asked. And every
+// kernel of a step has a name of this library.
 #include <dlfcn.h>
 #include <execinfo.h>
 #include <gtest/gtest.h>
 
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <cstdlib>
-#include <new>
+#include <set>
 #include <string>
 #include <string_view>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/allocator_interface.h>
+#endif
 
 #include "layouts.hpp"
 #include "support/parallel.hpp"
@@ -22,6 +26,7 @@
 namespace {
 
 constexpr int most_frames = 24;
+constexpr int first_caller = 2;  // after `note` and the function that stands before the allocator
 
 /// The allocations made while counting. The first of ours is kept as a trace to be read afterwards.
 struct Count {
@@ -43,7 +48,7 @@ std::string_view object_of(void* address) {
 
 /// Objects that allocate on behalf of whoever called them.
 bool works_for_its_caller(std::string_view object) {
-  for (std::string_view const name : {"libstdc++", "libc.", "libgcc", "libfmt", "libkokkos"}) {
+  for (std::string_view const name : {"libstdc++", "libc.", "libgcc", "libfmt", "libkokkos", "libasan"}) {
     if (object.starts_with(name)) return true;
   }
   return false;
@@ -52,7 +57,7 @@ bool works_for_its_caller(std::string_view object) {
 /// True when the nearest frame that decides is this program's: all of the library is linked into it.
 bool is_ours(void* const* frames, int number) {
   auto const program = object_of(reinterpret_cast<void*>(&count));
-  for (int i = 2; i < number; ++i) {
+  for (int i = first_caller; i < number; ++i) {
     auto const object = object_of(frames[i]);
     if (object == program) return true;
     if (!works_for_its_caller(object)) return false;
@@ -86,21 +91,53 @@ std::string first_trace() {
 
 }  // namespace
 
-void* operator new(std::size_t size) {
-  note();
-  if (void* const memory = std::malloc(size == 0 ? 1 : size)) return memory;
-  throw std::bad_alloc();
+#ifdef __SANITIZE_ADDRESS__
+
+void watch_allocations() {
+  [[maybe_unused]] static int const installed = __sanitizer_install_malloc_and_free_hooks(
+      [](void const volatile*, std::size_t) { note(); }, [](void const volatile*) {});
 }
-void* operator new(std::size_t size, std::align_val_t alignment) {
+
+#else
+
+// The allocator of the C library under its other name, as glibc's manual says ("Replacing malloc"): these
+// functions stand before it for the whole process, operator new included.
+extern "C" {
+void* __libc_malloc(std::size_t size);
+void* __libc_calloc(std::size_t count, std::size_t size);
+void* __libc_realloc(void* memory, std::size_t size);
+void* __libc_memalign(std::size_t alignment, std::size_t size);
+
+void* malloc(std::size_t size) {
   note();
-  auto const step = static_cast<std::size_t>(alignment);
-  if (void* const memory = std::aligned_alloc(step, (size + step - 1) / step * step)) return memory;
-  throw std::bad_alloc();
+  return __libc_malloc(size);
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+void* calloc(std::size_t number, std::size_t size) {
+  note();
+  return __libc_calloc(number, size);
+}
+void* realloc(void* memory, std::size_t size) {
+  note();
+  return __libc_realloc(memory, size);
+}
+void* memalign(std::size_t alignment, std::size_t size) {
+  note();
+  return __libc_memalign(alignment, size);
+}
+void* aligned_alloc(std::size_t alignment, std::size_t size) {
+  note();
+  return __libc_memalign(alignment, size);
+}
+int posix_memalign(void** memory, std::size_t alignment, std::size_t size) {
+  note();
+  *memory = __libc_memalign(alignment, size);
+  return *memory == nullptr ? ENOMEM : 0;
+}
+}
+
+void watch_allocations() {}
+
+#endif
 
 namespace tessera::train::test {
 namespace {
@@ -119,15 +156,44 @@ void count_steps(comm::Communicator& group, RunConfig const& config) {
 }
 
 TEST(SteadyState, TheCounterSeesAnAllocation) {
+  watch_allocations();
   std::string text;
   count.ours = 0;
   count.on = true;
   text.assign(100, 'x');
+  std::free(std::malloc(static_cast<std::size_t>(text.size())));
   count.on = false;
-  EXPECT_EQ(count.ours, 1) << text;
+  EXPECT_EQ(count.ours, 2) << text;
+}
+
+/// Names of the kernels launched since `listen` that are not this library's.
+std::set<std::string> strangers;
+void note_kernel(char const* name, std::uint32_t, std::uint64_t*) {
+  if (!std::string_view(name).starts_with("tessera::")) strangers.insert(name);
+}
+
+TEST(SteadyState, EveryKernelOfAStepHasANameOfThisLibrary) {
+  namespace tools = Kokkos::Tools::Experimental;
+  TokenFile const tokens(61, 20'000);
+  auto config = small_run(tokens);
+  config.model.vocab_size = 61;
+  config.model.hidden_dropout = config.model.attention_dropout = 0.1;
+  TrainingRun<float> run(support::group_of(1)->duplicate(), config);
+  strangers.clear();
+  tools::set_begin_parallel_for_callback(note_kernel);
+  tools::set_begin_parallel_reduce_callback(note_kernel);
+  tools::set_begin_parallel_scan_callback(note_kernel);
+  Kokkos::parallel_for("stranger", 1, KOKKOS_LAMBDA(int){});
+  run.trainer().step();
+  run.trainer().validate();
+  tools::set_begin_parallel_for_callback(nullptr);
+  tools::set_begin_parallel_reduce_callback(nullptr);
+  tools::set_begin_parallel_scan_callback(nullptr);
+  EXPECT_EQ(strangers, std::set<std::string>{"stranger"});
 }
 
 TEST(SteadyState, StepsAfterTheSecondAllocateNothing) {
+  watch_allocations();
   TokenFile const tokens(61, 20'000);
   auto config = small_run(tokens);
   config.model.vocab_size = 61;
