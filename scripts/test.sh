@@ -11,7 +11,7 @@ Usage: scripts/test.sh [--all] [--help]
 
   (no option)  release build and its quick tests: every feature once, at most 15 minutes on 2 cores
   --all        what continuous integration runs, at most 40 minutes on 2 cores: warnings are errors, all tests
-               of the release build (with the outside consumers and each public header alone), the quick tests
+               of the release build (with benchmarks, outside consumers and each public header alone), the quick tests
                under AddressSanitizer and UndefinedBehaviorSanitizer, and those with MPICH
 TEXT
 }
@@ -38,7 +38,7 @@ build_and_test() {
 
 if ${all}; then
   stage "Packages" scripts/install_dependencies.sh --all
-  build_and_test release release-all -DTESSERA_WARNINGS_AS_ERRORS=ON
+  build_and_test release release-all -DTESSERA_WARNINGS_AS_ERRORS=ON -DTESSERA_BUILD_BENCHMARKS=ON
   build_and_test asan asan
   build_and_test mpich mpich
 else

@@ -32,7 +32,8 @@ void SquaredSums<T>::add_tiles(ExecutionSpace const& exec, params::ReducedGradie
       std::int64_t const count = parameter.tile_stride / params::tile_alignment;
       double sum = 0;
       for (std::int64_t i = 0; i < count; ++i) sum += host_chunks_(first + i);
-      sums[static_cast<std::size_t>(parameter.spec.first_slot + parameter.tiles.first + tile)] = sum;
+      int const slot = parameter.spec.first_slot + parameter.tiles.first + tile;
+      sums[static_cast<std::size_t>(slot)] = sum;
     }
   }
 }
