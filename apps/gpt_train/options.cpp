@@ -128,6 +128,8 @@ Option const table[] = {
 
     {"output", "metrics", "--metrics", output<&OutputConfig::metrics>, "file for a JSON line a step"},
     {"output", "trace", "--trace", output<&OutputConfig::trace>, "file for a timeline (ui.perfetto.dev)"},
+    {"output", "trace_spans", "--trace-spans", output<&OutputConfig::trace_spans>,
+     "spans of each rank that the timeline has room for"},
     {"output", "log", "--log", output<&OutputConfig::log>, "file for what is printed"},
 
     {"sample", "length", "--sample-length", sample<&SampleConfig::length>,

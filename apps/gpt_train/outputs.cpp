@@ -15,6 +15,7 @@
 
 #include "gather_texts.hpp"
 #include "tessera/base/error.hpp"
+#include "tessera/base/log.hpp"
 #include "tessera/comm/collectives.hpp"
 
 namespace gpt_train {
@@ -24,8 +25,6 @@ using tessera::IoError;
 namespace train = tessera::train;
 
 namespace {
-
-constexpr std::size_t most_spans = 1 << 20;
 
 struct NamedPath {
   std::string_view option;
@@ -96,8 +95,8 @@ void MetricsFile::write(std::string const& line) {
     throw IoError(fmt::format("output.metrics = \"{}\": writing failed: {}", path_, std::strerror(errno)));
 }
 
-TraceFile::TraceFile(std::string path) : path_(std::move(path)) {
-  if (!path_.empty()) recorder_ = std::make_unique<tessera::TraceRecorder>(most_spans);
+TraceFile::TraceFile(std::string path, std::int64_t spans) : path_(std::move(path)) {
+  if (!path_.empty()) recorder_ = std::make_unique<tessera::TraceRecorder>(static_cast<std::size_t>(spans));
 }
 
 void TraceFile::start(tessera::comm::Communicator& world) {
@@ -117,7 +116,15 @@ void TraceFile::write(tessera::mesh::Mesh const& mesh) {
       place.pp, fmt::format("stage {}", place.pp), mesh.rank(),
       fmt::format("rank {} (pp {}, dp {}, tp {})", mesh.rank(), place.pp, place.dp, place.tp));
   auto const texts = gather_texts(mesh.world(), own, 0);
+  auto const dropped = all_reduce_value(mesh.world(), recorder_->dropped(), tessera::comm::Op::max);
   if (mesh.rank() != 0) return;
+  if (dropped > 0) {
+    tessera::log(
+        tessera::LogLevel::warning,
+        fmt::format("output.trace = \"{}\" is not complete: up to {} later spans of a rank found no room; "
+                    "make fewer steps or raise output.trace_spans",
+                    path_, dropped));
+  }
   auto file = create("output.trace", path_);
   file << "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n";
   for (auto const& text : texts) file << (&text == &texts.front() ? "" : ",\n") << text;

@@ -36,7 +36,8 @@ class MetricsFile {
 /// Records this rank's timeline from `start` on, if `path` is not empty.
 class TraceFile {
  public:
-  explicit TraceFile(std::string path);
+  /// Takes room for `spans` spans. An empty `path` records nothing.
+  TraceFile(std::string path, std::int64_t spans);
   TraceFile(TraceFile const&) = delete;
   TraceFile& operator=(TraceFile const&) = delete;
   ~TraceFile();
@@ -44,7 +45,8 @@ class TraceFile {
   /// Starts recording. Collective over `world`: clocks count from a common moment.
   void start(tessera::comm::Communicator& world);
   /// Collects the timelines of all ranks and writes one file that ui.perfetto.dev opens: a track for each
-  /// rank. Collective. Throws IoError on the rank that writes.
+  /// rank. Collective. Warns through the log sink of rank 0 if there were more spans than room. Throws
+  /// IoError on the rank that writes.
   void write(tessera::mesh::Mesh const& mesh);
 
  private:

@@ -177,7 +177,7 @@ ExitCode run_as(train::RunConfig const& config, Setup& setup, Console& console, 
   std::optional<TraceFile> trace;
   std::optional<Run<T>> run;
   auto const made = attempt([&] {
-    trace.emplace(config.output.trace);
+    trace.emplace(config.output.trace, config.output.trace_spans);
     run.emplace(config, setup, console, peak_flops);
   });
   if (auto const code = agree(world, made)) return *code;

@@ -41,6 +41,11 @@ std::string TraceRecorder::events(int process, std::string const& process_name, 
   fmt::format_to(out, "\n");
   fmt::format_to(out, R"({{"ph":"M","name":"thread_name","pid":{},"tid":{},"args":{{"name":"{}"}}}})",
                  process, thread, thread_name);
+  if (dropped_ > 0) {
+    fmt::format_to(out, ",\n");
+    fmt::format_to(out, R"({{"ph":"M","name":"dropped_spans","pid":{},"tid":{},"args":{{"count":{}}}}})",
+                   process, thread, dropped_);
+  }
   for (auto const& event : events_) {
     fmt::format_to(out, ",\n");
     fmt::format_to(out, R"({{"ph":"X","name":"{}","cat":"{}","pid":{},"tid":{},"ts":{:.3f},"dur":{:.3f})",

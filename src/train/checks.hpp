@@ -30,6 +30,8 @@ inline constexpr std::int64_t most_vocab = std::numeric_limits<std::int32_t>::ma
 // A step is 32 bits of a random number's counter.
 inline constexpr std::int64_t most_steps = std::int64_t{1} << 32;
 inline constexpr std::int64_t most_bytes = std::int64_t{1} << 40;
+// 40 GiB a rank: longer timelines open in no viewer.
+inline constexpr std::int64_t most_spans = std::int64_t{1} << 30;
 
 inline bool is_power_of_two(std::int64_t n) {
   return n > 0 && std::has_single_bit(static_cast<std::uint64_t>(n));

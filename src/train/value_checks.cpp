@@ -74,6 +74,7 @@ void check_run(Checks& checks, RunConfig const& c) {
   checks.one_of("data.format", c.data.format, {"auto", "bytes", "llmc", "u16"});
   checks.expect(!c.data.path.empty(), "data.path is empty: name a file or a directory with text");
   checks.below_one("data.validation_fraction", c.data.validation_fraction);
+  checks.between("output.trace_spans", c.output.trace_spans, 1, most_spans);
   checks.between("sample.length", c.sample.length, 0, most_steps);
   checks.not_negative("sample.temperature", c.sample.temperature);
 }

@@ -268,6 +268,18 @@ class Runs(Folder):
         self.assertEqual({span["pid"] for span in spans}, {0, 1})
         self.assertLessEqual({"step", "forward", "backward", "update"}, {span["name"] for span in spans})
 
+    def test_a_trace_that_overflows_says_so(self):
+        status, output, errors = self.run_train(2, [*SMALL, "--tp", "2", "--trace", "t.json",
+                                                    "--trace-spans", "50"])
+        self.assertEqual(status, 0, errors)
+        events = json.loads((self.work / "t.json").read_text())["traceEvents"]
+        self.assertEqual(sum(event["ph"] == "X" for event in events), 100)
+        dropped = [event["args"]["count"] for event in events if event["name"] == "dropped_spans"]
+        self.assertEqual(len(dropped), 2)
+        warnings = [line for line in output.splitlines() if line.startswith("warning:")]
+        self.assertEqual(len(warnings), 1, output)
+        self.assertIn(str(max(dropped)), warnings[0])
+
     def test_an_earlier_metrics_file_is_kept(self):
         for _ in range(2):
             self.weights_and_losses(1, [])

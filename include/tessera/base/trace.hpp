@@ -28,9 +28,10 @@ class TraceRecorder {
   void add(char const* name, char const* category, Clock::time_point start, Clock::time_point end,
            std::int64_t number) noexcept;
 
+  /// Spans that there was no room for.
   [[nodiscard]] std::size_t dropped() const noexcept { return dropped_; }
   /// The spans as members of a Chrome trace's event array, separated by commas; `process` and `thread` become
-  /// pid and tid, and name the tracks.
+  /// pid and tid, and name the tracks. If spans were dropped a metadata event "dropped_spans" counts them.
   [[nodiscard]] std::string events(int process, std::string const& process_name, int thread,
                                    std::string const& thread_name) const;
 

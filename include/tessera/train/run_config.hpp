@@ -88,7 +88,9 @@ struct TrainingConfig {
 struct OutputConfig {
   std::string metrics;  ///< JSON lines, one a step
   std::string trace;    ///< a timeline for ui.perfetto.dev
-  std::string log;      ///< what is printed, again
+  std::int64_t trace_spans = std::int64_t{1}
+                             << 20;  ///< kept of each rank, 40 bytes each; later ones are lost
+  std::string log;                   ///< what is printed, again
 
   bool operator==(OutputConfig const&) const = default;
 };
