@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/hdf5_output.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +15,8 @@
 namespace tessera::checkpoint::hdf5 {
 
 namespace {
+
+constexpr std::int64_t writeback_bytes = std::int64_t{32} << 20;
 
 /// How files are laid out: the format of HDF5 1.10, in which a file that was not closed is refused; metadata
 /// in blocks; large datasets from page borders on. The library's own locks are off: our directory has one.
@@ -49,6 +52,17 @@ Output::~Output() {
   if (descriptor_ && ::ftruncate(descriptor_.get(), 0) != 0) errno = 0;
   ::unlink(path_.c_str());
   file_.reset();
+}
+
+void Output::write(std::int64_t offset, std::span<std::byte const> bytes) {
+  fault_point("ckpt.write_data");
+  write_at(descriptor_, offset, bytes, path_);
+  waiting_bytes_ += std::ssize(bytes);
+  if (waiting_bytes_ < writeback_bytes) return;
+  std::int64_t const end = offset + std::ssize(bytes);
+  ::sync_file_range(descriptor_.get(), end - std::min(end, waiting_bytes_), waiting_bytes_,
+                    SYNC_FILE_RANGE_WRITE);
+  waiting_bytes_ = 0;
 }
 
 FileEntry Output::finish(std::string writer, std::vector<Elements> elements) {

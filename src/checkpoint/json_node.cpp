@@ -24,7 +24,7 @@ class Watch {
  public:
   bool operator()(int depth, nlohmann::json::parse_event_t event, nlohmann::json const& parsed) {
     using Event = nlohmann::json::parse_event_t;
-    if (depth > 6) throw DataError("nested deeper than a manifest is");
+    if (depth > 8) throw DataError("nested deeper than a manifest is");
     if (event == Event::object_start) keys_.emplace_back();
     if (event == Event::object_end) keys_.pop_back();
     if (event == Event::key && !keys_.back().insert(parsed.get<std::string>()).second) {

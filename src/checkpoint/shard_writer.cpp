@@ -12,7 +12,6 @@
 
 #include "checkpoint/hdf5_output.hpp"
 #include "tessera/base/error.hpp"
-#include "tessera/checkpoint/fault_point.hpp"
 #include "tessera/checkpoint/shard_file.hpp"
 
 namespace tessera::checkpoint {
@@ -129,8 +128,7 @@ class ShardFileWriter::Body {
     while (!bytes.empty()) {
       auto const block = bytes.first(std::min(bytes.size(), block_bytes));
       hasher.update(block);
-      fault_point("ckpt.write_data");
-      write_at(output_.descriptor(), offset, block, output_.path());
+      output_.write(offset, block);
       offset += std::ssize(block);
       bytes = bytes.subspan(block.size());
     }
