@@ -11,7 +11,8 @@ usage() {
 Usage: scripts/install_dependencies.sh [--all] [--list] [--help]
 
   (no option)  what building, running and the quick tests need
-  --all        and what scripts/test.sh --all needs: MPICH, clang-format, clang-tidy, shellcheck
+  --all        and what scripts/test.sh --all needs: MPICH, clang-format, clang-tidy, shellcheck,
+               the tools of HDF5, libfiu
   --list       print the package names, one a line, and stop
 TEXT
 }
@@ -21,11 +22,14 @@ packages=(
   libopenmpi-dev openmpi-bin                                      # MPI
   libtrilinos-kokkos-dev                                          # Kokkos
   libdnnl-dev libopenblas-dev                                     # matrix products
-  libxxhash-dev libfmt-dev nlohmann-json3-dev                     # library
+  libhdf5-dev libxxhash-dev libfmt-dev nlohmann-json3-dev         # library
   libcli11-dev libtomlplusplus-dev libspdlog-dev                  # gpt_train
   libgtest-dev libbenchmark-dev librandom123-dev                  # tests and benchmarks
 )
-packages_of_all=(mpich libmpich-dev clang-format-14 clang-tidy-16 shellcheck)
+packages_of_all=(
+  mpich libmpich-dev clang-format-14 clang-tidy-16 shellcheck
+  hdf5-tools python3-h5py libfiu-dev fiu-utils  # checkpoints as others read them, and failing system calls
+)
 
 list_only=false
 for argument in "$@"; do
