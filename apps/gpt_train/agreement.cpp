@@ -6,8 +6,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <new>
+#include <span>
 #include <sstream>
 #include <thread>
 #include <utility>
@@ -98,9 +100,53 @@ std::optional<ExitCode> agree(tessera::comm::Communicator& world, std::optional<
   return static_cast<ExitCode>(code);
 }
 
+namespace {
+
+using Milliseconds = std::chrono::milliseconds;
+
+/// A note to every rank above that this one has failed, and one from every rank below that has. They are
+/// short enough to leave without the receiver's help: ranks that have not failed never take theirs.
+class Notes {
+ public:
+  void exchange(tessera::comm::Communicator& world) {
+    auto const own = static_cast<std::size_t>(world.rank());
+    notes_.resize(static_cast<std::size_t>(world.size()));
+    for (int rank = world.rank() + 1; rank < world.size(); ++rank)
+      sent_.push_back(send(world, std::span(&notes_[own], 1), rank));
+    for (int rank = 0; rank < world.rank(); ++rank)
+      received_.push_back(receive(world, std::span(&notes_[static_cast<std::size_t>(rank)], 1), rank));
+  }
+
+  /// Lets the notes travel for at most `time`; less when all are away or a rank below is known to have
+  /// failed. Says whether one is.
+  bool one_came_within(Milliseconds time) {
+    auto const end = std::chrono::steady_clock::now() + time;
+    auto const is_here = [](tessera::comm::Request& note) { return note.test(); };
+    while (std::chrono::steady_clock::now() < end) {
+      bool away = true;
+      for (auto& note : sent_) away &= note.test();
+      if (std::ranges::any_of(received_, is_here)) return true;
+      if (away && received_.empty()) return false;
+      std::this_thread::sleep_for(Milliseconds(1));
+    }
+    return false;
+  }
+
+ private:
+  std::vector<std::uint8_t> notes_;  // (ranks): what they say does not matter
+  std::vector<tessera::comm::Request> sent_, received_;
+};
+
+}  // namespace
+
 void end_job(tessera::comm::Communicator& world, Failure const& failure) {
-  // What several ranks meet at once is told by one: the lowest ends the job while the others wait.
-  std::this_thread::sleep_for(std::min(world.rank(), 8) * std::chrono::milliseconds(500));
+  constexpr Milliseconds time_to_hear{500}, time_to_be_ended{5000};
+  Notes notes;  // never destroyed: that would wait for notes that nobody sends
+  // Communication may be what has failed; then nothing can be known of the others.
+  (void)attempt([&] {
+    notes.exchange(world);
+    if (notes.one_came_within(time_to_hear)) std::this_thread::sleep_for(time_to_be_ended);
+  });
   print_failure({failure.code, {fmt::format("rank {}: {}", world.rank(), message(failure))}});
   for (;;) world.abort(static_cast<int>(failure.code));  // GCC forgets that the first call does not return
 }

@@ -28,8 +28,10 @@ struct Failure {
 [[nodiscard]] std::optional<tessera::ExitCode> agree(tessera::comm::Communicator& world,
                                                      std::optional<Failure> const& failure);
 
-/// Ends the job of a rank that failed while the others compute or wait for it: says why, once for all ranks
-/// that fail at about the same time, and aborts with its code.
+/// Ends the job of a rank that failed while the others compute or wait for it: says why and aborts with its
+/// code. Not collective, but each rank that fails tells the ranks above it, so of those that fail at about
+/// the same time only the lowest speaks: rank 0 at once, another after half a second without news from below.
+/// `world` has no messages between two ranks under way.
 [[noreturn]] void end_job(tessera::comm::Communicator& world, Failure const& failure);
 
 /// Prints a failure as the program's last words, on standard error.

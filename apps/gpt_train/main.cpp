@@ -21,22 +21,21 @@ using namespace gpt_train;
 namespace comm = tessera::comm;
 
 /// What a process does once it knows how many there are. Every rank returns the same code.
-int run(comm::Session& session, std::vector<std::string> const& arguments) {
-  auto const world = session.world();
+int run(comm::Session& session, comm::Communicator& world, std::vector<std::string> const& arguments) {
   CommandLine command;
   Inputs inputs;
   auto const parsed = attempt([&] {
-    command = parse_command_line(arguments, world->size(),
-                                 [&](Settings& settings) { inspect(settings, *world, inputs); });
+    command = parse_command_line(arguments, world.size(),
+                                 [&](Settings& settings) { inspect(settings, world, inputs); });
   });
-  if (auto const code = agree(*world, parsed)) return static_cast<int>(*code);
+  if (auto const code = agree(world, parsed)) return static_cast<int>(*code);
   switch (command.action) {
     case Action::print:
-      if (world->rank() == 0) std::fputs(command.text.c_str(), stdout);
+      if (world.rank() == 0) std::fputs(command.text.c_str(), stdout);
       return 0;
-    case Action::dry_run: return static_cast<int>(dry_run(*world, command));
+    case Action::dry_run: return static_cast<int>(dry_run(world, command));
     case Action::train:
-      return static_cast<int>(run_training(session, *world, command.config, std::move(inputs)));
+      return static_cast<int>(run_training(session, world, command.config, std::move(inputs)));
   }
   return static_cast<int>(tessera::ExitCode::internal);
 }
@@ -56,7 +55,7 @@ int main(int argc, char** argv) {
     Kokkos::ScopeGuard const kokkos(no_arguments, static_cast<char**>(nullptr));
     auto const world = session->world();
     auto const alone =
-        attempt([&] { code = run(*session, std::vector<std::string>(argv + 1, argv + argc)); });
+        attempt([&] { code = run(*session, *world, std::vector<std::string>(argv + 1, argv + argc)); });
     // Nobody agreed on this one: the others may wait for this rank, so it cannot leave in good order.
     if (alone) end_job(*world, *alone);
   });

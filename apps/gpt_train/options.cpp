@@ -29,6 +29,8 @@ constexpr auto optimizer = &at<&RunConfig::optimizer, Member>;
 template <auto Member>
 constexpr auto training = &at<&RunConfig::training, Member>;
 template <auto Member>
+constexpr auto checkpoint = &at<&RunConfig::checkpoint, Member>;
+template <auto Member>
 constexpr auto output = &at<&RunConfig::output, Member>;
 template <auto Member>
 constexpr auto sample = &at<&RunConfig::sample, Member>;
@@ -125,6 +127,28 @@ Option const table[] = {
     {"training", "precision", "--precision", training<&TrainingConfig::precision>, "float32 or float64"},
     {"training", "on_nonfinite", "--on-nonfinite", training<&TrainingConfig::on_nonfinite>,
      "when a gradient is NaN or infinite: stop or skip"},
+
+    {"checkpoint", "save", "--save", checkpoint<&CheckpointConfig::save>,
+     "directory of checkpoints; empty: nothing is saved"},
+    {"checkpoint", "load", "--load", checkpoint<&CheckpointConfig::load>,
+     "checkpoint, or directory of them, to begin from"},
+    {"checkpoint", "resume", "--resume", checkpoint<&CheckpointConfig::resume>,
+     "go on from the newest checkpoint in --save, or begin where there is none"},
+    {"checkpoint", "interval", "--save-interval", checkpoint<&CheckpointConfig::interval>,
+     "steps between saves; 0: save at the end, and before leaving early"},
+    {"checkpoint", "interval_minutes", "--save-every-minutes", checkpoint<&CheckpointConfig::interval_minutes>,
+     "minutes between saves; 0: none by time"},
+    {"checkpoint", "keep", "--keep", checkpoint<&CheckpointConfig::keep>,
+     "newest checkpoints that stay; 0: all"},
+    {"checkpoint", "synchronous", "--save-sync", checkpoint<&CheckpointConfig::synchronous>,
+     "wait until a checkpoint is on disk; takes no memory for a copy"},
+    {"checkpoint", "ranks_per_file", "--ranks-per-file", checkpoint<&CheckpointConfig::ranks_per_file>,
+     "neighbouring ranks of a node that write one file together"},
+    {"checkpoint", "on_failure", "--save-on-failure", checkpoint<&CheckpointConfig::on_failure>,
+     "when a save fails: stop or continue"},
+    {"checkpoint", "time_limit_minutes", "--exit-duration-in-mins,--time-limit-minutes",
+     checkpoint<&CheckpointConfig::time_limit_minutes>,
+     "save and leave before so many minutes are over; 0: before the end of a Slurm job"},
 
     {"output", "metrics", "--metrics", output<&OutputConfig::metrics>, "file for a JSON line a step"},
     {"output", "trace", "--trace", output<&OutputConfig::trace>, "file for a timeline (ui.perfetto.dev)"},

@@ -61,6 +61,18 @@ class Folder(unittest.TestCase):
         path.write_bytes(content)
         return str(path)
 
+    def start_training(self, ranks, arguments):
+        """A run that goes on until something happens to it, past its first step."""
+        process = self.start(ranks, [*SMALL, *arguments, "--steps", "1000000", "--eval-interval", "0",
+                                     "--metrics", "m.jsonl"])
+        self.addCleanup(process.kill)
+        metrics = self.work / "m.jsonl"
+        deadline = time.monotonic() + 60
+        while not (metrics.exists() and metrics.stat().st_size > 0):
+            self.assertLess(time.monotonic(), deadline, "the run does not begin")
+            time.sleep(0.1)
+        return process
+
     def start(self, ranks, arguments, mpiexec=MPIEXEC):
         command = [mpiexec, "-n", str(ranks), GPT_TRAIN, *arguments]
         return subprocess.Popen(command, cwd=self.work, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -200,13 +212,7 @@ class Failures(Folder):
         self.assertIsNone(lines[-1]["grad_norm"])
 
     def test_a_killed_rank_ends_the_job_within_ten_seconds(self):
-        process = self.start(2, [*SMALL, "--tp", "2", "--steps", "1000000", "--metrics", "m.jsonl"])
-        self.addCleanup(process.kill)
-        metrics = self.work / "m.jsonl"
-        deadline = time.monotonic() + 60
-        while not (metrics.exists() and metrics.stat().st_size > 0):
-            self.assertLess(time.monotonic(), deadline, "the run does not begin")
-            time.sleep(0.1)
+        process = self.start_training(2, ["--tp", "2"])
         ranks = [pid for pid in children_of(process.pid)
                  if os.path.realpath(f"/proc/{pid}/exe") == os.path.realpath(GPT_TRAIN)]
         self.assertEqual(len(ranks), 2)
@@ -215,6 +221,20 @@ class Failures(Folder):
         process.communicate(timeout=60)
         self.assertLess(time.monotonic() - killed, 10)
         self.assertNotEqual(process.returncode, 0)
+
+    def test_what_all_ranks_meet_while_training_is_told_once(self):
+        for ranks, layout in ((4, ["--tp", "4"]), (4, ["--pp", "4"]), (2, ["--dp", "2"])):
+            with self.subTest(layout=layout):
+                data = self.file("text.txt", b"The quick brown fox. " * 1000)
+                process = self.start_training(ranks, [*layout, "--data", data])
+                os.truncate(data, 10)
+                began = time.monotonic()
+                _, errors = process.communicate(timeout=60)
+                self.assertLess(time.monotonic() - began, 10)
+                self.assertEqual(process.returncode, 65)
+                self.assertEqual(errors.count("gpt_train: error:"), 1, errors)
+                self.assertIn("data must not change", errors)
+                (self.work / "m.jsonl").unlink()
 
 
 class Runs(Folder):
