@@ -26,7 +26,8 @@ KOKKOS_INLINE_FUNCTION NormalPair normal_pair(std::uint32_t a, std::uint32_t b) 
   return {radius * cosine, radius * sine};
 }
 
-KOKKOS_INLINE_FUNCTION double normal_number(RandomSite const& site, std::uint64_t element) {
+/// On devices only: a host draws whole chunks.
+[[maybe_unused]] KOKKOS_INLINE_FUNCTION double normal_number(RandomSite const& site, std::uint64_t element) {
   Philox4 const drawn = site.block(element / 4);
   int const pair = static_cast<int>(element % 4) / 2 * 2;
   auto const [first, second] = normal_pair(drawn.value[pair], drawn.value[pair + 1]);

@@ -81,6 +81,7 @@ std::vector<int> place_ranks(MeshIndex const& index, std::vector<Location> const
 std::vector<Location> in_mesh_order(std::vector<int> const& world_ranks,
                                     std::vector<Location> const& locations) {
   std::vector<Location> result;
+  result.reserve(world_ranks.size());
   for (int const rank : world_ranks) result.push_back(locations[static_cast<std::size_t>(rank)]);
   return result;
 }
