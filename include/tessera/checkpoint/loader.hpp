@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// The newest checkpoint that is whole, agreed on by all ranks. It may have been written by any number of ranks
-// in any layout: a rank reads the slices it owns (reader.hpp), so no rank holds a whole tensor.
+// The newest checkpoint that is whole, agreed on by all ranks. It may have been written by any number of
+// ranks in any layout: a rank reads the slices it owns (reader.hpp), so no rank holds a whole tensor.
 //
 //   auto const loader = Loader::open(*world, "run/checkpoints");
 //   if (auto const problems = loader.differences(tensors); !problems.empty()) ...
@@ -27,11 +27,11 @@ class Loader : public Reader {
  public:
   /// Collective. `path` is a checkpoint's directory, or a directory of them: then the newest step that is
   /// whole, whatever `latest` says. Rank 0 reads the manifest and hands its text to all; every byte of the
-  /// files is then hashed once, each rank doing its share of the bytes, and the verdict is common. A step with
-  /// a problem is skipped and the next older one is tried.
+  /// files is then hashed once, each rank doing its share of the bytes, and the verdict is common. A step
+  /// with a problem is skipped and the next older one is tried.
   ///
-  /// Throws on all ranks the same DataError with every reason when no step is whole: no_input when there is no
-  /// step at all or no such directory, else the code of the newest step's problem (data, permission).
+  /// Throws on all ranks the same DataError with every reason when no step is whole: no_input when there is
+  /// no step at all or no such directory, else the code of the newest step's problem (data, permission).
   [[nodiscard]] static Loader open(comm::Communicator& world, std::string const& path);
 
   /// Not collective. Whether the directory has a step, whole or not; false also where there is no such

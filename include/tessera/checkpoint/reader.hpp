@@ -39,14 +39,14 @@ class Reader {
   [[nodiscard]] Manifest const& manifest() const noexcept;
   [[nodiscard]] std::string const& directory() const noexcept;
 
-  /// How the checkpoint's tensors differ from `wanted` in names, shapes and dtypes: at most ten lines, and one
-  /// that counts the others. Empty: they fit.
+  /// How the checkpoint's tensors differ from `wanted` in names, shapes and dtypes: at most ten lines, and
+  /// one that counts the others. Empty: they fit.
   [[nodiscard]] std::vector<std::string> differences(std::span<TensorEntry const> wanted) const;
 
   /// Fills every slice. Files are opened one after the other, each once, and read in ascending order; of a
-  /// dataset only what is asked for is fetched, through one buffer of 4 MiB. Throws DataError when a tensor is
-  /// missing or is another than the slice says, or a file is not what the manifest says; IoError when reading
-  /// fails. The memories are half filled then.
+  /// dataset only what is asked for is fetched, through one buffer of 4 MiB. Throws DataError when a tensor
+  /// is missing or is another than the slice says, or a file is not what the manifest says; IoError when
+  /// reading fails. The memories are half filled then.
   void read(std::span<Slice const> slices) const;
 
  private:

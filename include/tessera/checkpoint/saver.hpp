@@ -1,10 +1,11 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// Saving while training goes on. `begin` copies what is to be saved and returns; a thread of every rank writes
-// the copy to disk; once all have, a thread of rank 0 gives the checkpoint its name, and not before. The
-// threads make no MPI calls: the ranks agree in `poll`, which the trainer calls once a step while a save is
-// under way. src/checkpoint/FORMAT.md has the protocol step by step, and what a crash in each leaves behind.
+// Saving while training goes on. `begin` copies what is to be saved and returns; a thread of every rank
+// writes the copy to disk; once all have, a thread of rank 0 gives the checkpoint its name, and not before.
+// The threads make no MPI calls: the ranks agree in `poll`, which the trainer calls once a step while a save
+// is under way. src/checkpoint/FORMAT.md has the protocol step by step, and what a crash in each leaves
+// behind.
 //
 //   Saver saver(world.duplicate(), {.directory = "run/checkpoints"});
 //   ...
@@ -15,7 +16,8 @@
 //
 // A save that fails (a full disk, most often) leaves the earlier checkpoints as they were and its own
 // temporary directory removed; begin, poll or finish throws the same IoError on every rank, naming the rank,
-// the file and the system's reason, and the Saver can be used again. Whether training goes on is the caller's.
+// the file and the system's reason, and the Saver can be used again. Whether training goes on is the
+// caller's.
 #pragma once
 
 #include <cstddef>
@@ -64,8 +66,8 @@ struct Snapshot {
   std::vector<Part> parts;
 };
 
-/// Bytes of this rank's parts, which is what the copy of an asynchronous save takes. With `ranks_per_file` the
-/// first rank of a group needs the sum over its group and the others 8 MiB.
+/// Bytes of this rank's parts, which is what the copy of an asynchronous save takes. With `ranks_per_file`
+/// the first rank of a group needs the sum over its group and the others 8 MiB.
 [[nodiscard]] std::int64_t bytes_of_parts(Snapshot const& snapshot);
 
 /// A checkpoint that has been committed. The same on all ranks.
@@ -99,24 +101,27 @@ class Saver {
   /// rank removing its own; one that is being committed is committed.
   ~Saver();
 
-  /// Collective. Makes the memory for the copies of such a snapshot now instead of in the first `begin`, which
-  /// would wait for the system to hand it out, page by page. Throws MemoryError on all ranks.
+  /// Collective. Makes the memory for the copies of such a snapshot now instead of in the first `begin`,
+  /// which would wait for the system to hand it out, page by page. Waits for a save under way. Throws
+  /// MemoryError on all ranks.
   void reserve(Snapshot const& snapshot);
 
-  /// Collective. Ends a save under way first: its result goes unreported, its failure is thrown, and nothing
-  /// is begun then. Copies the parts, so that what they point to may change when this returns, and starts the
-  /// writer. With `synchronous` it returns when the checkpoint is committed, and throws if it is not.
+  /// Collective. Ends a save under way first: its result is what the next poll or finish returns, its failure
+  /// is thrown, and nothing is begun then. Copies the parts, so that what they point to may change when this
+  /// returns, and starts the writer. With `synchronous` it returns when the checkpoint is committed, and
+  /// throws if it is not.
   void begin(Snapshot const& snapshot);
 
   /// Whether a save is under way; the same on all ranks.
   [[nodiscard]] bool busy() const noexcept;
 
   /// Collective while busy(), else free of charge. Never waits for the disk. Returns the result when the
-  /// ranks agree that the checkpoint is committed, which takes two calls or more after the last byte.
+  /// ranks agree that the checkpoint is committed, which takes two calls or more after the last byte; or that
+  /// of a save that ended within `begin`.
   std::optional<SaveResult> poll();
 
-  /// Collective. Waits until nothing is under way. Returns the result of what was, or of a synchronous `begin`
-  /// that has not been asked for; nothing when there was none.
+  /// Collective. Waits until nothing is under way. Returns the result of the last save, unless it has been
+  /// returned before.
   std::optional<SaveResult> finish();
 
   /// Seconds that this rank has spent in begin, poll and finish since the last call of this.

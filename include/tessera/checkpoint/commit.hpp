@@ -1,0 +1,54 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+//
+// The last steps of a checkpoint's way to its name, once all shard files are on the disk. One process does
+// them; nothing here is collective. Failures are IoErrors; what was whole before stays whole, whatever fails
+// and at whatever moment the process is killed. Fault points: fault_point.hpp.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "tessera/checkpoint/manifest.hpp"
+
+namespace tessera::checkpoint {
+
+/// Makes a directory and, where they are missing, those above it, each on the disk when this returns. One
+/// that exists is no error; a file there is (cannot_create).
+void make_directories(std::string const& path);
+
+/// Writes model.h5 and manifest.json into `directory`, which holds the shard files that `manifest` names, and
+/// returns when all is on the disk. Throws InternalError when the manifest would not be read back.
+/// Returns the bytes of all files.
+std::int64_t complete(std::string const& directory, Manifest manifest, std::string const& writer);
+
+/// Gives a complete directory its name in the same parent, at once, and returns when that is on the disk.
+void put_in_place(std::string const& temporary, std::string const& place);
+
+/// A step that all ranks have written into `temporary`.
+struct Commit {
+  std::string directory;  ///< of all steps
+  std::string temporary;  ///< name in it, see temporary_name
+  std::string token;      ///< of the job
+  int keep = 2;           ///< see SaverOptions
+  Manifest manifest;      ///< without model.h5
+};
+
+struct Committed {
+  std::int64_t bytes = 0;
+  bool existed = false;  ///< the step was there already, whole: `temporary` has been removed instead
+};
+
+/// "step_00000100.tmp-TOKEN".
+[[nodiscard]] std::string temporary_name(std::int64_t step, std::string const& token);
+
+/// Removes temporary directories and files that a killed job left in `directory`. The lock must be held.
+void remove_leftovers(std::string const& directory);
+
+/// Completes the step, gives it its name, points `latest` to it and removes what is older than the newest
+/// `keep` steps. A directory that has the name already stays if it verifies, else it is moved aside to
+/// `step_00000100.damaged-N`. Steps newer than this one (of a run that was taken back) are neither counted
+/// nor removed, nor are those that lack their manifest or a file of the right size.
+Committed commit(Commit const& what);
+
+}  // namespace tessera::checkpoint
