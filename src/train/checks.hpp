@@ -95,5 +95,6 @@ bool check_batch(Checks& checks, BatchConfig const& b);
 bool check_parallel(Checks& checks, ParallelConfig const& p);
 void check_optimizer(Checks& checks, OptimizerConfig const& o, std::int64_t steps);
 void check_run(Checks& checks, RunConfig const& c);
+void check_checkpoint(Checks& checks, CheckpointConfig const& c);
 
 }  // namespace tessera::train

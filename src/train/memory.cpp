@@ -2,15 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tessera/train/memory.hpp"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <atomic>
-#include <fstream>
-#include <limits>
-#include <string>
 
-#include "tessera/base/error.hpp"
 #include "tessera/comm/tree.hpp"
 #include "tessera/kernels/attention.hpp"
 #include "tessera/optim/gradient_norm.hpp"
@@ -20,37 +14,6 @@
 namespace tessera::train {
 
 namespace {
-
-/// The value in kB of a line such as "VmHWM:   1234 kB", in bytes; 0 if there is none.
-std::size_t kilobyte_field(char const* path, std::string const& field) {
-  std::ifstream file(path);
-  std::string name;
-  std::size_t value = 0;
-  while (file >> name) {
-    if (name == field && file >> value) return value * 1024;
-    file.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
-  }
-  return 0;
-}
-
-/// What `ulimit -v` still allows this process, or the largest size if it sets no limit.
-std::size_t address_space_bytes() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) {
-    return std::numeric_limits<std::size_t>::max();
-  }
-  std::size_t const used = kilobyte_field("/proc/self/status", "VmSize:");
-  return limit.rlim_cur > used ? limit.rlim_cur - used : 1;
-}
-
-/// What the control group still allows, or the largest size if it sets no limit.
-std::size_t control_group_bytes() {
-  std::size_t limit = 0, used = 0;
-  bool const known = (std::ifstream("/sys/fs/cgroup/memory.max") >> limit) &&
-                     (std::ifstream("/sys/fs/cgroup/memory.current") >> used);
-  if (!known) return std::numeric_limits<std::size_t>::max();
-  return limit > used ? limit - used : 0;
-}
 
 /// The largest tree sums of a step keep as much again: activations over tp, gradient buckets over dp.
 template <class T>
@@ -122,13 +85,6 @@ MemoryPrediction predict_memory(RunConfig const& config, Plan const& plan) {
   bool const wide = config.training.precision == "float64";
   return {wide ? count<double>(config, plan) : count<float>(config, plan)};
 }
-
-std::size_t available_bytes(int ranks_on_node) {
-  std::size_t const node = std::min(kilobyte_field("/proc/meminfo", "MemAvailable:"), control_group_bytes());
-  return std::min(node / static_cast<std::size_t>(std::max(1, ranks_on_node)), address_space_bytes());
-}
-
-std::size_t peak_resident_bytes() { return kilobyte_field("/proc/self/status", "VmHWM:"); }
 
 AllocationMeter::AllocationMeter() {
   meter.now = meter.peak = meter.allocations = 0;

@@ -3,6 +3,7 @@
 #include "tessera/train/trainer.hpp"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <numeric>
@@ -145,7 +146,10 @@ void Trainer<T>::measure(StepReport& report, double step_s) {
     times_[time_count + 2 * i + 1] = static_cast<double>(axis.bytes);
   }
   auto& telemetry = *around_.telemetry;
-  report.step_s = all_reduce_value(telemetry, step_s, comm::Op::max);
+  std::array<double, 2> largest{step_s, around_.wish ? static_cast<double>(around_.wish()) : 0.0};
+  all_reduce_in_place(telemetry, largest, comm::Op::max).wait_host();
+  report.step_s = largest[0];
+  report.wish = static_cast<int>(largest[1]);
   all_reduce_in_place(telemetry, times_, comm::Op::sum).wait_host();
   double const ranks = telemetry.size();
   report.exposed_comm_s = times_[0] / ranks;
@@ -154,6 +158,13 @@ void Trainer<T>::measure(StepReport& report, double step_s) {
   for (std::size_t i = 0; i < reported_axes.size(); ++i) {
     report.traffic[i] = {times_[time_count + 2 * i], times_[time_count + 2 * i + 1]};
   }
+}
+
+template <class T>
+void Trainer<T>::resume(TrainingState const& state) {
+  step_ = state.step;
+  updates_ = state.updates;
+  loader_.resume(state.step, state.position);
 }
 
 template <class T>

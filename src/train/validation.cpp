@@ -173,6 +173,7 @@ std::vector<std::string> problems(RunConfig const& config, int ranks) {
   bool const batch = check_batch(checks, config.batch);
   check_optimizer(checks, config.optimizer, config.training.steps);
   check_run(checks, config);
+  check_checkpoint(checks, config.checkpoint);
   if (!check_parallel(checks, config.parallel)) return checks.take();
   int const dp = check_ranks(checks, config.parallel, ranks);
   if (model) check_stages(checks, config);

@@ -79,6 +79,23 @@ void check_run(Checks& checks, RunConfig const& c) {
   checks.not_negative("sample.temperature", c.sample.temperature);
 }
 
+void check_checkpoint(Checks& checks, CheckpointConfig const& c) {
+  checks.between("checkpoint.interval", c.interval, 0, most_steps);
+  checks.not_negative("checkpoint.interval_minutes", c.interval_minutes);
+  checks.between("checkpoint.keep", c.keep, 0, most_steps);
+  checks.between("checkpoint.ranks_per_file", c.ranks_per_file, 1, most_ranks);
+  checks.one_of("checkpoint.on_failure", c.on_failure, {"stop", "continue"});
+  checks.not_negative("checkpoint.time_limit_minutes", c.time_limit_minutes);
+  if (!c.save.empty()) return;
+  auto const needs_save = [&](std::string_view name, bool used) {
+    checks.expect(!used, "{} needs a directory of checkpoints: name one with checkpoint.save (--save)", name);
+  };
+  needs_save("checkpoint.resume", c.resume);
+  needs_save("checkpoint.interval", c.interval > 0);
+  needs_save("checkpoint.interval_minutes", c.interval_minutes > 0);
+  needs_save("checkpoint.time_limit_minutes", c.time_limit_minutes > 0);
+}
+
 bool check_parallel(Checks& checks, ParallelConfig const& p) {
   bool possible = checks.between("parallel.tp", p.tp, 1, most_ranks);
   possible &= checks.between("parallel.pp", p.pp, 1, most_ranks);

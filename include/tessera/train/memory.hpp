@@ -29,14 +29,6 @@ struct MemoryPrediction {
 /// loss buffers; buffers of tree sums and of the matrix-product library. For float32 or, by config, float64.
 [[nodiscard]] MemoryPrediction predict_memory(RunConfig const& config, Plan const& plan);
 
-/// Memory this node can still give to one of `ranks_on_node` processes: MemAvailable of the kernel, or less
-/// if the control group at the root of /sys/fs/cgroup (version 2) or `ulimit -v` says less. 0 if neither can
-/// be read.
-[[nodiscard]] std::size_t available_bytes(int ranks_on_node);
-
-/// Largest resident set of this process so far, VmHWM; 0 if it cannot be read.
-[[nodiscard]] std::size_t peak_resident_bytes();
-
 /// Counts the Kokkos allocations of this process from its construction on, through the Kokkos Tools
 /// interface. One may exist at a time.
 class AllocationMeter {

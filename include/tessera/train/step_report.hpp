@@ -34,6 +34,9 @@ struct StepReport {
   double comm_s = 0;          ///< communication under way, hidden or not, summed over operations
   std::array<AxisTraffic, reported_axes.size()> traffic{};
 
+  int wish = 0;               ///< the largest that Surroundings::wish gave on any rank
+  double save_blocked_s = 0;  ///< the caller's: rank 0 stood waiting for checkpoints since the report before
+
   [[nodiscard]] double tokens_per_s() const { return static_cast<double>(tokens) / step_s; }
   /// Communication under way against time spent computing.
   [[nodiscard]] double comm_compute_ratio() const { return comm_s / (step_s - exposed_comm_s); }
@@ -52,8 +55,8 @@ struct Efficiency {
 
 /// One line of the metrics file, a JSON object without newline: step, loss, grad_norm (17 digits, so that
 /// equal bits are equal text), lr, tokens, tokens_per_s, step_s, mfu, exposed_comm_s, comm_compute_ratio,
-/// bubble_s, skipped, comm_bytes and comm_calls by axis, and validation_loss where there is one. What is not
-/// finite is null.
+/// bubble_s, skipped, save_blocked_s, comm_bytes and comm_calls by axis, and validation_loss where there is
+/// one. What is not finite is null.
 [[nodiscard]] std::string metrics_line(StepReport const& report, Efficiency const& efficiency,
                                        double const* validation_loss);
 

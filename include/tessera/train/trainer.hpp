@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -30,6 +31,18 @@ struct Surroundings {
   comm::Communicator* telemetry = nullptr;  ///< all ranks, recorded nowhere: carries the times of a step
   kernels::MatmulProvider const* matmul = nullptr;
   data::Dataset const* dataset = nullptr;
+  /// Asked once in every step, as late as can be: a number that one rank wants all ranks to know at the end
+  /// of the step (StepReport::wish). It travels with the times of the step. Empty: 0.
+  std::function<int()> wish;
+};
+
+/// Where training stands, beside the tensors.
+struct TrainingState {
+  std::int64_t step = 0;      ///< steps made, skipped ones included
+  std::int64_t updates = 0;   ///< steps that changed the weights
+  std::int64_t position = 0;  ///< samples consumed
+
+  bool operator==(TrainingState const&) const = default;
 };
 
 /// Trains one model on all ranks of a mesh. Every public function but the accessors is collective over the
@@ -52,8 +65,15 @@ class Trainer {
   /// The fingerprint of the weights (docs/numerics.md, rule 12).
   std::uint64_t weights_hash();
 
-  /// Steps made so far, skipped ones included.
+  /// Not collective, but called by all ranks: goes on from `state`, whose tensors are filled in by the caller
+  /// (state.hpp).
+  void resume(TrainingState const& state);
+
+  [[nodiscard]] TrainingState state() const noexcept { return {step_, updates_, loader_.position(step_)}; }
+  /// Steps made so far, skipped ones included, those before a resumption too.
   [[nodiscard]] std::int64_t steps_done() const noexcept { return step_; }
+  [[nodiscard]] RunConfig const& config() const noexcept { return config_; }
+  [[nodiscard]] data::Dataset const& dataset() const noexcept { return *around_.dataset; }
   [[nodiscard]] model::Stage<T>& stage() noexcept { return *stage_; }
   [[nodiscard]] Plan const& plan() const noexcept { return plan_; }
 

@@ -1,0 +1,195 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/train/state.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <charconv>
+#include <functional>
+#include <string_view>
+
+#include "tessera/base/error.hpp"
+#include "train/tile_box.hpp"
+
+namespace tessera::train {
+
+namespace {
+
+constexpr std::array<std::string_view, 3> prefixes{"", "optimizer/exp_avg/", "optimizer/exp_avg_sq/"};
+
+template <class T>
+Vector<T> numbers_of(params::ParameterStore<T> const& store, std::size_t kind) {
+  return kind == 0 ? store.values() : kind == 1 ? store.first_moments() : store.second_moments();
+}
+
+/// Calls `visit(tile, box, data)` for each tile of a parameter that has more than padding; `tile` is a global
+/// tile index and `data` its first element among the numbers of `kind`.
+template <class T, class Visit>
+void for_each_tile(params::ParameterStore<T> const& store, params::Parameter const& parameter,
+                   std::size_t kind, Visit const& visit) {
+  auto const numbers = numbers_of(store, kind);
+  for (int i = 0; i < parameter.tiles.count; ++i) {
+    auto const tile = parameter.tiles.first + i;
+    auto box = box_of_tiles(parameter.spec, {parameter.tiles.total, tile, 1});
+    if (box) visit(tile, std::move(*box), numbers.data() + parameter.range.begin + i * parameter.tile_stride);
+  }
+}
+
+template <class T>
+checkpoint::Part make_part(params::ParameterStore<T> const& store, SavedBox const& saved,
+                           std::size_t tensor_count) {
+  auto const& parameter = store[saved.parameter];
+  auto const kind = static_cast<std::size_t>(saved.kind);
+  checkpoint::Part part;
+  part.tensor = kind * tensor_count + static_cast<std::size_t>(parameter.spec.index);
+  part.box = saved.box;
+  for_each_tile(store, parameter, kind, [&](int tile, checkpoint::Box box, T const* data) {
+    auto const inside = checkpoint::intersection(box, saved.box);
+    if (!inside) return;
+    part.sources.push_back(
+        {reinterpret_cast<std::byte const*>(data), std::move(box), strides_of_tile(parameter.spec)});
+    if (!part.tiles) part.tiles = checkpoint::TileRange{tile, 0};
+    ++part.tiles->count;
+  });
+  return part;
+}
+
+std::int64_t number_in(checkpoint::Reader const& from, std::string const& name) {
+  auto const& state = from.manifest().state;
+  auto const found = state.find(name);
+  std::int64_t value = -1;
+  if (found != state.end()) {
+    auto const& text = found->second;
+    auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{} || end != text.data() + text.size()) value = -1;
+  }
+  if (value >= 0) return value;
+  throw DataError(
+      fmt::format("{}: the manifest's state has no number \"{}\": this is no checkpoint of a "
+                  "training run",
+                  from.directory(), name));
+}
+
+checkpoint::Layout layout_of(Layout const& layout) {
+  return {layout.ranks(), layout.tp, layout.pp, layout.dp, layout.explicit_tiles ? layout.tiles : 0};
+}
+
+/// Of values that must be the same for a run to go on.
+bool is_essential(std::string_view name) {
+  return (name.starts_with("model.") && name != "model.init_stddev") || name == "training.precision";
+}
+
+}  // namespace
+
+std::vector<checkpoint::TensorEntry> saved_tensors(std::vector<params::TensorSpec> const& specs,
+                                                   DType dtype) {
+  std::vector<checkpoint::TensorEntry> tensors;
+  for (auto const prefix : prefixes) {
+    for (auto const& spec : specs) tensors.push_back({std::string(prefix) + spec.name, dtype, spec.shape});
+  }
+  return tensors;
+}
+
+checkpoint::Values saved_config(RunConfig const& config, Layout const& layout,
+                                std::int64_t training_samples) {
+  checkpoint::Values values;
+  auto const add = [&](std::string const& name, auto const& value) {
+    values.emplace(name, fmt::format("{}", value));
+  };
+  auto const& model = config.model;
+  add("model.layers", model.layers);
+  add("model.hidden_size", model.hidden_size);
+  add("model.heads", model.heads);
+  add("model.ffn_hidden_size", layout.ffn_hidden_size);
+  add("model.vocab_size", model.vocab_size);
+  add("model.max_positions", model.max_positions);
+  add("model.attention_dropout", model.attention_dropout);
+  add("model.hidden_dropout", model.hidden_dropout);
+  add("model.layer_norm_epsilon", model.layer_norm_epsilon);
+  add("model.init_stddev", model.init_stddev);
+  add("batch.seq_length", config.batch.seq_length);
+  add("batch.micro_batch_size", config.batch.micro_batch_size);
+  add("batch.global_batch_size", config.batch.global_batch_size);
+  auto const& optimizer = config.optimizer;
+  add("optimizer.lr", optimizer.lr);
+  add("optimizer.min_lr", optimizer.min_lr);
+  add("optimizer.warmup_steps", optimizer.warmup_steps);
+  add("optimizer.decay_steps", layout.decay_steps);
+  add("optimizer.weight_decay", optimizer.weight_decay);
+  add("optimizer.beta1", optimizer.beta1);
+  add("optimizer.beta2", optimizer.beta2);
+  add("optimizer.epsilon", optimizer.epsilon);
+  add("optimizer.clip_grad", optimizer.clip_grad);
+  add("training.seed", config.training.seed);
+  add("training.precision", config.training.precision);
+  add("data.path", config.data.path);
+  add("data.samples", training_samples);
+  add("parallel.tiles", layout.explicit_tiles ? std::to_string(layout.tiles) : "auto");
+  if (layout.explicit_tiles) add("parallel.batch_tiles", layout.batch_tiles);
+  return values;
+}
+
+Differences differences(checkpoint::Values const& saved, checkpoint::Values const& now) {
+  Differences found;
+  auto const text = [](checkpoint::Values const& values, std::string const& name) {
+    auto const value = values.find(name);
+    return value == values.end() ? "not set" : value->second;
+  };
+  auto names = saved;
+  names.insert(now.begin(), now.end());
+  for (auto const& [name, unused] : names) {
+    auto const before = text(saved, name), after = text(now, name);
+    if (before == after) continue;
+    auto& list = is_essential(name) ? found.impossible : found.allowed;
+    list.push_back(fmt::format("{}: {} when saved, now {}", name, before, after));
+  }
+  return found;
+}
+
+template <class T>
+checkpoint::Snapshot make_snapshot(Trainer<T>& trainer) {
+  require(tensors_on_host, "a snapshot points to tensors in host memory");
+  auto const& plan = trainer.plan();
+  auto const& store = trainer.stage().store();
+  auto const state = trainer.state();
+  checkpoint::Snapshot snapshot;
+  snapshot.step = state.step;
+  snapshot.layout = layout_of(plan.layout);
+  snapshot.config = saved_config(trainer.config(), plan.layout, trainer.dataset().training_samples());
+  snapshot.state = {{"updates", fmt::format("{}", state.updates)},
+                    {"position", fmt::format("{}", state.position)}};
+  snapshot.tensors = saved_tensors(plan.specs, dtype_of<T>);
+  for (auto const& saved : saved_boxes(store.parameters(), plan.layout, plan.place))
+    snapshot.parts.push_back(make_part(store, saved, plan.specs.size()));
+  return snapshot;
+}
+
+template <class T>
+void restore(Trainer<T>& trainer, checkpoint::Reader const& from) {
+  require(tensors_on_host, "a checkpoint is read into tensors in host memory");
+  auto const& store = trainer.stage().store();
+  std::vector<checkpoint::Slice> slices;
+  for (auto const& parameter : store.parameters()) {
+    if (parameter.role == params::Role::tied_gradient) continue;
+    auto const& spec = parameter.spec;
+    for (std::size_t kind = 0; kind < prefixes.size(); ++kind) {
+      for_each_tile(store, parameter, kind, [&](int, checkpoint::Box box, T* data) {
+        slices.push_back({std::string(prefixes[kind]) + spec.name,
+                          dtype_of<T>,
+                          spec.shape,
+                          {reinterpret_cast<std::byte*>(data), std::move(box), strides_of_tile(spec)}});
+      });
+    }
+  }
+  TrainingState const state{from.manifest().step, number_in(from, "updates"), number_in(from, "position")};
+  from.read(slices);
+  trainer.resume(state);
+}
+
+template checkpoint::Snapshot make_snapshot(Trainer<float>&);
+template checkpoint::Snapshot make_snapshot(Trainer<double>&);
+template void restore(Trainer<float>&, checkpoint::Reader const&);
+template void restore(Trainer<double>&, checkpoint::Reader const&);
+
+}  // namespace tessera::train
