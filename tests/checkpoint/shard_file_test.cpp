@@ -12,6 +12,7 @@
 #include <random>
 #include <thread>
 
+#include "fuzz/seed.hpp"
 #include "sample.hpp"
 #include "tessera/checkpoint/files.hpp"
 #include "tessera/checkpoint/verify.hpp"
@@ -130,6 +131,32 @@ TEST(ShardFile, TheSameStateGivesTheSameBytes) {
   for (auto const& name : list_directory(folder.path("a"))) {
     EXPECT_TRUE(test::read_bytes(folder.path("a/" + name)) == test::read_bytes(folder.path("b/" + name)))
         << name;
+  }
+}
+
+TEST(ShardFile, FilesOfVersionOneAreRead) {
+  // A file of the first release, whatever this one would write: 4,096 bytes of HDF5, a hole, elements from
+  // 65,536 on.
+  TemporaryFolder const folder;
+  auto bytes = test::read_bytes(std::string(TESSERA_FUZZ_CORPUS) + "/reader/seed");
+  ASSERT_EQ(bytes.size(), test::seed_head_bytes);
+  bytes.resize(65536, '\0');
+  bytes += std::string(96 + 40 + 3, '\1');
+  test::write_bytes(folder.path("seed.h5"), bytes);
+  Manifest manifest;
+  manifest.files = {{"seed.h5", 65675, *parse_hash("23c5d112c21ea160867e2cd17b783f60"), "seed"}};
+  std::int64_t position = 65536;
+  for (auto const& tensor : test::seed_tensors()) {
+    auto const ones = test::ones(tensor);
+    manifest.tensors.push_back({tensor, {{whole(tensor.shape), 0, tensor.name, position, hash_of(ones)}}});
+    position += std::ssize(ones);
+  }
+  ShardFileReader reader(folder.path(), contents_of(manifest)[0]);
+  for (auto const& [tensor, shards] : manifest.tensors) {
+    reader.verify_elements(tensor, shards[0]);
+    std::vector<std::byte> memory(test::ones(tensor).size());
+    reader.read(tensor, shards[0], shards[0].box, row_major(memory.data(), shards[0].box));
+    EXPECT_EQ(memory, test::ones(tensor));
   }
 }
 
