@@ -6,6 +6,7 @@
 
 #include <limits>
 
+#include "beginning.hpp"
 #include "outputs.hpp"
 #include "tessera/train/room_options.hpp"
 
@@ -72,6 +73,8 @@ void inspect(Settings& settings, tessera::comm::Communicator const& world, Input
   }
   open_data(settings, world, inputs);
   if (world.rank() != 0) return;
+  settings.attempt([&] { check_load(config); });
+  settings.attempt([&] { check_save(config); });
   settings.attempt([&] { check_outputs(config); });
 }
 

@@ -10,6 +10,7 @@
 #include "agreement.hpp"
 #include "command_line.hpp"
 #include "dry_run.hpp"
+#include "identity.hpp"
 #include "inspection.hpp"
 #include "tessera/base/kokkos.hpp"
 #include "tessera/comm/session.hpp"
@@ -29,6 +30,8 @@ int run(comm::Session& session, comm::Communicator& world, std::vector<std::stri
                                  [&](Settings& settings) { inspect(settings, world, inputs); });
   });
   if (auto const code = agree(world, parsed)) return static_cast<int>(*code);
+  auto const same = attempt([&] { expect_same_everywhere(world, command); });
+  if (auto const code = agree(world, same)) return static_cast<int>(*code);
   switch (command.action) {
     case Action::print:
       if (world.rank() == 0) std::fputs(command.text.c_str(), stdout);

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <optional>
@@ -50,16 +52,43 @@ bool same_file(std::string const& a, std::string const& b) {
   return std::filesystem::weakly_canonical(a, error) == std::filesystem::weakly_canonical(b, error);
 }
 
+IoError cannot_create(std::string const& option, std::string const& path) {
+  return IoError(fmt::format("{} = \"{}\" cannot be created: {}", option, path, std::strerror(errno)),
+                 ExitCode::cannot_create);
+}
+
+/// The step that a line of the metrics is about; nothing for lines that are none of ours.
+std::optional<std::int64_t> step_of(std::string_view line) {
+  for (std::string_view const head : {R"({"step":)", R"({"event":"save","saved_step":)"}) {
+    if (!line.starts_with(head)) continue;
+    std::int64_t step = 0;
+    auto const number = line.substr(head.size());
+    auto const result = std::from_chars(number.data(), number.data() + number.size(), step);
+    if (result.ec == std::errc{}) return step;
+  }
+  return std::nullopt;
+}
+
+/// Takes the lines about steps after `last` out of a file, and one that does not end.
+void keep_steps(std::string const& path, std::int64_t last) {
+  auto const temporary = path + ".tmp";
+  std::ifstream old(path);
+  std::ofstream kept(temporary);
+  for (std::string line; std::getline(old, line) && !old.eof();) {
+    if (step_of(line).value_or(last) <= last) kept << line << '\n';
+  }
+  kept.close();
+  if (!kept || std::rename(temporary.c_str(), path.c_str()) != 0)
+    throw cannot_create("output.metrics", temporary);
+}
+
 /// Opens an output that must not destroy an earlier one.
 std::ofstream create(std::string const& option, std::string const& path) {
   std::error_code ignored;
   if (std::filesystem::is_regular_file(path, ignored))
     std::filesystem::rename(path, path + ".previous", ignored);
   std::ofstream file(path);
-  if (!file) {
-    throw IoError(fmt::format("{} = \"{}\" cannot be created: {}", option, path, std::strerror(errno)),
-                  ExitCode::cannot_create);
-  }
+  if (!file) throw cannot_create(option, path);
   return file;
 }
 
@@ -84,8 +113,16 @@ void check_outputs(train::RunConfig const& config) {
   if (!problems.empty()) throw tessera::ConfigError(problems, ExitCode::cannot_create);
 }
 
-MetricsFile::MetricsFile(std::string const& path) : path_(path) {
-  if (!path_.empty()) file_ = create("output.metrics", path_);
+MetricsFile::MetricsFile(std::string const& path, std::optional<std::int64_t> resumed) : path_(path) {
+  if (path_.empty()) return;
+  std::error_code ignored;
+  if (resumed && std::filesystem::is_regular_file(path_, ignored)) {
+    keep_steps(path_, *resumed);
+    file_.open(path_, std::ios::app);
+    if (!file_) throw cannot_create("output.metrics", path_);
+  } else {
+    file_ = create("output.metrics", path_);
+  }
 }
 
 void MetricsFile::write(std::string const& line) {

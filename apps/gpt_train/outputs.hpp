@@ -2,8 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "tessera/base/trace.hpp"
@@ -19,11 +21,13 @@ namespace gpt_train {
 void check_outputs(tessera::train::RunConfig const& config);
 
 /// The metrics file: one JSON object a line and step. A file of that name that is there already is kept as
-/// `<name>.previous`.
+/// `<name>.previous`, or, where a run goes on, continued.
 class MetricsFile {
  public:
-  /// An empty `path` writes nothing. Throws IoError (code cannot_create).
-  explicit MetricsFile(std::string const& path);
+  /// An empty `path` writes nothing. `resumed` is the step after which a run goes on: lines about later ones,
+  /// which will be made again, and one that was cut off are first taken out of what is there, at once or not
+  /// at all. Throws IoError (code cannot_create).
+  MetricsFile(std::string const& path, std::optional<std::int64_t> resumed);
 
   /// Throws IoError when the file system refuses.
   void write(std::string const& line);

@@ -36,7 +36,7 @@ std::string Progress::bar(tessera::train::StepReport const& report) const {
   double const share = static_cast<double>(report.step) / static_cast<double>(steps_);
   int const filled = static_cast<int>(share * bar_width);
   double const left_s =
-      static_cast<double>(steps_ - report.step) * seconds_ / static_cast<double>(report.step);
+      static_cast<double>(steps_ - report.step) * seconds_ / static_cast<double>(made_);
   return fmt::format(
       "[{:=<{}}{:<{}}] {:3.0f}% ETA {} | step {}/{} | loss {:.4f} | {:.0f} tokens/s | {:.0f}% of peak", "",
       filled, ">", bar_width - filled + 1, 100 * share, clock_text(left_s), report.step, steps_, report.loss,
@@ -46,11 +46,11 @@ std::string Progress::bar(tessera::train::StepReport const& report) const {
 void Progress::step(tessera::train::StepReport const& report) {
   tokens_ += static_cast<double>(report.tokens);
   seconds_ += report.step_s;
-  if (report.step > warm_up_steps) {
+  if (++made_ > warm_up_steps) {
     warm_tokens_ += static_cast<double>(report.tokens);
     warm_seconds_ += report.step_s;
   }
-  bool const ends = report.step == 1 || report.step == steps_ || report.skipped;
+  bool const ends = made_ == 1 || report.step == steps_ || report.skipped;
   bool const logs = report.step % log_interval_ == 0;
   if (console_->is_terminal() ? ends : (ends || logs)) console_->line(line(report));
   if (console_->is_terminal() && report.step < steps_) console_->status(bar(report));

@@ -32,7 +32,8 @@ class Progress {
   std::int64_t steps_;
   std::int64_t log_interval_;
   tessera::train::Efficiency efficiency_;
-  double tokens_ = 0, seconds_ = 0;            // of all steps
+  std::int64_t made_ = 0;                      // steps of this part of the run
+  double tokens_ = 0, seconds_ = 0;            // of all of them
   double warm_tokens_ = 0, warm_seconds_ = 0;  // without the first two
 };
 

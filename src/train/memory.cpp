@@ -10,6 +10,7 @@
 #include "tessera/optim/gradient_norm.hpp"
 #include "tessera/train/sampler.hpp"
 #include "tessera/train/stage_runner.hpp"
+#include "tessera/train/state.hpp"
 
 namespace tessera::train {
 
@@ -37,6 +38,16 @@ std::size_t attention_bytes(RunConfig const& config, Plan const& plan) {
       {config.batch.micro_batch_size, config.batch.seq_length, block.heads_per_tile(), block.head_size()});
 }
 
+/// What an asynchronous save writes while training goes on.
+template <class T>
+std::size_t copy_bytes(RunConfig const& config, Plan const& plan,
+                       std::vector<params::Parameter> const& parameters) {
+  auto const& c = config.checkpoint;
+  if (c.save.empty() || (c.synchronous && c.ranks_per_file == 1)) return 0;
+  auto const own = element_count(saved_boxes(parameters, plan.layout, plan.place));
+  return static_cast<std::size_t>(own * c.ranks_per_file) * sizeof(T);
+}
+
 template <class T>
 std::vector<MemoryItem> count(RunConfig const& config, Plan const& plan) {
   Arena parameters("", Arena::Mode::counting), activations("", Arena::Mode::counting);
@@ -52,7 +63,8 @@ std::vector<MemoryItem> count(RunConfig const& config, Plan const& plan) {
           {"tokens, losses, norm", step.used_bytes()},
           {"sampling", sampling.used_bytes()},
           {"attention kernel", attention_bytes<T>(config, plan)},
-          {"tree sums", tree_bytes<T>(config, plan, stage.store().gradient_range().end)}};
+          {"tree sums", tree_bytes<T>(config, plan, stage.store().gradient_range().end)},
+          {checkpoint_copies, copy_bytes<T>(config, plan, stage.store().parameters())}};
 }
 
 struct Meter {
@@ -79,6 +91,11 @@ std::size_t MemoryPrediction::total_bytes() const {
   std::size_t total = 0;
   for (auto const& item : items) total += item.bytes;
   return total;
+}
+
+std::size_t MemoryPrediction::bytes_of(std::string_view name) const {
+  auto const found = std::ranges::find(items, name, &MemoryItem::name);
+  return found == items.end() ? 0 : found->bytes;
 }
 
 MemoryPrediction predict_memory(RunConfig const& config, Plan const& plan) {

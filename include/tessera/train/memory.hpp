@@ -23,7 +23,13 @@ struct MemoryPrediction {
   std::vector<MemoryItem> items;
 
   [[nodiscard]] std::size_t total_bytes() const;
+  /// Of the item of this name; 0 where there is none.
+  [[nodiscard]] std::size_t bytes_of(std::string_view name) const;
 };
+
+/// The item for the copies that asynchronous saves write from. With several ranks per file it is that of a
+/// rank which holds those of its group, each as large as its own.
+inline constexpr std::string_view checkpoint_copies = "copy for checkpoints";
 
 /// What the rank of `plan` will hold at its peak: parameters, gradients and moments; activations; token and
 /// loss buffers; buffers of tree sums and of the matrix-product library. For float32 or, by config, float64.

@@ -1,0 +1,145 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#include "beginning.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <tuple>
+#include <utility>
+
+#include "tessera/base/error.hpp"
+#include "tessera/checkpoint/steps.hpp"
+#include "tessera/comm/collectives.hpp"
+#include "tessera/train/state.hpp"
+
+namespace gpt_train {
+
+namespace checkpoint = tessera::checkpoint;
+namespace train = tessera::train;
+using tessera::ExitCode;
+
+namespace {
+
+bool is_directory(std::string const& path) {
+  std::error_code error;
+  return std::filesystem::is_directory(path, error);
+}
+
+/// The folder in which `path` is or would be made.
+std::string folder_of(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  auto const parent = std::filesystem::path(path).parent_path().string();
+  return parent.empty() ? "." : parent;
+}
+
+/// The newest step in a directory, whole or not; -1 where there is none or the directory cannot be read, of
+/// which the Saver tells.
+std::int64_t newest_step(std::string const& directory) {
+  try {
+    auto const steps = checkpoint::list_steps(directory);
+    return steps.empty() ? -1 : steps.front();
+  } catch (tessera::DataError const&) {
+    return -1;
+  }
+}
+
+/// Throws if `save` has newer steps than the one that a run begins at: they may be another run's, and the
+/// newest of them would be what a later --resume goes on from.
+void check_steps(std::string const& save, std::int64_t newest, std::int64_t begins_at) {
+  if (newest <= begins_at) return;
+  throw tessera::ConfigError(
+      {fmt::format("checkpoint.save = \"{}\" has checkpoints already, up to step {}: go on from there with "
+                   "--resume, name another directory, or move them away",
+                   save, newest)},
+      ExitCode::cannot_create);
+}
+
+std::string layout_text(checkpoint::Layout const& layout) {
+  return fmt::format("{} rank{}: tp {} x pp {} x dp {}, tiles {}", layout.ranks, layout.ranks == 1 ? "" : "s",
+                     layout.tp, layout.pp, layout.dp,
+                     layout.tiles > 0 ? std::to_string(layout.tiles) : "auto");
+}
+
+/// Throws unless the run can go on from the checkpoint; gives lines about what has changed all the same.
+std::vector<std::string> compare(checkpoint::Loader const& loader, train::RunConfig const& config,
+                                 train::Plan const& plan, std::int64_t training_samples) {
+  auto const& manifest = loader.manifest();
+  auto found =
+      train::differences(manifest.config, train::saved_config(config, plan.layout, training_samples));
+  if (found.impossible.empty()) {
+    auto const dtype =
+        config.training.precision == "float64" ? tessera::DType::f64 : tessera::DType::f32;
+    found.impossible = loader.differences(train::saved_tensors(plan.specs, dtype));
+  }
+  if (!found.impossible.empty()) {
+    found.impossible.insert(found.impossible.begin(),
+                            fmt::format("{} is of another model than this run", loader.directory()));
+    throw tessera::ConfigError(std::move(found.impossible));
+  }
+  std::vector<std::string> notices;
+  for (auto const& skipped : loader.skipped())
+    notices.push_back(fmt::format("warning: skipped {}: {}", skipped.directory, skipped.reason));
+  notices.push_back(fmt::format("begins from {}: step {}, saved on {}", loader.directory(), manifest.step,
+                                layout_text(manifest.layout)));
+  for (auto const& text : found.allowed) notices.push_back("notice: " + text);
+  return notices;
+}
+
+}  // namespace
+
+void check_load(train::RunConfig const& config) {
+  auto const& load = config.checkpoint.load;
+  bool const resumes = config.checkpoint.resume && newest_step(config.checkpoint.save) >= 0;
+  if (!load.empty() && !resumes) std::ignore = checkpoint::candidates(load);
+}
+
+void check_save(train::RunConfig const& config) {
+  auto const& c = config.checkpoint;
+  if (c.save.empty()) return;
+  std::error_code error;
+  bool const exists = std::filesystem::exists(c.save, error);
+  if (exists && !is_directory(c.save)) {
+    throw tessera::IoError(fmt::format("checkpoint.save = \"{}\" is a file: name a directory", c.save),
+                           ExitCode::cannot_create);
+  }
+  auto const folder = exists ? c.save : folder_of(c.save);
+  if (access(folder.c_str(), W_OK | X_OK) != 0) {
+    bool const forbidden = errno == EACCES || errno == EPERM || errno == EROFS;
+    throw tessera::IoError(fmt::format("checkpoint.save = \"{}\" cannot be written: {}: {}", c.save, folder,
+                                       std::strerror(errno)),
+                           forbidden ? ExitCode::permission : ExitCode::cannot_create);
+  }
+  if (!c.resume && c.load.empty()) check_steps(c.save, newest_step(c.save), -1);
+}
+
+Beginning begin(std::unique_ptr<tessera::comm::Communicator> world, train::RunConfig const& config,
+                train::Plan const& plan, std::int64_t training_samples) {
+  auto const& c = config.checkpoint;
+  Beginning beginning;
+  if (c.save.empty() && c.load.empty()) return beginning;
+  auto const make_saver = [&] {
+    if (c.save.empty() || beginning.saver) return;
+    beginning.saver = std::make_unique<checkpoint::Saver>(
+        world->duplicate(),
+        checkpoint::SaverOptions{c.save, c.keep, c.synchronous, c.ranks_per_file});
+  };
+  // What another job is still writing must not be read: the lock comes first.
+  if (c.resume) make_saver();
+  auto const newest =
+      tessera::comm::broadcast_value(*world, world->rank() == 0 ? newest_step(c.save) : 0, 0);
+  beginning.resumed = c.resume && newest >= 0;
+  auto const& source = beginning.resumed ? c.save : c.load;
+  if (!source.empty()) {
+    beginning.loader.emplace(checkpoint::Loader::open(*world, source));
+    beginning.notices = compare(*beginning.loader, config, plan, training_samples);
+  }
+  if (!beginning.resumed) check_steps(c.save, newest, beginning.loader ? beginning.step() : -1);
+  make_saver();
+  return beginning;
+}
+
+}  // namespace gpt_train

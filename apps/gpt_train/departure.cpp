@@ -1,0 +1,86 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#include "departure.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <csignal>
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+namespace gpt_train {
+
+namespace {
+
+constexpr double most_margin_s = 30;
+constexpr double margin_share = 0.05;
+constexpr double believed_bytes_per_s = 100e6;
+
+double seconds_since_1970() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace
+
+std::string reason_text(Wish wish) {
+  switch (wish) {
+    case Wish::leave_on_sigusr1: return "SIGUSR1 came";
+    case Wish::leave_on_sigterm: return "SIGTERM came";
+    case Wish::leave_in_time: return "the time is nearly over";
+    default: return "nobody asked for it";
+  }
+}
+
+std::optional<double> seconds_left(double limit_minutes, char const* slurm_end, double now) {
+  if (limit_minutes > 0) return 60 * limit_minutes;
+  if (slurm_end == nullptr) return std::nullopt;
+  std::string_view const text(slurm_end);
+  std::int64_t end = 0;
+  auto const [rest, error] = std::from_chars(text.data(), text.data() + text.size(), end);
+  double const left = static_cast<double>(end) - now;
+  if (error != std::errc{} || rest != text.data() + text.size() || left <= 0) return std::nullopt;
+  return left;
+}
+
+TimeLimit::TimeLimit(double left_s, double save_s)
+    : end_s_(left_s - std::min(most_margin_s, margin_share * left_s)), save_s_(save_s) {}
+
+void TimeLimit::note_step(double seconds) { step_s_ = std::max(step_s_, seconds); }
+
+void TimeLimit::note_save(double seconds) { save_s_ = seconds; }
+
+bool TimeLimit::reached(double now_s) const { return now_s + step_s_ + save_s_ >= end_s_; }
+
+Departure::Departure(tessera::train::CheckpointConfig const& config,
+                     tessera::train::SignalWatch const& signals, bool has_clock, double save_bytes)
+    : signals_(&signals), has_clock_(has_clock), interval_s_(60 * config.interval_minutes) {
+  auto const left =
+      seconds_left(config.time_limit_minutes, std::getenv("SLURM_JOB_END_TIME"), seconds_since_1970());
+  if (left) limit_.emplace(*left, save_bytes / believed_bytes_per_s);
+}
+
+double Departure::since(Clock::time_point moment) {
+  return std::chrono::duration<double>(Clock::now() - moment).count();
+}
+
+Wish Departure::wish() const {
+  int const signal = signals_->first();
+  if (signal == SIGUSR1) return Wish::leave_on_sigusr1;
+  if (signal == SIGTERM) return Wish::leave_on_sigterm;
+  if (!has_clock_) return Wish::nothing;
+  if (limit_ && limit_->reached(since(start_))) return Wish::leave_in_time;
+  return interval_s_ > 0 && since(last_save_) >= interval_s_ ? Wish::save : Wish::nothing;
+}
+
+void Departure::note_step(double seconds) {
+  if (limit_) limit_->note_step(seconds);
+}
+
+void Departure::note_begin() { last_save_ = Clock::now(); }
+
+void Departure::note_save(double seconds) {
+  if (limit_) limit_->note_save(seconds);
+}
+
+}  // namespace gpt_train

@@ -1,0 +1,127 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#include "run.hpp"
+
+#include <fmt/format.h>
+
+#include <string>
+#include <vector>
+
+#include "agreement.hpp"
+#include "tessera/comm/collectives.hpp"
+#include "tessera/data/tokenizer.hpp"
+#include "tessera/train/state.hpp"
+#include "text.hpp"
+
+namespace gpt_train {
+
+namespace train = tessera::train;
+namespace comm = tessera::comm;
+using tessera::ExitCode;
+
+namespace {
+
+std::string token_list(std::vector<std::int32_t> const& tokens) {
+  std::string text;
+  for (auto const token : tokens) text += fmt::format("{} ", token);
+  return text;
+}
+
+}  // namespace
+
+template <class T>
+Run<T>::Run(train::RunConfig const& config, Setup& setup, Console& console, double peak_flops)
+    : config_(config),
+      setup_(setup),
+      console_(console),
+      efficiency_{tessera::model::flops_per_token(config.model, config.batch.seq_length), peak_flops},
+      progress_(console, config.training.steps, config.training.log_interval, efficiency_),
+      metrics_(console.speaks() ? config.output.metrics : "",
+               setup.beginning.resumed ? std::optional(setup.beginning.step()) : std::nullopt),
+      trainer_(config, setup.plan,
+               {&*setup.mesh, &setup.ledger, setup.telemetry.get(), setup.inputs.matmul.get(),
+                &*setup.inputs.dataset, [this] { return saving_ ? static_cast<int>(saving_->wish()) : 0; }}) {
+  auto& beginning = setup_.beginning;
+  if (!beginning.loader) return;
+  train::restore(trainer_, *beginning.loader);
+  beginning.loader.reset();
+}
+
+template <class T>
+void Run<T>::prepare_saving() {
+  if (!setup_.beginning.saver) return;
+  saving_.emplace(
+      config_.checkpoint, std::move(setup_.beginning.saver), [this] { return train::make_snapshot(trainer_); },
+      *setup_.signals, console_, metrics_);
+}
+
+template <class T>
+ExitCode Run<T>::run(TraceFile& trace, train::AllocationMeter const& meter) {
+  ExitCode code = ExitCode::ok;
+  for (auto step = trainer_.steps_done() + 1; step <= config_.training.steps && code == ExitCode::ok; ++step)
+    code = make_step(step).value_or(ExitCode::ok);
+  if (code != ExitCode::ok && code != ExitCode::requeue) return code;
+  if (code == ExitCode::ok) sample();
+  trace.write(*setup_.mesh);
+  finish(meter);
+  return code;
+}
+
+template <class T>
+std::optional<ExitCode> Run<T>::make_step(std::int64_t step) {
+  auto report = trainer_.step();
+  if (saving_) report.save_blocked_s = saving_->take_blocked_s();
+  last_ = report;
+  bool const last = step == config_.training.steps;
+  std::optional<double> validation;
+  auto const interval = config_.training.eval_interval;
+  if (interval > 0 && (step % interval == 0 || last)) validation = trainer_.validate();
+  progress_.step(report);
+  if (validation) progress_.validation(step, *validation);
+  metrics_.write(train::metrics_line(report, efficiency_, validation ? &*validation : nullptr));
+  if (report.skipped && config_.training.on_nonfinite != "skip") {
+    if (console_.speaks()) {
+      print_failure(
+          {ExitCode::internal,
+           {fmt::format("loss or gradient of step {} is not finite; the weights are those before it. Lower "
+                        "optimizer.lr, or set training.on_nonfinite = \"skip\" to leave such steps out",
+                        step)}});
+    }
+    return ExitCode::internal;
+  }
+  return saving_ ? saving_->after_step(report, last) : std::nullopt;
+}
+
+template <class T>
+void Run<T>::sample() {
+  if (config_.sample.length == 0) return;
+  tessera::data::ByteTokenizer const tokenizer;
+  auto const text = trainer_.sample(tokenizer.encode(config_.sample.prompt), config_.sample.length,
+                                    config_.sample.temperature);
+  bool const is_bytes = config_.model.vocab_size <= tessera::data::ByteTokenizer::vocab_size();
+  console_.line("sample:\n{}\n",
+                is_bytes ? tessera::data::printable(tokenizer.decode(text)) : token_list(text));
+}
+
+template <class T>
+void Run<T>::finish(train::AllocationMeter const& meter) {
+  std::uint64_t const hash = trainer_.weights_hash();
+  auto& world = setup_.mesh->world();
+  auto const predicted = static_cast<double>(setup_.largest_bytes);
+  // The copies of a save are no Kokkos views; they are what was predicted.
+  auto const own = meter.peak_bytes() + setup_.memory.bytes_of(train::checkpoint_copies);
+  auto const used = static_cast<double>(all_reduce_value(world, own, comm::Op::max));
+  auto const resident =
+      static_cast<double>(all_reduce_value(world, train::peak_resident_bytes(), comm::Op::max));
+  console_.line("model FLOP/s: {:.1f}% of the measured peak", 100 * progress_.mfu());
+  console_.line("communication of the last step, all ranks: {}", traffic_text(last_));
+  console_.line("peak memory per rank: {} of {} predicted ({:.1f}%); resident set {}", bytes_text(used),
+                bytes_text(predicted), 100 * used / predicted, bytes_text(resident));
+  console_.line("Weights: {:016x}", hash);
+  console_.line("Figure of Merit (FOM): {:.3f} tokens/s", progress_.tokens_per_s());
+}
+
+template class Run<float>;
+template class Run<double>;
+
+}  // namespace gpt_train

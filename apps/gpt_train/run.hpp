@@ -1,0 +1,72 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "beginning.hpp"
+#include "console.hpp"
+#include "inspection.hpp"
+#include "outputs.hpp"
+#include "progress.hpp"
+#include "saving.hpp"
+#include "tessera/comm/recorded.hpp"
+#include "tessera/mesh/mesh.hpp"
+#include "tessera/train/memory.hpp"
+#include "tessera/train/node_memory.hpp"
+#include "tessera/train/signals.hpp"
+#include "tessera/train/trainer.hpp"
+
+namespace gpt_train {
+
+/// What a run stands on, made before any large allocation. Members that hold communicators are made
+/// collectively.
+struct Setup {
+  tessera::comm::Ledger ledger;
+  std::optional<tessera::mesh::Mesh> mesh;
+  std::unique_ptr<tessera::comm::Communicator> telemetry;
+  Inputs inputs;
+  tessera::train::Plan plan;
+  tessera::train::MemoryPrediction memory;
+  std::optional<tessera::train::NodeMemory> node_memory;
+  std::size_t largest_bytes = 0;                     ///< prediction for the rank that needs most
+  std::optional<tessera::train::SignalWatch> signals;  ///< if the run saves
+  Beginning beginning;
+};
+
+/// The loop over the steps, and what is told of it.
+template <class T>
+class Run {
+ public:
+  /// Takes the memory of training and fills it: initial weights, or those of `setup.beginning`. Not
+  /// collective. Borrows everything.
+  Run(tessera::train::RunConfig const& config, Setup& setup, Console& console, double peak_flops);
+
+  /// Collective. Takes the saver of `setup.beginning`, if any, and the memory that it needs.
+  void prepare_saving();
+
+  /// Collective. Trains, samples and prints the results. Gives the code of the program.
+  tessera::ExitCode run(TraceFile& trace, tessera::train::AllocationMeter const& meter);
+
+ private:
+  /// Nothing, or why the run ends before its last step.
+  std::optional<tessera::ExitCode> make_step(std::int64_t step);
+  void sample();
+  void finish(tessera::train::AllocationMeter const& meter);
+
+  tessera::train::RunConfig const& config_;
+  Setup& setup_;
+  Console& console_;
+  tessera::train::Efficiency efficiency_;
+  Progress progress_;
+  MetricsFile metrics_;
+  std::optional<Saving> saving_;
+  tessera::train::Trainer<T> trainer_;
+  tessera::train::StepReport last_;
+};
+
+extern template class Run<float>;
+extern template class Run<double>;
+
+}  // namespace gpt_train

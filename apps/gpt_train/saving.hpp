@@ -1,0 +1,56 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "console.hpp"
+#include "departure.hpp"
+#include "outputs.hpp"
+#include "tessera/base/error.hpp"
+#include "tessera/checkpoint/saver.hpp"
+#include "tessera/train/step_report.hpp"
+
+namespace gpt_train {
+
+/// Saves a run as its configuration says, tells of it, and decides what a failed save means. All functions but
+/// the accessors are collective and give the same on every rank.
+class Saving {
+ public:
+  using MakeSnapshot = std::function<tessera::checkpoint::Snapshot()>;
+
+  /// `signals`, `console` and `metrics` are borrowed. Makes the memory for copies. Throws IoError on all ranks
+  /// (code no_memory).
+  Saving(tessera::train::CheckpointConfig const& config, std::unique_ptr<tessera::checkpoint::Saver> saver,
+         MakeSnapshot make_snapshot, tessera::train::SignalWatch const& signals, Console& console,
+         MetricsFile& metrics);
+
+  /// What this rank wants at the end of the step under way.
+  [[nodiscard]] Wish wish() const { return departure_.wish(); }
+  /// Seconds that this rank has waited for saves since the last call.
+  [[nodiscard]] double take_blocked_s() { return saver_->blocked_s(); }
+
+  /// After every step, `last` or not: moves a save on, begins one where it is due, and waits for it where the
+  /// run ends. Gives the code with which the run has to end now, if it has to: requeue, or that of a save that
+  /// failed, after saying why.
+  std::optional<tessera::ExitCode> after_step(tessera::train::StepReport const& report, bool last);
+
+ private:
+  [[nodiscard]] bool due(tessera::train::StepReport const& report) const;
+  void advance(bool begins, bool ends);
+  void tell(tessera::checkpoint::SaveResult const& result);
+  std::optional<tessera::ExitCode> failed(tessera::Error const& error, bool ends);
+
+  tessera::train::CheckpointConfig config_;
+  std::unique_ptr<tessera::checkpoint::Saver> saver_;
+  MakeSnapshot make_snapshot_;
+  Console* console_;
+  MetricsFile* metrics_;
+  Departure departure_;
+  std::vector<tessera::checkpoint::SaveResult> results_;  // of the step at hand
+};
+
+}  // namespace gpt_train
