@@ -14,11 +14,10 @@ void ColumnLinear<T>::describe(std::vector<params::TensorSpec>& specs, std::stri
                                std::vector<std::int64_t> const& parts, std::int64_t n,
                                std::vector<std::int64_t> const& n_inner, std::int64_t k, int tiles,
                                double stddev) {
-  auto bias_inner = n_inner;
   auto weight_inner = n_inner;
   weight_inner.push_back(k);
   append(specs, cut_tensor(name + ".weight", parts, n, weight_inner, tiles, stddev));
-  auto bias = cut_tensor(name + ".bias", parts, n, bias_inner, tiles, 0.0);
+  auto bias = cut_tensor(name + ".bias", parts, n, n_inner, tiles, 0.0);
   bias.weight_decay = false;
   append(specs, bias);
 }
