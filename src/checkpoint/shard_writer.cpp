@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "checkpoint/hdf5_output.hpp"
+#include "checkpoint/sources.hpp"
 #include "tessera/base/error.hpp"
 #include "tessera/checkpoint/shard_file.hpp"
 
@@ -35,18 +36,6 @@ std::byte const* dense_place(ConstBoxMemory const& memory, Box const& box, std::
   return memory.data + first * static_cast<std::int64_t>(element_bytes);
 }
 
-/// The parts of `sources` that lie in `box`, which they cover once.
-std::vector<Box> parts_of(Box const& box, std::span<ConstBoxMemory const> sources) {
-  std::vector<Box> parts;
-  for (auto const& source : sources) {
-    auto part = intersection(source.box, box);
-    if (!part) continue;
-    for (std::size_t dim = 0; dim < box.offset.size(); ++dim) part->offset[dim] -= box.offset[dim];
-    parts.push_back(std::move(*part));
-  }
-  return parts;
-}
-
 }  // namespace
 
 class ShardFileWriter::Body {
@@ -65,7 +54,7 @@ class ShardFileWriter::Body {
               std::optional<TileRange> tiles) {
     require(!problem_of_tensor(tensor), "a tensor is in order");
     require(!problem_of_box(tensor.shape, box), "a box lies in its tensor");
-    require(!problem_of_cover(box.extent, parts_of(box, sources)), "sources cover a box exactly once");
+    require(!problem_of_sources(box, sources), "sources cover a box exactly once");
     Shard shard{box, 0, dataset_name(tensor.name, boxes_[tensor.name]++), 0, {}};
     hdf5::Id const dataset = create_dataset(tensor, shard);
     shard.position = place_of_elements(dataset.get());

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "checkpoint/pack.hpp"
+#include "checkpoint/sources.hpp"
 #include "tessera/checkpoint/fault_point.hpp"
 #include "tessera/comm/collectives.hpp"
 
@@ -146,6 +147,10 @@ Staging::Plan Staging::prepare(Snapshot const& snapshot) {
   }
   auto failure = failure_of([&] {
     fault_point("ckpt.begin");
+    for (auto const& part : snapshot.parts) {
+      auto const problem = problem_of_sources(part.box, part.sources);
+      require(!problem, "sources cover a box exactly once: " + problem.value_or(""));
+    }
     memory_.reserve(writes() ? plan.bytes : 2 * message_bytes);
   });
   if (group_) failure = agree(*group_, failure);
