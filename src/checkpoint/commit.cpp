@@ -80,6 +80,7 @@ void prune(Commit const& what) {
 void tidy_up(Commit const& what) {
   auto const place = path_in(what.directory, step_name(what.manifest.step));
   try {
+    fault_point("ckpt.after_rename");
     fault_point("ckpt.before_latest");
     write_text_atomically(path_in(what.directory, latest_name), step_name(what.manifest.step) + "\n");
     prune(what);
@@ -140,7 +141,6 @@ Committed commit(Commit const& what) {
   } else {
     put_in_place(temporary, path_in(what.directory, step_name(what.manifest.step)));
   }
-  fault_point("ckpt.after_rename");
   tidy_up(what);
   return committed;
 }

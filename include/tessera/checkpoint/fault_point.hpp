@@ -17,6 +17,13 @@
 // Points of this room: ckpt.create_file, ckpt.write_data, ckpt.write_metadata, ckpt.sync_file of a shard file
 // or model.h5; files.write, files.sync, files.rename, files.sync_directory in write_text_atomically, each
 // before the thing that it names.
+//
+// Points of a saver, in the order in which a save comes by (FORMAT.md, "Commit"). On each rank that writes:
+// ckpt.begin (an asynchronous save's copy), ckpt.create_directory, those of a shard file, ckpt.written. On
+// rank 0 then: ckpt.before_whole, model.h5, ckpt.before_manifest, the text file's points,
+// ckpt.after_manifest, ckpt.before_move_aside (where the step's name is taken by something damaged),
+// ckpt.before_rename, ckpt.after_rename, ckpt.before_latest, the text file's points, and for each old step
+// ckpt.before_prune, ckpt.during_prune.
 #pragma once
 
 #include <string_view>

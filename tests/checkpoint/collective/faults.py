@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: The Tessera developers
+# SPDX-License-Identifier: Apache-2.0
+"""Kills a program that saves checkpoints, or makes its system calls fail, at every named point and at random times.
+
+    faults.py PROGRAM MPIEXEC quick|full|soak [unittest arguments]
+
+After every fault the newest step that was reported as saved, or a newer one, loads with every element right.
+quick: every point on one rank, some on several. full: every point on several ranks, and 10 random times. soak: 200.
+"""
+import os
+import pathlib
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+PROGRAM, MPIEXEC, TIER = sys.argv[1:4]
+WRITING = ["ckpt.begin", "ckpt.create_directory", "ckpt.create_file", "ckpt.write_data", "ckpt.write_metadata",
+           "ckpt.sync_file", "ckpt.written"]
+COMMITTING = ["ckpt.before_whole", "ckpt.before_manifest", "files.write", "files.sync", "files.rename",
+              "files.sync_directory", "ckpt.after_manifest", "ckpt.before_move_aside", "ckpt.before_rename",
+              "ckpt.after_rename", "ckpt.before_latest", "ckpt.before_prune", "ckpt.during_prune"]
+DIRTY = re.compile(r"\.tmp")
+
+
+class Faults(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="tessera-faults-")
+        self.addCleanup(folder.cleanup)
+        self.parent = pathlib.Path(folder.name)
+
+    def start(self, directory, ranks=1, steps=2, fault="", mode="async"):
+        command = [PROGRAM, "loopback" if ranks == 1 else "mpi", str(directory), str(steps), mode]
+        if ranks > 1:
+            command = [MPIEXEC, "-n", str(ranks)] + command
+        environment = dict(os.environ, TESSERA_FAULT=fault, OMPI_ALLOW_RUN_AS_ROOT="1",
+                           OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", OMPI_MCA_rmaps_base_oversubscribe="1",
+                           OMPI_MCA_mpi_yield_when_idle="1")
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                start_new_session=True)
+
+    def run_to_end(self, directory, **how):
+        process = self.start(directory, **how)
+        out, error = process.communicate(timeout=60)
+        return process.returncode, out, error
+
+    def run_well(self, directory, **how):
+        code, out, error = self.run_to_end(directory, **how)
+        self.assertEqual(code, 0, out + error)
+        return out
+
+    def prepared(self, name, ranks=1):
+        """Steps 1 and 2, and a step 3 that is not whole."""
+        directory = self.parent / name
+        self.assertEqual(self.run_well(directory, ranks=ranks), "saved 1\nsaved 2\n")
+        (directory / "step_00000003").mkdir()
+        return directory
+
+    def expect_recovery(self, directory, output, ranks=1):
+        """The next run loads what `output` says was saved, or newer, goes on, and leaves nothing half done."""
+        saved = max([2] + [int(number) for number in re.findall(r"^saved (\d+)", output, re.MULTILINE)])
+        out = self.run_well(directory, ranks=ranks)
+        loaded = int(re.match(r"loaded (\d+)\n", out).group(1))
+        self.assertGreaterEqual(loaded, saved, out)
+        self.assertEqual(out, f"loaded {loaded}\nsaved {loaded + 1}\nsaved {loaded + 2}\n")
+        names = sorted(os.listdir(directory))
+        self.assertEqual([name for name in names if DIRTY.search(name)], [])
+        newest = max(name for name in names if re.fullmatch(r"step_\d+", name))
+        self.assertEqual((directory / "latest").read_text(), newest + "\n")
+
+    def kill_at(self, point, ranks=1, rank=0):
+        directory = self.prepared(f"{point}-{rank}-of-{ranks}", ranks)
+        code, out, _ = self.run_to_end(directory, ranks=ranks, fault=f"{point}:kill@{rank}")
+        self.assertNotEqual(code, 0, f"{point} was not passed")
+        self.expect_recovery(directory, out, ranks)
+
+    def test_one_rank_is_killed_at_every_point(self):
+        for point in WRITING + COMMITTING:
+            with self.subTest(point=point):
+                self.kill_at(point)
+
+    def test_of_several_ranks_one_is_killed(self):
+        places = [("ckpt.write_data", 1), ("ckpt.before_rename", 0)]
+        if TIER != "quick":
+            places = [(point, rank) for point in WRITING for rank in (0, 2)] + [(point, 0) for point in COMMITTING]
+        for point, rank in places:
+            with self.subTest(point=point, rank=rank):
+                self.kill_at(point, ranks=3, rank=rank)
+
+    def test_an_error_at_every_point_is_told_and_the_next_save_works(self):
+        for mode in ("async", "sync"):
+            # A synchronous save of one rank has no copy to begin.
+            for point in WRITING[0 if mode == "async" else 1:] + COMMITTING:
+                with self.subTest(point=point, mode=mode):
+                    self.fail_at(point, mode)
+
+    def fail_at(self, point, mode):
+        directory = self.prepared(f"{point}-{mode}")
+        out = self.run_well(directory, fault=f"{point}#1:io_error", mode=mode)
+        lines = out.splitlines()
+        self.assertEqual([lines[0], lines[2]], ["loaded 2", "saved 4"], out)
+        self.assertRegex(lines[1], r"^failed 3: saving step 3 failed: .*No space left on device")
+        whole = "is saved and whole, but" in lines[1]
+        self.assertEqual(whole, (directory / "step_00000003" / "manifest.json").exists())
+        self.expect_recovery(directory, out)
+
+    def test_two_jobs_do_not_write_one_directory(self):
+        directory = self.prepared("shared")
+        first = self.start(directory, steps=1, fault="ckpt.before_rename:sleep=4000")
+        self.addCleanup(first.communicate)
+        while first.stdout.readline() != "loaded 2\n":
+            self.assertIsNone(first.poll())
+        code, _, error = self.run_to_end(directory)
+        self.assertEqual(code, 73, error)
+        self.assertRegex(error, rf"cannot save into '{directory}': 'process {first.pid} on .*, since .*' saves there")
+        self.assertEqual(first.wait(), 0)
+        self.expect_recovery(directory, "saved 3")
+
+    def test_it_is_killed_at_random_times(self):
+        times = {"quick": 3, "full": 10, "soak": 200}[TIER]
+        directory = self.prepared("random", ranks=2)
+        seed = random.randrange(1 << 30)
+        chance = random.Random(seed)
+        saved = "saved 2"
+        for number in range(times):
+            with self.subTest(seed=seed, number=number):
+                process = self.start(directory, ranks=2, steps=100000)
+                self.assertRegex(process.stdout.readline(), r"^loaded ")
+                time.sleep(chance.uniform(0, 0.5))
+                os.killpg(process.pid, signal.SIGKILL)
+                saved = process.communicate()[0] or saved
+                self.expect_recovery(directory, saved, ranks=2)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0]] + sys.argv[4:])
