@@ -16,14 +16,14 @@ namespace tessera::checkpoint {
 
 namespace {
 
-constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t largest = std::numeric_limits<std::int64_t>::max();
 constexpr std::size_t max_shards = 4'000'000;
 constexpr std::size_t max_files = 1'000'000;
 
 void expect_version(JsonNode const& root) {
   if (root.at("format").text(max_name_bytes) != "tessera checkpoint") root.refuse("not a Tessera checkpoint");
   JsonNode const node = root.at("version");
-  auto const version = node.integer(1, most);
+  auto const version = node.integer(1, largest);
   if (version > format_version) {
     node.refuse(
         fmt::format("format version {} is newer than {}, the newest that this program reads: use the "
@@ -47,7 +47,7 @@ std::vector<FileEntry> parse_files(JsonNode const& node) {
     JsonNode const entry = node.at(k);
     entry.expect_keys({"name", "bytes", "xxh3_128", "writer"});
     FileEntry& file = files[k];
-    file = {entry.at("name").text(max_name_bytes), entry.at("bytes").integer(0, most),
+    file = {entry.at("name").text(max_name_bytes), entry.at("bytes").integer(0, largest),
             entry.at("xxh3_128").hash(), entry.at("writer").text(max_name_bytes)};
     entry.refuse_if(problem_of_file_name(file.name));
     if (!names.insert(file.name).second) entry.refuse("the same file name a second time");
@@ -58,9 +58,9 @@ std::vector<FileEntry> parse_files(JsonNode const& node) {
 Shard parse_shard(JsonNode const& node, TensorEntry const& tensor, std::vector<FileEntry> const& files) {
   node.expect_keys({"file", "dataset", "position", "offset", "extent", "xxh3_128"});
   Shard shard{{node.at("offset").integers(0), node.at("extent").integers(1)},
-              node.at("file").integer(0, most),
+              node.at("file").integer(0, largest),
               node.at("dataset").text(2 * max_name_bytes),
-              node.at("position").integer(0, most),
+              node.at("position").integer(0, largest),
               node.at("xxh3_128").hash()};
   if (shard.file >= std::ssize(files)) node.refuse(fmt::format("there is no file {}", shard.file));
   if (!is_dataset_of(shard.dataset, tensor.name)) {
@@ -153,7 +153,7 @@ Manifest parse_manifest(std::string_view text, std::string const& name) {
   Manifest manifest;
   manifest.version = root.at("version").integer(1, format_version);
   manifest.created_by = root.at("created_by").text(max_name_bytes);
-  manifest.step = root.at("step").integer(0, most);
+  manifest.step = root.at("step").integer(0, largest);
   manifest.layout = parse_layout(root.at("layout"));
   manifest.config = root.at("config").values();
   manifest.state = root.at("state").values();

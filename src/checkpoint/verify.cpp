@@ -4,8 +4,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <charconv>
 #include <filesystem>
 #include <utility>
 
@@ -13,6 +11,7 @@
 #include "tessera/base/error.hpp"
 #include "tessera/checkpoint/files.hpp"
 #include "tessera/checkpoint/shard_file.hpp"
+#include "tessera/checkpoint/steps.hpp"
 
 namespace tessera::checkpoint {
 
@@ -20,16 +19,8 @@ namespace {
 
 /// The step that a directory is named after.
 std::optional<std::int64_t> step_of_name(std::string const& directory) {
-  constexpr std::string_view prefix = "step_";
   std::filesystem::path const path(directory);
-  std::string const name =
-      path.has_filename() ? path.filename().string() : path.parent_path().filename().string();
-  if (!name.starts_with(prefix)) return std::nullopt;
-  std::int64_t step = 0;
-  char const* const end = name.data() + name.size();
-  auto const result = std::from_chars(name.data() + prefix.size(), end, step);
-  if (result.ec != std::errc() || result.ptr != end) return std::nullopt;
-  return step;
+  return parse_step_name((path.has_filename() ? path : path.parent_path()).filename().string());
 }
 
 std::optional<Problem> verify_datasets(std::string const& directory, FileContent const& content) {

@@ -101,22 +101,23 @@ TEST(Damage, FilesSwappedBetweenRanksAreNoticed) {
 
 TEST(Damage, FilesOfAnotherStepAreNoticedEvenWhenTheTensorsAreEqual) {
   TemporaryFolder const folder;
-  write_sample(folder.path("step_100"), sample_tensors(), 2, 4, 1, 100);
-  write_sample(folder.path("step_200"), sample_tensors(), 2, 4, 1, 200);
+  write_sample(folder.path("step_00000100"), sample_tensors(), 2, 4, 1, 100);
+  write_sample(folder.path("step_00000200"), sample_tensors(), 2, 4, 1, 200);
   auto const swap = [&](std::string const& name) {
-    std::filesystem::rename(folder.path("step_100/" + name), folder.path("kept"));
-    std::filesystem::rename(folder.path("step_200/" + name), folder.path("step_100/" + name));
-    std::filesystem::rename(folder.path("kept"), folder.path("step_200/" + name));
+    std::filesystem::rename(folder.path("step_00000100/" + name), folder.path("kept"));
+    std::filesystem::rename(folder.path("step_00000200/" + name), folder.path("step_00000100/" + name));
+    std::filesystem::rename(folder.path("kept"), folder.path("step_00000200/" + name));
   };
-  for (auto const& name : list_directory(folder.path("step_100"))) {
+  for (auto const& name : list_directory(folder.path("step_00000100"))) {
     swap(name);
-    EXPECT_NE(problems_of(folder.path("step_100")), "") << name;
-    EXPECT_NE(problems_of(folder.path("step_200")), "") << name;
+    EXPECT_NE(problems_of(folder.path("step_00000100")), "") << name;
+    EXPECT_NE(problems_of(folder.path("step_00000200")), "") << name;
     swap(name);
   }
-  EXPECT_EQ(problems_of(folder.path("step_100")) + problems_of(folder.path("step_200")), "");
-  std::filesystem::rename(folder.path("step_100"), folder.path("step_300"));
-  EXPECT_NE(problems_of(folder.path("step_300")).find("this is step 100"), std::string::npos);
+  EXPECT_EQ(problems_of(folder.path("step_00000100")) + problems_of(folder.path("step_00000200")), "");
+  std::filesystem::rename(folder.path("step_00000100"), folder.path("step_00000300"));
+  EXPECT_EQ(problems_of(folder.path("step_00000300/")), problems_of(folder.path("step_00000300")));
+  EXPECT_NE(problems_of(folder.path("step_00000300")).find("this is step 100"), std::string::npos);
 }
 
 }  // namespace tessera::checkpoint

@@ -56,7 +56,7 @@ TEST(ShardFile, WhatOneCutWroteAnyOtherCutReads) {
   auto const tensors = sample_tensors();
   std::mt19937_64 random(5);
   for (std::uint64_t seed = 0; seed < 6; ++seed) {
-    auto const directory = folder.path("step_" + std::to_string(100 + seed));
+    auto const directory = folder.path("step_00000" + std::to_string(100 + seed));
     auto const written = write_sample(directory, tensors, 1 + static_cast<int>(seed), 1 + 3 * seed, seed,
                                       100 + static_cast<std::int64_t>(seed));
     auto const manifest = read_manifest(directory);
