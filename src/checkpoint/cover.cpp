@@ -42,7 +42,7 @@ class Corners {
         std::size_t const dim = dims_[k];
         bool const end = (corner >> k & 1) != 0;
         sign ^= end;
-        key = key * static_cast<Key>(shape_[dim] + 1) +
+        key = key * (static_cast<Key>(shape_[dim]) + 1) +
               static_cast<Key>(box.offset[dim] + (end ? box.extent[dim] : 0));
       }
       keys_.push_back(key << 1 | static_cast<Key>(sign));
@@ -69,7 +69,7 @@ class Corners {
   [[nodiscard]] std::vector<std::int64_t> element_of(Key corner) const {
     std::vector<std::int64_t> element(shape_.size(), 0);
     for (std::size_t k = dims_.size(); k-- > 0;) {
-      auto const radix = static_cast<Key>(shape_[dims_[k]] + 1);
+      auto const radix = static_cast<Key>(shape_[dims_[k]]) + 1;
       element[dims_[k]] = static_cast<std::int64_t>(corner % radix);
       corner /= radix;
     }
