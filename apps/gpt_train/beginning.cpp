@@ -76,8 +76,7 @@ std::vector<std::string> compare(checkpoint::Loader const& loader, train::RunCon
     found.impossible = loader.differences(train::saved_tensors(plan.specs, dtype));
   }
   if (!found.impossible.empty()) {
-    found.impossible.insert(found.impossible.begin(),
-                            fmt::format("{} is of another model than this run", loader.directory()));
+    for (auto& problem : found.impossible) problem = fmt::format("{}: {}", loader.directory(), problem);
     throw tessera::ConfigError(std::move(found.impossible));
   }
   std::vector<std::string> notices;

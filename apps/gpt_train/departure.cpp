@@ -73,8 +73,9 @@ Wish Departure::wish() const {
   return interval_s_ > 0 && since(last_save_) >= interval_s_ ? Wish::save : Wish::nothing;
 }
 
-void Departure::note_step(double seconds) {
-  if (limit_) limit_->note_step(seconds);
+void Departure::note_step() {
+  if (limit_) limit_->note_step(since(last_step_));
+  last_step_ = Clock::now();
 }
 
 void Departure::note_begin() { last_save_ = Clock::now(); }

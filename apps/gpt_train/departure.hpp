@@ -51,7 +51,8 @@ class Departure {
             bool has_clock, double save_bytes);
 
   [[nodiscard]] Wish wish() const;
-  void note_step(double seconds);
+  /// A step has ended, with all that goes with it: validation, waiting for saves.
+  void note_step();
   /// A save has begun.
   void note_begin();
   /// A save has taken so long.
@@ -64,7 +65,7 @@ class Departure {
   tessera::train::SignalWatch const* signals_;
   bool has_clock_;
   double interval_s_;
-  Clock::time_point start_ = Clock::now(), last_save_ = start_;
+  Clock::time_point start_ = Clock::now(), last_save_ = start_, last_step_ = start_;
   std::optional<TimeLimit> limit_;
 };
 

@@ -63,6 +63,7 @@ tessera::ExitCode dry_run(tessera::comm::Communicator& world, CommandLine const&
   console.line(model_text(config));
   console.line(batch_text(config, layout));
   print_memory(console, config, layout);
+  if (auto const text = checkpoint_text(config); !text.empty()) console.line(text);
   print_traffic(console, config, layout);
   auto const schedule = train::make_plan(config, layout, {}).schedule;
   console.line("pipeline bubble, backward twice as dear as forward: {:.1f}% of the step",

@@ -47,7 +47,7 @@ void Saving::advance(bool begins, bool ends) {
 }
 
 std::optional<ExitCode> Saving::after_step(train::StepReport const& report, bool last) {
-  departure_.note_step(report.step_s);
+  departure_.note_step();
   auto const wish = static_cast<Wish>(report.wish);
   bool const leaves = wish >= Wish::leave_in_time && !last;
   bool const ends = last || leaves;

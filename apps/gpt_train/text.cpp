@@ -62,6 +62,19 @@ std::string memory_text(train::MemoryPrediction const& prediction) {
   return text;
 }
 
+std::string checkpoint_text(train::RunConfig const& config) {
+  auto const& c = config.checkpoint;
+  if (c.save.empty()) return {};
+  double const width = config.training.precision == "float64" ? 8 : 4;
+  auto const bytes = 3 * width * static_cast<double>(tessera::model::parameter_count(config.model));
+  auto text = fmt::format("checkpoints in {}: {} each, {}", c.save, bytes_text(bytes),
+                          c.synchronous ? "training waits for them" : "written while training goes on");
+  if (c.interval > 0) text += fmt::format(", every {} steps", c.interval);
+  if (c.interval_minutes > 0) text += fmt::format(", every {} minutes", c.interval_minutes);
+  text += ", at the end and before leaving early";
+  return text + (c.keep > 0 ? fmt::format("; the newest {} stay", c.keep) : "; all stay");
+}
+
 std::string traffic_text(train::StepReport const& report) {
   std::string text;
   for (std::size_t i = 0; i < train::reported_axes.size(); ++i) {

@@ -62,6 +62,7 @@ void print_header(Console& console, Setup const& setup, train::RunConfig const& 
                  bytes_text(static_cast<double>(setup.largest_bytes)));
   }
   auto const has = setup.node_memory ? setup.node_memory->has_bytes_per_rank() : 0;
+  if (auto const text = checkpoint_text(config); !text.empty()) console.line(text);
   for (auto const& notice : setup.beginning.notices) console.line(notice);
   if (auto const advice = advice_text(config, *setup.mesh, has); !advice.empty()) console.line(advice);
 }

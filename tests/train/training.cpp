@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cstring>
 
 #include "tessera/train/room_options.hpp"
@@ -11,6 +12,8 @@
 namespace tessera::train::test {
 
 namespace {
+
+constexpr std::array kind_names{"value", "gradient", "first moment", "second moment"};
 
 /// Tokens that follow each other by a rule most of the time.
 std::vector<std::uint16_t> make_tokens(std::int64_t vocabulary, std::int64_t count) {
@@ -41,6 +44,16 @@ bool same_bits(T a, T b) {
 
 TokenFile::TokenFile(std::int64_t vocabulary, std::int64_t tokens)
     : path_(folder_.write("tokens.bin", data::test::raw(make_tokens(vocabulary, tokens)))) {}
+
+template <class T>
+Vector<T> numbers_of_tile(params::ParameterStore<T> const& store, Kind kind, params::ParameterId id,
+                          int tile) {
+  if (kind == Kind::gradient) return store.gradient(id, tile, 0);
+  auto const value = store.value(id, tile);
+  if (kind == Kind::value) return value;
+  auto const moments = kind == Kind::first_moment ? store.first_moments() : store.second_moments();
+  return Vector<T>(moments.data() + (value.data() - store.values().data()), value.extent(0));
+}
 
 template <class T>
 TrainingRun<T>::TrainingRun(std::unique_ptr<comm::Communicator> world, RunConfig const& config)
@@ -89,7 +102,7 @@ std::string TrainingRun<T>::difference(Kind kind, Image<T> const& image) {
           text = fmt::format(
               "{} of {}{}, tile {} of {}, element {}{}: {:.9g} on rank {} (tp {}, pp {}, dp {}), {:.9g} on "
               "one rank",
-              kind == Kind::value ? "value" : "gradient", parameter.spec.name,
+              kind_names[static_cast<std::size_t>(kind)], parameter.spec.name,
               parameter.role == params::Role::tied_copy ? " (tied copy)" : "", tile, parameter.tiles.total, i,
               global ? "" : " (padding)", values(i), mesh_->rank(), place.tp, place.pp, place.dp, expected);
           return;

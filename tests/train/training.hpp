@@ -32,7 +32,11 @@ template <class T>
 using Image = std::vector<T>;
 
 /// Which numbers of a ParameterStore are meant.
-enum class Kind { value, gradient };
+enum class Kind { value, gradient, first_moment, second_moment };
+
+/// The numbers of one owned tile of a store.
+template <class T>
+Vector<T> numbers_of_tile(params::ParameterStore<T> const& store, Kind kind, params::ParameterId id, int tile);
 
 /// One training run on the ranks of a communicator.
 template <class T>
@@ -71,7 +75,7 @@ void for_each_tile(params::ParameterStore<T> const& store, Kind kind, Visit cons
     if (parameter.role == params::Role::tied_gradient) continue;
     for (int tile = 0; tile < parameter.tiles.count; ++tile) {
       auto const elements = params::elements_of_tile(parameter.spec, parameter.tiles.first + tile);
-      auto const values = kind == Kind::value ? store.value(id, tile) : store.gradient(id, tile, 0);
+      auto const values = numbers_of_tile(store, kind, id, tile);
       visit(parameter, parameter.tiles.first + tile, values, [elements](std::int64_t i) {
         std::int64_t const in_run = i % elements.run;
         bool const valid = in_run < elements.valid_run;

@@ -33,7 +33,7 @@ struct Surroundings {
   data::Dataset const* dataset = nullptr;
   /// Asked once in every step, as late as can be: a number that one rank wants all ranks to know at the end
   /// of the step (StepReport::wish). It travels with the times of the step. Empty: 0.
-  std::function<int()> wish;
+  std::function<int()> wish{};
 };
 
 /// Where training stands, beside the tensors.
