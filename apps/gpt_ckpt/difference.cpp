@@ -1,0 +1,156 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <map>
+#include <optional>
+#include <set>
+#include <string_view>
+#include <type_traits>
+
+#include "commands.hpp"
+#include "opened.hpp"
+#include "tessera/checkpoint/files.hpp"
+
+namespace gpt_ckpt {
+
+namespace {
+
+using checkpoint::in_quotes;
+using checkpoint::Reader;
+using checkpoint::TensorEntry;
+
+constexpr std::int64_t block_bytes = std::int64_t{8} << 20;
+
+/// How the elements of a tensor differ.
+struct Difference {
+  std::int64_t first = -1;  // of all elements in row-major order; -1: none does
+  std::string values;       // there
+  std::int64_t count = 0;
+  double largest = 0;  // absolute difference; NaN once there is one
+};
+
+/// |x - y|, of whole numbers without the rounding of either.
+template <class T>
+double distance(T x, T y) {
+  if constexpr (std::is_integral_v<T>) {
+    auto const larger = static_cast<std::uint64_t>(std::max(x, y));
+    return static_cast<double>(larger - static_cast<std::uint64_t>(std::min(x, y)));
+  } else {
+    return std::abs(static_cast<double>(x) - static_cast<double>(y));
+  }
+}
+
+template <class T>
+void compare(std::vector<std::byte> const& a, std::vector<std::byte> const& b, std::int64_t before,
+             Difference& difference) {
+  for (std::size_t at = 0; at < a.size(); at += sizeof(T)) {
+    if (std::memcmp(&a[at], &b[at], sizeof(T)) == 0) continue;
+    T x{};
+    T y{};
+    std::memcpy(&x, &a[at], sizeof(T));
+    std::memcpy(&y, &b[at], sizeof(T));
+    if (difference.count++ == 0) {
+      difference.first = before + static_cast<std::int64_t>(at / sizeof(T));
+      difference.values = fmt::format("{} | {}", x, y);
+    }
+    double const apart = distance(x, y);
+    if (!(apart <= difference.largest)) difference.largest = apart;
+  }
+}
+
+void compare(tessera::DType dtype, std::vector<std::byte> const& a, std::vector<std::byte> const& b,
+             std::int64_t before, Difference& difference) {
+  using tessera::DType;
+  switch (dtype) {
+    case DType::u8: return compare<std::uint8_t>(a, b, before, difference);
+    case DType::i32: return compare<std::int32_t>(a, b, before, difference);
+    case DType::i64: return compare<std::int64_t>(a, b, before, difference);
+    case DType::u64: return compare<std::uint64_t>(a, b, before, difference);
+    case DType::f32: return compare<float>(a, b, before, difference);
+    case DType::f64: return compare<double>(a, b, before, difference);
+  }
+}
+
+Difference compare_tensor(Reader const& a, Reader const& b, TensorEntry const& tensor) {
+  Difference difference;
+  for_each_block(tensor, block_bytes, [&](checkpoint::Piece const& piece) {
+    compare(tensor.dtype, read(a, tensor, piece.box), read(b, tensor, piece.box), piece.position, difference);
+  });
+  return difference;
+}
+
+/// "[1, 2]": where the element with this number is.
+std::string place(std::vector<std::int64_t> const& shape, std::int64_t number) {
+  std::vector<std::int64_t> index(shape.size());
+  for (std::size_t dim = shape.size(); dim-- > 0; number /= shape[dim]) index[dim] = number % shape[dim];
+  auto text = shape_text(index);
+  text.front() = '[';
+  text.back() = ']';
+  return text;
+}
+
+/// Prints what differs by name; returns whether anything does.
+bool values_differ(char const* what, checkpoint::Values const& a, checkpoint::Values const& b) {
+  std::set<std::string> names;
+  for (auto const& [name, value] : a) names.insert(name);
+  for (auto const& [name, value] : b) names.insert(name);
+  auto const text = [](checkpoint::Values const& values, std::string const& name) {
+    auto const found = values.find(name);
+    return found == values.end() ? "(none)" : in_quotes(found->second);
+  };
+  bool differ = false;
+  for (auto const& name : names) {
+    if (text(a, name) == text(b, name)) continue;
+    fmt::print("{} {}: {} | {}\n", what, in_quotes(name), text(a, name), text(b, name));
+    differ = true;
+  }
+  return differ;
+}
+
+std::vector<TensorEntry> entries(Reader const& reader) {
+  std::vector<TensorEntry> tensors;
+  for (auto const& [tensor, shards] : reader.manifest().tensors) tensors.push_back(tensor);
+  return tensors;
+}
+
+/// Prints a line for each tensor of both whose elements differ; returns how many do.
+int tensors_differ(Reader const& a, Reader const& b) {
+  auto const of_a = entries(a);
+  auto const of_b = entries(b);
+  int differing = 0;
+  for (auto const& tensor : of_a) {
+    if (std::ranges::find(of_b, tensor) == of_b.end()) continue;
+    auto const difference = compare_tensor(a, b, tensor);
+    if (difference.first < 0) continue;
+    ++differing;
+    fmt::print("{} {}: first at {}: {}; {} of {} elements, by {} at most\n", tensor.name,
+               shape_text(tensor.shape), place(tensor.shape, difference.first), difference.values,
+               difference.count, element_count(checkpoint::whole(tensor.shape)), difference.largest);
+  }
+  return differing;
+}
+
+}  // namespace
+
+int diff(std::string const& a, std::string const& b) {
+  auto const first = open(a);
+  auto const second = open(b);
+  fmt::print("{} | {}\n", first.directory(), second.directory());
+  values_differ("config", first.manifest().config, second.manifest().config);
+  bool const state = values_differ("state", first.manifest().state, second.manifest().state);
+  auto const tensors = entries(second);
+  auto const differences = first.differences(tensors);
+  for (auto const& line : differences) {
+    fmt::print("{} (the checkpoint: the first one; here: the second)\n", line);
+  }
+  int const differing = tensors_differ(first, second);
+  bool const same = !state && differences.empty() && differing == 0;
+  fmt::print("{}\n", same ? "The same, bit for bit." : fmt::format("{} tensors differ.", differing));
+  return same ? 0 : 1;
+}
+
+}  // namespace gpt_ckpt

@@ -1,0 +1,78 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+//
+// gpt_ckpt: looks at checkpoints, compares and converts them. Needs no MPI.
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <functional>
+
+#include "commands.hpp"
+#include "tessera/base/error.hpp"
+
+namespace {
+
+constexpr char const* footer = R"(
+DIR is a checkpoint (DIR/step_00000100) or a directory of them; then its newest step is meant.
+
+Exit codes: 0 done, 1 `diff` found a difference, 64 wrong usage, 65 a checkpoint is damaged, 66 there is none,
+73 an output cannot be created or exists, 74 reading or writing failed, 77 not permitted.)";
+
+struct Arguments {
+  std::string directory;
+  std::string other;
+  std::string out;
+  int files = 1;
+};
+
+/// Adds every command; the one that is called sets `action`.
+void declare(CLI::App& app, Arguments& arguments, std::function<int()>& action) {
+  auto const command = [&](char const* name, char const* text, auto const& run) {
+    CLI::App* const sub = app.add_subcommand(name, text);
+    sub->add_option("DIR", arguments.directory, "checkpoint, or directory of checkpoints")->required();
+    sub->callback([&action, run] { action = run; });
+    return sub;
+  };
+  auto& [directory, other, out, files] = arguments;
+  command("list", "The steps in a directory, newest first", [&] { return gpt_ckpt::list(directory); });
+  command("verify", "Read and hash every byte", [&] { return gpt_ckpt::verify(directory); });
+  command("show", "Tensors, shapes, types, layout, sizes, configuration",
+          [&] { return gpt_ckpt::show(directory); });
+  command("diff", "What differs between two checkpoints, with the first place and the largest difference",
+          [&] { return gpt_ckpt::diff(directory, other); })
+      ->add_option("OTHER", other, "the other checkpoint")
+      ->required();
+  auto* const reshard = command("reshard", "Write it again as another number of files",
+                                [&] { return gpt_ckpt::reshard(directory, out, files); });
+  reshard->add_option("OUT", out, "the new checkpoint's directory, which must not exist")->required();
+  reshard->add_option("--files", files, "how many files")->required()->check(CLI::Range(1, 100'000));
+  command("export", "Write one plain HDF5 file with every tensor whole",
+          [&] { return gpt_ckpt::export_file(directory, out); })
+      ->add_option("FILE", out, "the file, which must not exist")
+      ->required();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Looks at checkpoints of gpt_train, compares and converts them.", "gpt_ckpt");
+  app.set_version_flag("--version", "gpt_ckpt of tessera " TESSERA_VERSION);
+  app.footer(footer);
+  app.require_subcommand(1);
+  Arguments arguments;
+  std::function<int()> action;
+  declare(app, arguments, action);
+  try {
+    app.parse(argc, argv);
+    return action();
+  } catch (CLI::ParseError const& error) {
+    return app.exit(error) == 0 ? 0 : static_cast<int>(tessera::ExitCode::usage);
+  } catch (tessera::Error const& error) {
+    fmt::print(stderr, "gpt_ckpt: {}\n", error.what());
+    return static_cast<int>(error.code());
+  } catch (std::exception const& error) {
+    fmt::print(stderr, "gpt_ckpt: {}\n", error.what());
+    return static_cast<int>(tessera::ExitCode::internal);
+  }
+}
