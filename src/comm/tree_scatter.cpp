@@ -32,8 +32,8 @@ std::size_t TreeScatter::length(int chunk) const noexcept {
 /// Place of a chunk received in the step of `distance`: the steps before took size - size/distance chunks.
 void* TreeScatter::received(int distance, int chunk) const noexcept {
   int const size = shared_.channel.size();
-  auto const place = static_cast<std::size_t>(size - size / distance + chunk / (2 * distance));
-  return element(levels_, place * chunk_count_, sum_.type);
+  int const place = size - size / distance + chunk / (2 * distance);
+  return element(levels_, static_cast<std::size_t>(place) * chunk_count_, sum_.type);
 }
 
 /// Place of the partial sum of a chunk before the step of `distance`.

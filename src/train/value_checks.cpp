@@ -41,14 +41,14 @@ bool check_batch(Checks& checks, BatchConfig const& b) {
 }
 
 void check_optimizer(Checks& checks, OptimizerConfig const& o, std::int64_t steps) {
-  bool const rates =
-      checks.positive("optimizer.lr", o.lr) & checks.not_negative("optimizer.min_lr", o.min_lr);
+  bool rates = checks.positive("optimizer.lr", o.lr);
+  rates &= checks.not_negative("optimizer.min_lr", o.min_lr);
   if (rates) {
     checks.expect(o.min_lr <= o.lr, "optimizer.min_lr = {} must not exceed optimizer.lr = {}", o.min_lr,
                   o.lr);
   }
-  bool const lengths = checks.between("optimizer.warmup_steps", o.warmup_steps, 0, most_steps) &
-                       checks.between("optimizer.decay_steps", o.decay_steps, 0, most_steps);
+  bool lengths = checks.between("optimizer.warmup_steps", o.warmup_steps, 0, most_steps);
+  lengths &= checks.between("optimizer.decay_steps", o.decay_steps, 0, most_steps);
   if (lengths && o.decay_steps > 0) {
     checks.expect(
         o.warmup_steps <= o.decay_steps,
