@@ -2,7 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // gpt_train: trains a GPT whose layers are split over the ranks of an MPI job. README.md shows how to run it.
+#include <csignal>
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +16,7 @@
 #include "inspection.hpp"
 #include "tessera/base/kokkos.hpp"
 #include "tessera/comm/session.hpp"
+#include "tessera/train/signals.hpp"
 #include "training.hpp"
 
 namespace {
@@ -21,8 +24,18 @@ namespace {
 using namespace gpt_train;
 namespace comm = tessera::comm;
 
+using Signals = std::optional<tessera::train::SignalWatch>;
+
+/// Lets signals do what they do to any program, those that came already included.
+void stop_watching(Signals& signals) {
+  int const first = signals->first();
+  signals.reset();
+  if (first != 0) std::raise(first);
+}
+
 /// What a process does once it knows how many there are. Every rank returns the same code.
-int run(comm::Session& session, comm::Communicator& world, std::vector<std::string> const& arguments) {
+int run(comm::Session& session, comm::Communicator& world, std::vector<std::string> const& arguments,
+        Signals& signals) {
   CommandLine command;
   Inputs inputs;
   auto const parsed = attempt([&] {
@@ -32,13 +45,16 @@ int run(comm::Session& session, comm::Communicator& world, std::vector<std::stri
   if (auto const code = agree(world, parsed)) return static_cast<int>(*code);
   auto const same = attempt([&] { expect_same_everywhere(world, command); });
   if (auto const code = agree(world, same)) return static_cast<int>(*code);
+  bool const saves = command.action == Action::train && !command.config.checkpoint.save.empty();
+  if (!saves) stop_watching(signals);
   switch (command.action) {
     case Action::print:
       if (world.rank() == 0) std::fputs(command.text.c_str(), stdout);
       return 0;
     case Action::dry_run: return static_cast<int>(dry_run(world, command));
     case Action::train:
-      return static_cast<int>(run_training(session, world, command.config, std::move(inputs)));
+      return static_cast<int>(run_training(session, world, command.config, std::move(inputs),
+                                           signals ? &*signals : nullptr));
   }
   return static_cast<int>(tessera::ExitCode::internal);
 }
@@ -46,6 +62,8 @@ int run(comm::Session& session, comm::Communicator& world, std::vector<std::stri
 }  // namespace
 
 int main(int argc, char** argv) {
+  // From the very beginning: a scheduler may ask a run to leave while it is still reading its data.
+  Signals signals(std::in_place);
   auto const place = comm::launcher_place();
   int code = static_cast<int>(tessera::ExitCode::internal);
   auto const failure = attempt([&] {
@@ -58,7 +76,7 @@ int main(int argc, char** argv) {
     Kokkos::ScopeGuard const kokkos(no_arguments, static_cast<char**>(nullptr));
     auto const world = session->world();
     auto const alone =
-        attempt([&] { code = run(*session, *world, std::vector<std::string>(argv + 1, argv + argc)); });
+        attempt([&] { code = run(*session, *world, std::vector<std::string>(argv + 1, argv + argc), signals); });
     // Nobody agreed on this one: the others may wait for this rank, so it cannot leave in good order.
     if (alone) end_job(*world, *alone);
   });

@@ -30,8 +30,8 @@ struct Setup {
   tessera::train::Plan plan;
   tessera::train::MemoryPrediction memory;
   std::optional<tessera::train::NodeMemory> node_memory;
-  std::size_t largest_bytes = 0;                     ///< prediction for the rank that needs most
-  std::optional<tessera::train::SignalWatch> signals;  ///< if the run saves
+  std::size_t largest_bytes = 0;                         ///< prediction for the rank that needs most
+  tessera::train::SignalWatch const* signals = nullptr;  ///< if the run saves
   Beginning beginning;
 };
 

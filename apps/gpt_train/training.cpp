@@ -91,11 +91,12 @@ ExitCode run_as(train::RunConfig const& config, Setup& setup, Console& console, 
 }  // namespace
 
 ExitCode run_training(comm::Session& session, comm::Communicator& world, train::RunConfig const& config,
-                      Inputs inputs) {
+                      Inputs inputs, train::SignalWatch const* signals) {
   auto const layout = train::resolve(config, world.size());
   bool const wide = config.training.precision == "float64";
   Setup setup;
   setup.inputs = std::move(inputs);
+  setup.signals = signals;
   auto const meshed = attempt([&] { make_mesh(setup, session, config, layout); });
   if (auto const code = agree(world, meshed)) return *code;
   setup.node_memory =
@@ -107,7 +108,6 @@ ExitCode run_training(comm::Session& session, comm::Communicator& world, train::
   });
   if (auto const code = agree(world, ready)) return *code;
   auto const begun = attempt([&] {
-    if (!config.checkpoint.save.empty()) setup.signals.emplace();
     setup.beginning = begin(world.split(0, setup.mesh->rank()), config, setup.plan,
                             setup.inputs.dataset->training_samples());
   });

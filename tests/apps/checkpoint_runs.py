@@ -1,0 +1,331 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: The Tessera developers
+# SPDX-License-Identifier: Apache-2.0
+"""Saves and resumes with the gpt_train that was built, and does to it what happens to jobs.
+
+    checkpoint_runs.py GPT_TRAIN MPIEXEC [unittest arguments]
+"""
+import json
+import os
+import pathlib
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import unittest
+from unittest import mock
+
+from gpt_train_runs import GPT_TRAIN, MPIEXEC, SMALL, Folder, children_of
+
+STEPS = 6
+RUN = [*SMALL, "--lr-warmup-iters", "2", "--lr-decay-iters", str(STEPS), "--steps", str(STEPS)]
+FULL = os.environ.get("TESSERA_FULL") == "1"
+
+
+def fault(text):
+    """TESSERA_FAULT for the processes started inside."""
+    return mock.patch.dict(os.environ, TESSERA_FAULT=text)
+
+
+def weights(output):
+    return re.search(r"^Weights: ([0-9a-f]{16})$", output, re.MULTILINE).group(1)
+
+
+def flip_bit(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+class Checkpoints(Folder):
+    uncut = {}  # weights of runs that were never cut, by what fixes their bits
+
+    def train(self, ranks, *arguments, code=0):
+        status, output, errors = self.run_train(ranks, [*RUN, *arguments])
+        self.assertEqual(status, code, output + errors)
+        return output + errors
+
+    def uncut_weights(self, ranks, *arguments):
+        key = (ranks, *arguments)
+        if key not in self.uncut:
+            self.uncut[key] = weights(self.train(ranks, *arguments))
+        return self.uncut[key]
+
+    def save_two(self, *arguments):
+        """Steps 2 and 4, on 2 ranks, in the directory ck."""
+        return self.train(2, "--tp", "2", "--save", "ck", "--save-interval", "2", "--steps", "4", *arguments)
+
+    def resume(self, *arguments, code=0):
+        return self.train(2, "--tp", "2", "--save", "ck", "--save-interval", "2", "--resume", *arguments, code=code)
+
+    def steps(self):
+        return sorted(path.name for path in (self.work / "ck").iterdir() if path.is_dir())
+
+    def expect_same_end(self, output):
+        self.assertEqual(weights(output), self.uncut_weights(2, "--tp", "2"))
+
+    def metrics(self):
+        return [json.loads(line) for line in (self.work / "m.jsonl").read_text().splitlines()]
+
+
+class Resuming(Checkpoints):
+    def test_a_resumed_run_ends_like_the_uncut_one_and_goes_on_with_its_metrics(self):
+        begun = self.resume("--metrics", "m.jsonl", "--steps", "4", "--log", "l.txt")
+        self.assertIn("saved ck/step_00000004", begun)
+        self.assertNotIn("begins from", begun)
+        with (self.work / "m.jsonl").open("a") as file:
+            file.write('{"step":5,"loss":1}\n{"step":6,"lo')
+        shutil.rmtree(self.work / "ck/step_00000004")
+        output = self.resume("--metrics", "m.jsonl", "--log", "l.txt")
+        self.assertIn("begins from ck/step_00000002: step 2, saved on 2 ranks: tp 2 x pp 1 x dp 1", output)
+        self.expect_same_end(output)
+        self.assertEqual([line["step"] for line in self.metrics() if "step" in line], list(range(1, STEPS + 1)))
+        saves = [line for line in self.metrics() if line.get("event") == "save"]
+        self.assertEqual([line["saved_step"] for line in saves], [2, 4, 6])
+        for line in saves:
+            self.assertGreater(line["save_bytes"], 3 * 4 * 67264)
+            self.assertGreaterEqual(line["save_s"], line["save_blocked_s"])
+        for line in self.metrics():
+            if "step" in line:
+                self.assertGreaterEqual(line["save_blocked_s"], 0)
+        self.assertEqual((self.work / "l.txt").read_text().count("Weights:"), 2)
+        self.assertEqual(self.steps(), ["step_00000004", "step_00000006"])
+        self.assertEqual((self.work / "ck/latest").read_text().strip(), "step_00000006")
+
+    def test_with_tiles_any_layout_goes_on_with_any_other(self):
+        tiles = ["--tiles", "8", "--save", "ck", "--resume"]
+        self.train(4, *tiles, "--tp", "2", "--pp", "2", "--sequence-parallel", "--steps", "2", "--save-sync")
+        self.train(1, *tiles, "--steps", "3")
+        output = self.train(4, *tiles, "--dp", "2", "--tp", "2", "--ranks-per-node", "2", "--ranks-per-file", "2")
+        self.assertIn("saved on 1 rank: tp 1 x pp 1 x dp 1, tiles 8", output)
+        self.assertEqual(weights(output), self.uncut_weights(1, "--tiles", "8"))
+        self.assertEqual(len(list((self.work / "ck/step_00000006").glob("rank_*.h5"))), 2)
+
+    def test_a_loaded_checkpoint_begins_a_run_of_its_own(self):
+        self.save_two()
+        output = self.train(2, "--tp", "2", "--load", "ck/step_00000002/", "--save", "other", "--seed", "1",
+                            "--lr", "1e-3")
+        self.assertIn("step 2, saved on 2 ranks", output)
+        self.assertIn("notice: optimizer.lr: 0.002 when saved, now 0.001", output)
+        self.assertNotIn("seed", output)
+        output = self.train(2, "--tp", "2", "--load", "ck/step_00000002", "--save", "other", "--resume")
+        self.assertIn("begins from other/step_00000006", output)
+        self.expect_same_end(self.train(2, "--tp", "2", "--load", "ck/step_00000002"))
+
+    def test_a_run_without_a_decay_of_its_own_says_that_its_schedule_changes(self):
+        decay = ["--lr-decay-iters", "0"]
+        self.save_two(*decay)
+        self.assertIn("notice: optimizer.decay_steps: 4 when saved, now 6", self.resume(*decay))
+
+    def test_a_damaged_checkpoint_is_skipped_and_said_to_be(self):
+        self.save_two()
+        flip_bit(self.work / "ck/step_00000004/rank_00001.h5")
+        output = self.resume()
+        self.assertIn("warning: skipped ck/step_00000004: ", output)
+        self.assertIn("rank_00001.h5", output)
+        self.assertIn("begins from ck/step_00000002", output)
+        self.expect_same_end(output)
+        self.assertEqual(len(list((self.work / "ck").glob("step_00000004.damaged-*"))), 1)
+
+
+class Leaving(Checkpoints):
+    def signalled(self, signals, *arguments, ranks=2, pause_s=0):
+        process = self.start_training(ranks, ["--tp", "2", "--save", "ck", *arguments])
+        for one in signals:
+            process.send_signal(one)
+            time.sleep(pause_s)
+        output, errors = process.communicate(timeout=60)
+        return process.returncode, output, errors
+
+    def test_sigusr1_saves_once_and_asks_to_be_requeued(self):
+        status, output, errors = self.signalled([signal.SIGUSR1])
+        self.assertEqual(status, 75, errors)
+        saved = re.findall(r"^saved ck/step_0*(\d+) ", output, re.MULTILINE)
+        self.assertEqual(len(saved), 1, output)
+        self.assertIn(f"leaves after step {saved[0]}, which is saved, because SIGUSR1 came: please requeue", output)
+        again = self.train(2, "--tp", "2", "--save", "ck", "--resume", "--lr-decay-iters", "1000000",
+                           "--lr-warmup-iters", "20", "--eval-interval", "0", "--steps", str(int(saved[0]) + 1))
+        self.assertIn(f"begins from ck/step_{int(saved[0]):08}", again)
+        self.assertNotIn("notice", again)
+
+    def start_alone(self, *arguments):
+        process = subprocess.Popen([GPT_TRAIN, *RUN, "--steps", "1000000", "--lr-decay-iters", "0", "--save", "ck",
+                                    "--eval-interval", "0", *arguments],
+                                   cwd=self.work, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(process.kill)
+        return process
+
+    def test_sigterm_while_starting_saves_after_the_first_step(self):
+        process = self.start_alone()
+        time.sleep(0.2)
+        process.send_signal(signal.SIGTERM)
+        output, errors = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 75, errors)
+        self.assertIn("leaves after step 1, which is saved, because SIGTERM came", output)
+
+    def test_a_second_signal_ends_the_run_at_once(self):
+        with fault("ckpt.write_data#1:sleep=30000"):
+            process = self.start_alone("--save-interval", "1", "--save-sync")
+        while not list(self.work.glob("ck/*.tmp-*")):
+            time.sleep(0.1)
+        process.send_signal(signal.SIGUSR1)
+        time.sleep(1.5)
+        began = time.monotonic()
+        process.send_signal(signal.SIGUSR1)
+        process.communicate(timeout=20)
+        self.assertEqual(process.returncode, -signal.SIGUSR1)
+        self.assertLess(time.monotonic() - began, 5)
+
+    def test_without_a_directory_to_save_into_a_signal_just_ends_the_run(self):
+        process = subprocess.Popen([GPT_TRAIN, *RUN, "--steps", "1000000", "--lr-decay-iters", "0"], cwd=self.work,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(0.2)
+        process.terminate()
+        self.assertEqual(process.wait(timeout=20), -signal.SIGTERM)
+
+    def test_it_leaves_before_its_time_is_over(self):
+        began = time.monotonic()
+        output = self.train(2, "--tp", "2", "--save", "ck", "--steps", "1000000", "--lr-decay-iters", "0",
+                            "--log-interval", "100000", "--time-limit-minutes", "0.1", code=75)
+        self.assertIn("because the time is nearly over: please requeue", output)
+        self.assertLess(time.monotonic() - began, 30)
+        with mock.patch.dict(os.environ, SLURM_JOB_END_TIME=str(int(time.time()) + 6)):
+            output = self.resume("--steps", "1000000", "--lr-decay-iters", "0", "--log-interval", "100000", code=75)
+        self.assertIn("because the time is nearly over", output)
+
+    def test_saves_by_the_clock(self):
+        output = self.train(2, "--tp", "2", "--save", "ck", "--save-every-minutes", "0.00001")
+        self.assertGreaterEqual(len(re.findall(r"^saved ", output, re.MULTILINE)), 3)
+
+
+class Failing(Checkpoints):
+    def test_a_full_disk_stops_the_run_or_not(self):
+        with fault("ckpt.write_data#1:io_error=28@1"):
+            output = self.save_two("--save-on-failure", "continue")
+        self.assertRegex(output, r"warning: a save failed, training goes on: .*No space left on device")
+        self.assertEqual(self.steps(), ["step_00000004"])
+        with fault("ckpt.write_data#1:io_error=28@1"):
+            output = self.resume("--save-interval", "1", code=74)
+        self.assertEqual(output.count("gpt_train: error:"), 1)
+        self.assertEqual(self.steps(), ["step_00000004"])
+        with fault("ckpt.sync_file:io_error=5"):
+            self.resume("--save-on-failure", "continue", code=74)  # the last one is what the run was for
+        self.expect_same_end(self.resume())
+
+    def kill_at(self, point):
+        with self.subTest(point=point):
+            shutil.rmtree(self.work / "ck", ignore_errors=True)
+            with fault(point):
+                status, _, _ = self.run_train(2, [*RUN, "--tp", "2", "--save", "ck", "--save-interval", "1"])
+            self.assertNotEqual(status, 0)
+            self.expect_same_end(self.resume())
+
+    def test_a_rank_killed_in_a_save_loses_nothing_but_the_save(self):
+        self.kill_at("ckpt.write_data#8:kill@1")
+        self.kill_at("ckpt.before_rename#3:kill@0")
+
+    @unittest.skipUnless(FULL, "every point, in the full tests")
+    def test_a_rank_killed_at_any_point_of_a_save_loses_nothing_but_the_save(self):
+        for point in ("begin", "create_directory", "create_file", "write_data", "write_metadata", "sync_file",
+                      "written"):
+            for rank in (0, 1):
+                self.kill_at(f"ckpt.{point}#3:kill@{rank}")
+        for point in ("before_whole", "before_manifest", "after_manifest", "before_rename", "after_rename",
+                      "before_latest", "before_prune", "during_prune"):
+            self.kill_at(f"ckpt.{point}#2:kill@0")
+        for point in ("write", "sync", "rename", "sync_directory"):
+            self.kill_at(f"files.{point}#3:kill@0")
+
+    @unittest.skipUnless(FULL, "in the full tests")
+    def test_runs_killed_at_random_times_end_like_the_uncut_one(self):
+        numbers = random.Random(1)
+        expected = self.uncut_weights(2, "--tp", "2")
+        for _ in range(10):
+            shutil.rmtree(self.work / "ck", ignore_errors=True)
+            for _ in range(3):
+                process = self.start(2, [*RUN, "--tp", "2", "--save", "ck", "--save-interval", "1", "--resume",
+                                         "--metrics", "m.jsonl"])
+                time.sleep(numbers.uniform(0.3, 2.5))
+                for pid in children_of(process.pid):
+                    if os.path.realpath(f"/proc/{pid}/exe") == os.path.realpath(GPT_TRAIN):
+                        os.kill(pid, signal.SIGKILL)
+                process.communicate(timeout=60)
+            self.assertEqual(weights(self.resume("--metrics", "m.jsonl")), expected)
+            steps = [line["step"] for line in self.metrics() if "step" in line]
+            self.assertEqual(steps, list(range(1, STEPS + 1)))
+
+
+class Refusing(Checkpoints):
+    def refuse(self, arguments, code, *words, ranks=2):
+        with self.subTest(arguments=arguments):
+            output = self.train(ranks, *arguments, code=code)
+            self.assertEqual(output.count("gpt_train: error:"), 1, output)
+            for word in words:
+                self.assertIn(word, output)
+            self.assertNotIn("step      ", output)
+
+    def test_options_that_make_no_sense(self):
+        self.refuse(["--resume", "--save-interval", "5", "--keep", "-1", "--save-on-failure", "ignore"], 78,
+                    "checkpoint.resume needs", "checkpoint.interval needs", "checkpoint.keep = -1", "stop, continue")
+
+    def test_paths_that_are_not_there_or_not_ours(self):
+        file = self.file("file", b"content")
+        self.refuse(["--load", "absent"], 66, "absent")
+        self.refuse(["--load", str(self.work)], 66, str(self.work))
+        self.refuse(["--load", file], 66, file)
+        self.refuse(["--save", file], 73, file, "is a file")
+        self.refuse(["--save", "absent/ck", "--lr", "-1", "--load", "nothing"], 78, "optimizer.lr", "nothing",
+                    "absent")
+        self.assertEqual(list(self.work.iterdir()), [])
+
+    def test_directories_without_permission(self):
+        # Root may write everywhere, so root is nobody here; anyone else stays who they are.
+        user = 65534 if os.geteuid() == 0 else None
+        self.work.parent.chmod(0o755)
+        try:
+            subprocess.run([GPT_TRAIN, "--version"], user=user, check=True, capture_output=True, cwd="/")
+        except (OSError, subprocess.CalledProcessError) as error:
+            self.skipTest(f"nobody may not run this gpt_train: {error}")
+        for folder in ("load", "save"):
+            path = self.inputs / folder
+            path.mkdir()
+            path.chmod(0)
+            self.addCleanup(path.chmod, 0o700)
+            done = subprocess.run([GPT_TRAIN, *RUN, f"--{folder}", str(path)], user=user, capture_output=True,
+                                  text=True, cwd="/", timeout=60)
+            self.assertEqual(done.returncode, 77, done.stderr)
+            self.assertIn(str(path), done.stderr)
+
+    def test_another_model_and_damaged_checkpoints(self):
+        self.save_two()
+        both = ["--tp", "2", "--save", "ck", "--resume"]
+        self.refuse([*both, "--layers", "2", "--hidden-dropout", "0.1", "--precision", "float64"], 78,
+                    "model.layers: 4 when saved, now 2", "model.hidden_dropout: 0 when saved, now 0.1",
+                    "training.precision")
+        self.refuse(["--tp", "2", "--save", "ck"], 73, "has checkpoints already, up to step 4", "--resume")
+        self.refuse(["--tp", "2", "--load", "ck/step_00000002", "--save", "ck"], 73, "up to step 4")
+        for step in self.steps():
+            flip_bit(self.work / "ck" / step / "manifest.json")
+        self.refuse(both, 65, "step_00000002", "step_00000004")
+
+    def test_ranks_that_were_told_different_things(self):
+        command = [MPIEXEC, "-n", "1", GPT_TRAIN, *RUN, "--seed", "1", ":", "-n", "3", GPT_TRAIN, *RUN, "--seed", "2"]
+        done = subprocess.run(command, cwd=self.work, capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 78, done.stderr)
+        self.assertEqual(done.stderr.count("gpt_train: error:"), 1)
+        self.assertIn("rank 0: differs from the rest of the job: training.seed = 1, but rank 1 has training.seed = 2",
+                      done.stderr)
+
+    def test_a_directory_that_another_job_writes(self):
+        first = self.start_training(2, ["--tp", "2", "--save", "ck"])
+        self.refuse(["--tp", "2", "--save", "ck", "--resume"], 73, "ck", "saves there")
+        first.send_signal(signal.SIGUSR1)
+        first.communicate(timeout=60)
+        self.assertEqual(first.returncode, 75)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[3:]])
