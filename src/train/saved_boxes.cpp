@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <functional>
 #include <numeric>
 
 #include "tessera/base/error.hpp"
@@ -51,15 +52,16 @@ std::vector<Item> items_of(params::ParameterId id, params::TensorSpec const& spe
   return items;
 }
 
-/// The boxes of a stage: those that tp cuts, then those that all its ranks hold, each from large to small.
+/// The boxes of a stage, from large to small.
 std::vector<Item> items_of_stage(std::vector<params::Parameter> const& parameters, Layout const& layout,
                                  std::int64_t smallest) {
   std::int64_t all = 0;
   for (auto const& parameter : parameters) {
     if (parameter.role == params::Role::owner) all += parameter.spec.size();
   }
-  std::int64_t const most = std::max(smallest, kinds * all / (layout.tp * layout.dp));
-  std::vector<Item> cut, replicated;
+  std::int64_t const fair_share = kinds * all / (layout.tp * layout.dp);
+  std::int64_t const most = std::max(smallest, fair_share / 4);
+  std::vector<Item> result;
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     auto const& parameter = parameters[i];
     auto const& spec = parameter.spec;
@@ -69,15 +71,11 @@ std::vector<Item> items_of_stage(std::vector<params::Parameter> const& parameter
                                            : params::TileRange::of_rank(spec.tiles, tp, layout.tp);
       auto const items =
           items_of(static_cast<params::ParameterId>(i), spec, tiles, spec.replicated() ? -1 : tp, most);
-      auto& list = spec.replicated() ? replicated : cut;
-      list.insert(list.end(), items.begin(), items.end());
+      result.insert(result.end(), items.begin(), items.end());
     }
   }
-  auto const larger = [](Item const& a, Item const& b) { return a.elements > b.elements; };
-  std::ranges::stable_sort(cut, larger);
-  std::ranges::stable_sort(replicated, larger);
-  cut.insert(cut.end(), replicated.begin(), replicated.end());
-  return cut;
+  std::ranges::stable_sort(result, std::greater<>(), &Item::elements);
+  return result;
 }
 
 }  // namespace

@@ -41,8 +41,8 @@ struct SavedBox {
 /// The boxes of the rank at `place` out of those of its whole stage, which has `parameters`. Every rank works
 /// out the same deal from the same arguments: the largest box first, each to the rank with least so far among
 /// those that hold it (the dp replicas of a tensor-parallel part; for a tensor replicated over tp, all ranks
-/// of the stage). A box of more than a rank's fair share, and of more than `smallest` elements, is first cut
-/// into slabs of rows. Ordered as the snapshot's tensors are.
+/// of the stage). A box that several ranks hold, of more than a quarter of a rank's fair share and of more
+/// than `smallest` elements, is first cut into slabs of rows. Ordered as the snapshot's tensors are.
 [[nodiscard]] std::vector<SavedBox> saved_boxes(std::vector<params::Parameter> const& parameters,
                                                 Layout const& layout, Place place,
                                                 std::int64_t smallest = std::int64_t{1} << 16);
