@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "checkpoint/join.hpp"
+#include "checkpoint/stream_copy.hpp"
 #include "tessera/base/error.hpp"
 
 namespace tessera::checkpoint {
@@ -33,6 +34,10 @@ Byte* place_of(BasicBoxMemory<Byte> const& memory, Box const& what, std::size_t 
     elements += (what.offset[dim] - memory.box.offset[dim]) * memory.strides[dim];
   }
   return memory.data + elements * static_cast<std::int64_t>(element_bytes);
+}
+
+void plain_copy(std::byte* to, std::byte const* from, std::size_t bytes) noexcept {
+  std::memcpy(to, from, bytes);
 }
 
 }  // namespace
@@ -115,7 +120,8 @@ ConstBoxMemory row_major(std::byte const* data, Box box) {
   return {data, std::move(box), std::move(strides)};
 }
 
-void copy_box(BoxMemory const& to, ConstBoxMemory const& from, Box const& what, std::size_t element_bytes) {
+void copy_box(BoxMemory const& to, ConstBoxMemory const& from, Box const& what, std::size_t element_bytes,
+              Caches caches) {
   std::size_t outer = what.extent.size();
   std::int64_t run = 1;  // elements that are neighbours in both memories
   while (outer > 0) {
@@ -125,6 +131,7 @@ void copy_box(BoxMemory const& to, ConstBoxMemory const& from, Box const& what, 
     run *= what.extent[dim];
     outer = dim;
   }
+  auto const copy = caches == Caches::keep ? &plain_copy : &stream_copy;
   std::byte* const to_first = place_of(to, what, element_bytes);
   std::byte const* const from_first = place_of(from, what, element_bytes);
   Index index{};
@@ -136,9 +143,10 @@ void copy_box(BoxMemory const& to, ConstBoxMemory const& from, Box const& what, 
       from_elements += index[dim] * from.strides[dim];
     }
     auto const bytes = static_cast<std::int64_t>(element_bytes);
-    std::memcpy(to_first + to_elements * bytes, from_first + from_elements * bytes,
-                static_cast<std::size_t>(run * bytes));
+    copy(to_first + to_elements * bytes, from_first + from_elements * bytes,
+         static_cast<std::size_t>(run * bytes));
   } while (next_place(index, outer, what.extent));
+  if (caches == Caches::pass_by) end_of_streaming();
 }
 
 void for_each_piece(Box const& container, Box const& what, std::int64_t max_span, std::int64_t max_gap,

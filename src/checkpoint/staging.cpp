@@ -34,9 +34,10 @@ std::size_t room_of(Part const& part, Snapshot const& snapshot) {
   return rounded_up(bytes_of(part.box, snapshot.tensors.at(part.tensor).dtype), line);
 }
 
-void gather(Part const& part, std::size_t element_bytes, BoxMemory const& to) {
+void gather(Part const& part, std::size_t element_bytes, BoxMemory const& to, Caches caches) {
   for (auto const& source : part.sources) {
-    if (auto const what = intersection(source.box, to.box)) copy_box(to, source, *what, element_bytes);
+    if (auto const what = intersection(source.box, to.box))
+      copy_box(to, source, *what, element_bytes, caches);
   }
 }
 
@@ -169,7 +170,7 @@ std::vector<Part> Staging::copy(Snapshot const& snapshot) {
   for (std::size_t k = 0; k < snapshot.parts.size(); ++k) {
     auto const element_bytes = size_bytes(snapshot.tensors[plan.parts[k].tensor].dtype);
     BoxMemory const to = row_major(memory_.data() + plan.places[k], plan.parts[k].box);
-    gather(snapshot.parts[k], element_bytes, to);
+    gather(snapshot.parts[k], element_bytes, to, Caches::pass_by);
   }
   for (std::size_t peer = 1; peer < plan.ends.size(); ++peer) {
     receive_parts(plan, snapshot, peer);
@@ -190,7 +191,7 @@ void Staging::send_parts(Snapshot const& snapshot) {
       auto& request = under_way[turn];
       std::byte* const buffer = memory_.data() + turn * message_bytes;
       request.wait_host();
-      gather(part, element_bytes, row_major(buffer, piece.box));
+      gather(part, element_bytes, row_major(buffer, piece.box), Caches::keep);
       request = comm::send(*group_, as_message(buffer, bytes), 0);
       turn = 1 - turn;
     });

@@ -81,9 +81,14 @@ using ConstBoxMemory = BasicBoxMemory<std::byte const>;
 [[nodiscard]] BoxMemory row_major(std::byte* data, Box box);
 [[nodiscard]] ConstBoxMemory row_major(std::byte const* data, Box box);
 
+/// Whether a copy leaves what it writes in the caches, or passes them by where the processor can: for large
+/// copies that are not read again soon.
+enum class Caches { keep, pass_by };
+
 /// Copies the elements of `what`, which lies in both boxes, from one memory into the other, which do not
 /// overlap. Elements that are neighbours in both are moved together.
-void copy_box(BoxMemory const& to, ConstBoxMemory const& from, Box const& what, std::size_t element_bytes);
+void copy_box(BoxMemory const& to, ConstBoxMemory const& from, Box const& what, std::size_t element_bytes,
+              Caches caches = Caches::keep);
 
 /// A piece of a box that lies in memory or in a file with the strides of a larger one.
 struct Piece {
