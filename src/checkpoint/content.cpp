@@ -76,8 +76,8 @@ std::optional<std::string> problem_of_content(Descriptor const& file, FileEntry 
   FileHasher hasher(file, path);
   if (verify == Verify::all) {
     for (auto const& one : elements) {
-      auto const problem = difference(fmt::format("elements of dataset '{}'", one.dataset), one.hash,
-                                      hasher.range(one.position, one.bytes));
+      auto problem = difference(fmt::format("elements of dataset '{}'", one.dataset), one.hash,
+                                hasher.range(one.position, one.bytes));
       if (problem) return problem;
     }
   }

@@ -44,7 +44,7 @@ std::optional<std::string> problem_of_name(std::string_view name) {
 
 std::optional<std::string> problem_of_tensor(TensorEntry const& tensor) {
   if (auto problem = problem_of_name(tensor.name)) return problem;
-  auto const problem = problem_of_shape(tensor.shape);
+  auto problem = problem_of_shape(tensor.shape);
   if (!problem && *checked_count(tensor.shape) > INT64_MAX / 8) return "2^60 elements or more";
   return problem;
 }
