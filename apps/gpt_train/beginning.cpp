@@ -71,8 +71,7 @@ std::vector<std::string> compare(checkpoint::Loader const& loader, train::RunCon
   auto found =
       train::differences(manifest.config, train::saved_config(config, plan.layout, training_samples));
   if (found.impossible.empty()) {
-    auto const dtype =
-        config.training.precision == "float64" ? tessera::DType::f64 : tessera::DType::f32;
+    auto const dtype = config.training.precision == "float64" ? tessera::DType::f64 : tessera::DType::f32;
     found.impossible = loader.differences(train::saved_tensors(plan.specs, dtype));
   }
   if (!found.impossible.empty()) {
@@ -123,13 +122,11 @@ Beginning begin(std::unique_ptr<tessera::comm::Communicator> world, train::RunCo
   auto const make_saver = [&] {
     if (c.save.empty() || beginning.saver) return;
     beginning.saver = std::make_unique<checkpoint::Saver>(
-        world->duplicate(),
-        checkpoint::SaverOptions{c.save, c.keep, c.synchronous, c.ranks_per_file});
+        world->duplicate(), checkpoint::SaverOptions{c.save, c.keep, c.synchronous, c.ranks_per_file});
   };
   // What another job is still writing must not be read: the lock comes first.
   if (c.resume) make_saver();
-  auto const newest =
-      tessera::comm::broadcast_value(*world, world->rank() == 0 ? newest_step(c.save) : 0, 0);
+  auto const newest = tessera::comm::broadcast_value(*world, world->rank() == 0 ? newest_step(c.save) : 0, 0);
   beginning.resumed = c.resume && newest >= 0;
   auto const& source = beginning.resumed ? c.save : c.load;
   if (!source.empty()) {

@@ -15,8 +15,8 @@
 namespace gpt_train {
 
 /// Looks at the directories of `config.checkpoint`, before anything is written. Throws ConfigError, DataError
-/// or IoError: `load` is absent or unreadable, `save` cannot be made or written, or has steps already although
-/// the run begins anew. Not collective.
+/// or IoError: `load` is absent or unreadable, `save` cannot be made or written, or has steps already
+/// although the run begins anew. Not collective.
 void check_load(tessera::train::RunConfig const& config);
 void check_save(tessera::train::RunConfig const& config);
 
@@ -25,7 +25,7 @@ struct Beginning {
   std::unique_ptr<tessera::checkpoint::Saver> saver;  ///< null: nothing is saved
   std::optional<tessera::checkpoint::Loader> loader;  ///< nothing: the run begins at step 0
   bool resumed = false;                               ///< the loader reads what the saver's directory has
-  std::vector<std::string> notices;                   ///< lines for the head of the run, the same on all ranks
+  std::vector<std::string> notices;  ///< lines for the head of the run, the same on all ranks
 
   [[nodiscard]] std::int64_t step() const { return loader ? loader->manifest().step : 0; }
 };

@@ -53,8 +53,8 @@ int run(comm::Session& session, comm::Communicator& world, std::vector<std::stri
       return 0;
     case Action::dry_run: return static_cast<int>(dry_run(world, command));
     case Action::train:
-      return static_cast<int>(run_training(session, world, command.config, std::move(inputs),
-                                           signals ? &*signals : nullptr));
+      return static_cast<int>(
+          run_training(session, world, command.config, std::move(inputs), signals ? &*signals : nullptr));
   }
   return static_cast<int>(tessera::ExitCode::internal);
 }
@@ -75,8 +75,8 @@ int main(int argc, char** argv) {
     int no_arguments = 0;
     Kokkos::ScopeGuard const kokkos(no_arguments, static_cast<char**>(nullptr));
     auto const world = session->world();
-    auto const alone =
-        attempt([&] { code = run(*session, *world, std::vector<std::string>(argv + 1, argv + argc), signals); });
+    auto const alone = attempt(
+        [&] { code = run(*session, *world, std::vector<std::string>(argv + 1, argv + argc), signals); });
     // Nobody agreed on this one: the others may wait for this rank, so it cannot leave in good order.
     if (alone) end_job(*world, *alone);
   });

@@ -51,8 +51,8 @@ template <class T>
 void Run<T>::prepare_saving() {
   if (!setup_.beginning.saver) return;
   saving_.emplace(
-      config_.checkpoint, std::move(setup_.beginning.saver), [this] { return train::make_snapshot(trainer_); },
-      *setup_.signals, console_, metrics_);
+      config_.checkpoint, std::move(setup_.beginning.saver),
+      [this] { return train::make_snapshot(trainer_); }, *setup_.signals, console_, metrics_);
 }
 
 template <class T>

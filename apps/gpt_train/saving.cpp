@@ -61,9 +61,10 @@ std::optional<ExitCode> Saving::after_step(train::StepReport const& report, bool
   for (auto const& result : results_) tell(result);
   if (failure) return failed(*failure, ends);
   if (!leaves) return std::nullopt;
-  console_->line("leaves after step {}, which is saved, because {}: please requeue; the same command with "
-                 "--resume goes on",
-                 report.step, reason_text(wish));
+  console_->line(
+      "leaves after step {}, which is saved, because {}: please requeue; the same command with "
+      "--resume goes on",
+      report.step, reason_text(wish));
   return ExitCode::requeue;
 }
 

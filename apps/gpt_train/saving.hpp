@@ -16,14 +16,14 @@
 
 namespace gpt_train {
 
-/// Saves a run as its configuration says, tells of it, and decides what a failed save means. All functions but
-/// the accessors are collective and give the same on every rank.
+/// Saves a run as its configuration says, tells of it, and decides what a failed save means. All functions
+/// but the accessors are collective and give the same on every rank.
 class Saving {
  public:
   using MakeSnapshot = std::function<tessera::checkpoint::Snapshot()>;
 
-  /// `signals`, `console` and `metrics` are borrowed. Makes the memory for copies. Throws IoError on all ranks
-  /// (code no_memory).
+  /// `signals`, `console` and `metrics` are borrowed. Makes the memory for copies. Throws IoError on all
+  /// ranks (code no_memory).
   Saving(tessera::train::CheckpointConfig const& config, std::unique_ptr<tessera::checkpoint::Saver> saver,
          MakeSnapshot make_snapshot, tessera::train::SignalWatch const& signals, Console& console,
          MetricsFile& metrics);
@@ -34,8 +34,8 @@ class Saving {
   [[nodiscard]] double take_blocked_s() { return saver_->blocked_s(); }
 
   /// After every step, `last` or not: moves a save on, begins one where it is due, and waits for it where the
-  /// run ends. Gives the code with which the run has to end now, if it has to: requeue, or that of a save that
-  /// failed, after saying why.
+  /// run ends. Gives the code with which the run has to end now, if it has to: requeue, or that of a save
+  /// that failed, after saying why.
   std::optional<tessera::ExitCode> after_step(tessera::train::StepReport const& report, bool last);
 
  private:

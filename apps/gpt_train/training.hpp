@@ -11,8 +11,8 @@
 namespace gpt_train {
 
 /// Trains as `config`, already checked for the ranks of `world`, says, with the `inputs` that `inspect` found
-/// for it. A run that saves listens to `signals`. Collective over the job; the same code on every rank, or, if
-/// a rank fails while the others compute, the job is aborted with that rank's code.
+/// for it. A run that saves listens to `signals`. Collective over the job; the same code on every rank, or,
+/// if a rank fails while the others compute, the job is aborted with that rank's code.
 [[nodiscard]] tessera::ExitCode run_training(tessera::comm::Session& session,
                                              tessera::comm::Communicator& world,
                                              tessera::train::RunConfig const& config, Inputs inputs,

@@ -22,8 +22,8 @@ TEST(SecondsLeft, AreThoseOfTheConfigurationBeforeTheScheduler) {
 }
 
 TEST(SecondsLeft, AreUnknownWhenTheSchedulerSaysNothingOfUse) {
-  for (char const* const text : {"", "tomorrow", "1700000060 ", "1.7e9", "1700000000", "0", "-5",
-                                 "99999999999999999999999999"}) {
+  for (char const* const text :
+       {"", "tomorrow", "1700000060 ", "1.7e9", "1700000000", "0", "-5", "99999999999999999999999999"}) {
     EXPECT_EQ(seconds_left(0, text, now), std::nullopt) << text;
   }
 }

@@ -114,8 +114,8 @@ TEST(Reshard, TensorsReadByPythonAreTheRunsOwn) {
         next += spec.size();
       }
     }
-    auto const command = fmt::format("'{}' '{}/readable.py' '{}'", TESSERA_PYTHON_WITH_H5PY,
-                                     TESSERA_CHECKPOINT_SCRIPTS, step);
+    auto const command =
+        fmt::format("'{}' '{}/readable.py' '{}'", TESSERA_PYTHON_WITH_H5PY, TESSERA_CHECKPOINT_SCRIPTS, step);
     EXPECT_EQ(std::system(command.c_str()), 0);
   });
 }

@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// A run that is cut and goes on in the same layout is the run that was not cut, bit for bit, in fast mode too.
+// A run that is cut and goes on in the same layout is the run that was not cut, bit for bit, in fast mode
+// too.
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -48,7 +49,8 @@ void compare_cut(comm::Communicator& group, RunConfig const& config, Steps const
   EXPECT_EQ(rest.weights_hash, whole.weights_hash);
 }
 
-void compare_layouts(int ranks, std::vector<LayoutCase> const& layouts, std::vector<std::int64_t> const& cuts) {
+void compare_layouts(int ranks, std::vector<LayoutCase> const& layouts,
+                     std::vector<std::int64_t> const& cuts) {
   TokenFile const tokens(61, 20'000);
   SharedFolder const folder;
   auto const group = support::group_of(ranks);
@@ -67,7 +69,8 @@ void compare_layouts(int ranks, std::vector<LayoutCase> const& layouts, std::vec
 TEST(Resume, OnOneRankIsExactAfterAnyStep) { compare_layouts(1, {{{1, 1, 1}}}, {0, 1, 2, 3, 4}); }
 
 TEST(Resume, OnTwoRanksIsExactInFastMode) {
-  compare_layouts(2, {{{2, 1, 1}, true}, {{1, 2, 1}, false, "gpipe", 0, 1, true, "tp,dp,pp", {3, 1}}}, {1, 3});
+  compare_layouts(2, {{{2, 1, 1}, true}, {{1, 2, 1}, false, "gpipe", 0, 1, true, "tp,dp,pp", {3, 1}}},
+                  {1, 3});
 }
 
 TEST(Resume, OnThreeRanksIsExactInFastMode) {
@@ -75,7 +78,8 @@ TEST(Resume, OnThreeRanksIsExactInFastMode) {
 }
 
 TEST(Resume, OnFourRanksIsExactInFastMode) {
-  compare_layouts(4, {{{2, 2, 1}, true}, {{2, 1, 2}, false, "1f1b", 2, 1}, {{1, 2, 2}, false, "1f1b", 2}}, {2});
+  compare_layouts(4, {{{2, 2, 1}, true}, {{2, 1, 2}, false, "1f1b", 2, 1}, {{1, 2, 2}, false, "1f1b", 2}},
+                  {2});
 }
 
 /// A skipped step counts as a step, not as an update of Adam, whose correction of the moments depends on it.

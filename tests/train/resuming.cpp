@@ -45,8 +45,7 @@ Steps train_until(TrainingRun<T>& run, std::int64_t steps_done) {
 
 template <class T>
 void save(comm::Communicator& group, TrainingRun<T>& run, std::string const& directory, bool synchronous) {
-  checkpoint::Saver saver(group.duplicate(),
-                          {.directory = directory, .keep = 0, .synchronous = synchronous});
+  checkpoint::Saver saver(group.duplicate(), {.directory = directory, .keep = 0, .synchronous = synchronous});
   saver.begin(make_snapshot(run.trainer()));
   auto const saved = saver.finish();
   ASSERT_TRUE(saved);

@@ -14,7 +14,8 @@ namespace {
 struct Dealt {
   std::map<std::pair<int, std::string>, std::vector<checkpoint::Box>> boxes;  // by kind and tensor
   std::map<std::string, std::vector<std::int64_t>> shapes;
-  std::vector<std::int64_t> loads;  // elements of each rank of the stage at hand, all stages one after another
+  std::vector<std::int64_t>
+      loads;  // elements of each rank of the stage at hand, all stages one after another
 };
 
 Dealt deal(RunConfig const& config, int ranks, std::int64_t smallest) {
@@ -64,7 +65,8 @@ TEST(SavedBoxes, OfAllRanksCoverEveryTensorOnce) {
       EXPECT_EQ(dealt.boxes.size(), 3 * dealt.shapes.size());
       EXPECT_EQ(dealt.shapes.size(), make_plan(run, resolve(run, p.tp * p.pp * p.dp), {}).specs.size());
       for (auto const& [name, boxes] : dealt.boxes)
-        EXPECT_EQ(checkpoint::problem_of_cover(dealt.shapes.at(name.second), boxes), std::nullopt) << name.second;
+        EXPECT_EQ(checkpoint::problem_of_cover(dealt.shapes.at(name.second), boxes), std::nullopt)
+            << name.second;
     }
   }
 }
@@ -83,7 +85,8 @@ TEST(SavedBoxes, AreSharedOutEvenly) {
     auto const total = std::accumulate(loads.begin(), loads.end(), std::int64_t{0});
     auto const most = *std::ranges::max_element(loads);
     EXPECT_EQ(total, 3 * model::parameter_count(config.model));
-    EXPECT_LT(static_cast<double>(most) * tp * dp / static_cast<double>(total), 1.1) << "tp " << tp << " dp " << dp;
+    EXPECT_LT(static_cast<double>(most) * tp * dp / static_cast<double>(total), 1.1)
+        << "tp " << tp << " dp " << dp;
   }
 }
 
