@@ -6,7 +6,7 @@
 
 #include <algorithm>
 #include <limits>
-#include <set>
+#include <utility>
 
 #include "tessera/base/error.hpp"
 #include "tessera/checkpoint/files.hpp"
@@ -19,38 +19,73 @@ constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
 constexpr std::size_t max_values = 100'000;
 constexpr std::size_t max_value_bytes = std::size_t{1} << 20;
 
-/// Watches the parser: no key twice in an object, no deep nesting.
-class Watch {
+/// Builds a document as the parser goes, and refuses what the library would let pass: a key twice in an
+/// object, deep nesting. (The library's own callbacks take time that grows with the square of an array's
+/// length.)
+class Builder final : public nlohmann::json_sax<nlohmann::json> {
  public:
-  bool operator()(int depth, nlohmann::json::parse_event_t event, nlohmann::json const& parsed) {
-    using Event = nlohmann::json::parse_event_t;
-    if (depth > 8) throw DataError("nested deeper than a manifest is");
-    if (event == Event::object_start) keys_.emplace_back();
-    if (event == Event::object_end) keys_.pop_back();
-    if (event == Event::key && !keys_.back().insert(parsed.get<std::string>()).second) {
-      throw DataError(fmt::format("key {} stands twice in one object", in_quotes(parsed.get<std::string>())));
+  using Json = nlohmann::json;
+
+  bool null() override { return add(nullptr); }
+  bool boolean(bool value) override { return add(value); }
+  bool number_integer(number_integer_t value) override { return add(value); }
+  bool number_unsigned(number_unsigned_t value) override { return add(value); }
+  bool number_float(number_float_t value, string_t const& /*text*/) override { return add(value); }
+  bool string(string_t& value) override { return add(std::move(value)); }
+  bool binary(binary_t& value) override { return add(std::move(value)); }
+  bool key(string_t& value) override {
+    key_ = std::move(value);
+    if (open_.back()->contains(key_)) {
+      throw DataError(fmt::format("key {} stands twice in one object", in_quotes(key_)));
     }
     return true;
   }
+  bool start_object(std::size_t /*elements*/) override { return begin(Json::object()); }
+  bool start_array(std::size_t /*elements*/) override { return begin(Json::array()); }
+  bool end_object() override { return end(); }
+  bool end_array() override { return end(); }
+  bool parse_error(std::size_t /*position*/, std::string const& /*token*/,
+                   Json::exception const& error) override {
+    throw DataError(fmt::format("not JSON: {}", error.what()));
+  }
+
+  Json take() { return std::move(document_); }
 
  private:
-  std::vector<std::set<std::string>> keys_;
+  Json* place(Json value) {
+    if (open_.empty()) return &(document_ = std::move(value));
+    Json& parent = *open_.back();
+    if (parent.is_object()) return &(parent[key_] = std::move(value));
+    parent.push_back(std::move(value));
+    return &parent.back();
+  }
+  bool add(Json value) { return place(std::move(value)) != nullptr; }
+  bool begin(Json empty) {
+    if (open_.size() == 8) throw DataError("nested deeper than a manifest is");
+    open_.push_back(place(std::move(empty)));
+    return true;
+  }
+  bool end() {
+    open_.pop_back();
+    return true;
+  }
+
+  Json document_;
+  std::vector<Json*>
+      open_;  // containers that the parser is in; nothing is added to one while a later one is open
+  std::string key_;
 };
 
 }  // namespace
 
 nlohmann::json parse_strict_json(std::string_view text, std::string const& name) {
-  Watch watch;
+  Builder builder;
   try {
-    return nlohmann::json::parse(
-        text, [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json const& parsed) {
-          return watch(depth, event, parsed);
-        });
-  } catch (nlohmann::json::exception const& error) {
-    throw DataError(fmt::format("{}: not JSON: {}", in_quotes(name), error.what()));
+    nlohmann::json::sax_parse(text, &builder);
   } catch (DataError const& error) {
     throw DataError(fmt::format("{}: {}", in_quotes(name), error.what()));
   }
+  return builder.take();
 }
 
 void JsonNode::refuse(std::string const& what) const {
