@@ -33,7 +33,8 @@ tessera::data::DatasetOptions usable_options(Settings const& settings) {
   auto const usable = [&](std::string_view section, std::string_view key, bool possible) {
     return possible && !settings.doubtful(section, key);
   };
-  if (!usable("batch", "seq_length", options.seq_length > 0)) options.seq_length = 1;
+  bool const learned = options.seq_length > 0 && options.seq_length <= config.model.max_positions;
+  if (!usable("batch", "seq_length", learned)) options.seq_length = 1;
   auto const most_vocab = std::numeric_limits<std::int32_t>::max();
   if (!usable("model", "vocab_size", options.vocab_size > 0 && options.vocab_size <= most_vocab))
     options.vocab_size = most_vocab;

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "tessera/base/error.hpp"
@@ -39,7 +40,7 @@ class StageWriter {
 
 /// Stage s runs `lead(s)` (at most all) forwards ahead of its backwards, alternates, then drains.
 template <typename Lead>
-Schedule write(int stages, int microbatches, bool has_backward, Lead const& lead) {
+Schedule write(int stages, int microbatches, bool has_backward, std::optional<int> only, Lead const& lead) {
   std::vector<std::string> problems;
   if (stages < 1) problems.push_back(fmt::format("a pipeline needs at least 1 stage, not {}", stages));
   if (microbatches < 1) {
@@ -50,6 +51,7 @@ Schedule write(int stages, int microbatches, bool has_backward, Lead const& lead
   Schedule schedule{stages, microbatches, {}, has_backward};
   schedule.actions.resize(static_cast<std::size_t>(stages));
   for (int stage = 0; stage < stages; ++stage) {
+    if (only && stage != *only) continue;
     StageWriter writer(schedule.actions[static_cast<std::size_t>(stage)], stage, stages);
     int const ahead = std::min(microbatches, lead(stage));
     for (int i = 0; i < ahead; ++i) writer.forward(i);
@@ -61,41 +63,59 @@ Schedule write(int stages, int microbatches, bool has_backward, Lead const& lead
   return schedule;
 }
 
-using Generator = Schedule (*)(int stages, int microbatches);
-
-struct NamedGenerator {
+/// A training schedule: by how many forwards a stage is ahead of its backwards.
+struct Named {
   char const* name;
-  Generator generate;
+  int (*lead)(int stages, int microbatches, int stage);
 };
 
-constexpr NamedGenerator generators[] = {{"gpipe", &gpipe}, {"1f1b", &one_f_one_b}};
+constexpr Named gpipe_schedule{"gpipe", [](int, int microbatches, int) { return microbatches; }};
+constexpr Named one_f_one_b_schedule{"1f1b", [](int stages, int, int stage) { return stages - 1 - stage; }};
+constexpr std::array training_schedules{gpipe_schedule, one_f_one_b_schedule};
 
-}  // namespace
-
-Schedule gpipe(int stages, int microbatches) {
-  return write(stages, microbatches, true, [=](int) { return microbatches; });
+Schedule write(Named const& schedule, int stages, int microbatches, std::optional<int> only = {}) {
+  return write(stages, microbatches, true, only,
+               [&](int stage) { return schedule.lead(stages, microbatches, stage); });
 }
 
-Schedule one_f_one_b(int stages, int microbatches) {
-  return write(stages, microbatches, true, [=](int stage) { return stages - 1 - stage; });
-}
-
-Schedule forward_only(int stages, int microbatches) {
-  return write(stages, microbatches, false, [](int) { return 0; });
-}
-
-Schedule make_schedule(std::string_view name, int stages, int microbatches) {
-  for (auto const& generator : generators) {
-    if (name == generator.name) return generator.generate(stages, microbatches);
+Named const& find_schedule(std::string_view name) {
+  for (auto const& schedule : training_schedules) {
+    if (name == schedule.name) return schedule;
   }
   std::string message = fmt::format("unknown pipeline schedule '{}': choose one of", name);
   for (auto const& known : schedule_names()) message += " " + known;
   throw ConfigError({std::move(message)});
 }
 
+}  // namespace
+
+Schedule gpipe(int stages, int microbatches) { return write(gpipe_schedule, stages, microbatches); }
+
+Schedule one_f_one_b(int stages, int microbatches) {
+  return write(one_f_one_b_schedule, stages, microbatches);
+}
+
+Schedule forward_only(int stages, int microbatches, std::optional<int> only) {
+  return write(stages, microbatches, false, only, [](int) { return 0; });
+}
+
+Schedule make_schedule(std::string_view name, int stages, int microbatches, std::optional<int> only) {
+  return write(find_schedule(name), stages, microbatches, only);
+}
+
+int closed_form_slots(std::string_view name, int stages, int microbatches, int stage) {
+  int const lead = find_schedule(name).lead(stages, microbatches, stage);
+  return lead < microbatches ? lead + 1 : microbatches;
+}
+
+double closed_form_bubble(int stages, int microbatches) {
+  return (stages - 1.0) / (microbatches + (stages - 1.0));
+}
+
 std::vector<std::string> schedule_names() {
   std::vector<std::string> names;
-  for (auto const& generator : generators) names.emplace_back(generator.name);
+  names.reserve(training_schedules.size());
+  for (auto const& schedule : training_schedules) names.emplace_back(schedule.name);
   return names;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the rules of validation.cpp and value_checks.cpp are written with.
+// What the rules of validation.cpp, value_checks.cpp and size_checks.cpp are written with.
 #pragma once
 
 #include <fmt/format.h>
@@ -21,12 +21,14 @@
 
 namespace tessera::train {
 
-// Limits that no machine reaches; below them no product of this room overflows 64 bits.
+// Limits that no machine reaches. What their products can be is looked at in size_checks.cpp.
 inline constexpr std::int64_t most_ranks = 1 << 20;
-inline constexpr std::int64_t most_layers = 1 << 16;
+inline constexpr std::int64_t most_layers = 1 << 14;
 inline constexpr std::int64_t most_hidden = 1 << 20;
 inline constexpr std::int64_t most_positions = 1 << 24;
 inline constexpr std::int64_t most_vocab = std::numeric_limits<std::int32_t>::max();
+// Of one replica in a step: its list of what to do is made before the first.
+inline constexpr std::int64_t most_microbatches = 1 << 20;
 // A step is 32 bits of a random number's counter.
 inline constexpr std::int64_t most_steps = std::int64_t{1} << 32;
 inline constexpr std::int64_t most_bytes = std::int64_t{1} << 40;
@@ -96,5 +98,9 @@ bool check_parallel(Checks& checks, ParallelConfig const& p);
 void check_optimizer(Checks& checks, OptimizerConfig const& o, std::int64_t steps);
 void check_run(Checks& checks, RunConfig const& c);
 void check_checkpoint(Checks& checks, CheckpointConfig const& c);
+
+/// Products of values that are each possible: nothing that is counted overflows 64 bits or takes long to
+/// make. `dp` is 1 where it is not known.
+void check_sizes(Checks& checks, RunConfig const& c, int ranks, int dp);
 
 }  // namespace tessera::train

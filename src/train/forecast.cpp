@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "tessera/model/specs.hpp"
 #include "tessera/params/parameter_store.hpp"
 
 namespace tessera::train {
@@ -52,6 +51,13 @@ void append(Rows& to, Rows const& from) { to.insert(to.end(), from.begin(), from
 std::int64_t tied_elements(RunConfig const& config, Layout const& layout) {
   std::int64_t const tile = layout.padded_vocab_size / layout.tiles * config.model.hidden_size;
   return stored(tile) * (layout.tiles / layout.tp);
+}
+
+/// Tiles of all tensors of the model, each of which is a term of the gradient norm: the tables of tokens and
+/// positions, then in a block 6 replicated tensors, 3 cut by heads and 3 by feed-forward, then a norm.
+std::int64_t norm_terms(RunConfig const& config, Layout const& layout) {
+  std::int64_t const block = replicated_tensors_of_block + 3 * layout.head_tiles + 3 * layout.tiles;
+  return layout.tiles + 1 + config.model.layers * block + 2;
 }
 
 }  // namespace
@@ -135,8 +141,7 @@ Rows tied_embedding_traffic(RunConfig const& config, Layout const& layout, int s
 }
 
 Rows bookkeeping_traffic(RunConfig const& config, Layout const& layout, int) {
-  auto const specs = model::tensor_specs(config.model, layout.tiles, layout.head_tiles);
-  std::int64_t const numbers = layout.microbatches + params::slot_count(specs);
+  std::int64_t const numbers = layout.microbatches + norm_terms(config, layout);
   return row(layout.ranks(), "world", "all_reduce", "loss and gradient norm", 1,
              numbers * static_cast<std::int64_t>(sizeof(double)));
 }

@@ -48,18 +48,34 @@ std::size_t copy_bytes(RunConfig const& config, Plan const& plan,
   return static_cast<std::size_t>(own * c.ranks_per_file) * sizeof(T);
 }
 
+/// What one more microbatch under way takes. Every slot takes the same, so a forecast need not make them all.
+template <class T>
+std::size_t slot_bytes(RunConfig const& config, Plan const& plan) {
+  auto const activations_of = [&](int slots) {
+    Arena parameters("", Arena::Mode::counting), activations("", Arena::Mode::counting);
+    auto layout = plan.stage;
+    layout.slots = slots;
+    model::Stage<T> stage(config.model, plan.specs, layout, parameters, activations);
+    return activations.used_bytes();
+  };
+  return plan.stage.slots > 1 ? activations_of(2) - activations_of(1) : 0;
+}
+
 template <class T>
 std::vector<MemoryItem> count(RunConfig const& config, Plan const& plan) {
   Arena parameters("", Arena::Mode::counting), activations("", Arena::Mode::counting);
   Arena step("", Arena::Mode::counting), sampling("", Arena::Mode::counting);
-  model::Stage<T> stage(config.model, plan.specs, plan.stage, parameters, activations);
+  auto layout = plan.stage;
+  layout.slots = 1;
+  model::Stage<T> stage(config.model, plan.specs, layout, parameters, activations);
   TokenBuffers<T> const tokens(step, plan.stage, static_cast<int>(plan.layout.microbatches_per_replica));
   optim::SquaredSums<T> const sums(step, stage.store().gradient_range().end);
   if (config.sample.length > 0) {
     typename Sampler<T>::Memory const sampler(config, plan, stage, sampling);
   }
   return {{"parameters, gradients, moments", parameters.used_bytes()},
-          {"activations", activations.used_bytes()},
+          {"activations", activations.used_bytes() +
+                              slot_bytes<T>(config, plan) * static_cast<std::size_t>(plan.stage.slots - 1)},
           {"tokens, losses, norm", step.used_bytes()},
           {"sampling", sampling.used_bytes()},
           {"attention kernel", attention_bytes<T>(config, plan)},

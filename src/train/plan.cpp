@@ -5,7 +5,6 @@
 #include <numeric>
 
 #include "tessera/model/specs.hpp"
-#include "tessera/pipeline/checker.hpp"
 #include "tessera/pipeline/generators.hpp"
 
 namespace tessera::train {
@@ -21,13 +20,17 @@ layers::TileRange token_tiles(RunConfig const& config, Layout const& layout, int
 }  // namespace
 
 Plan make_plan(RunConfig const& config, Layout const& layout, Place place) {
-  using layers::TileRange;
   Plan plan;
   plan.layout = layout;
-  plan.place = place;
   plan.specs = model::tensor_specs(config.model, layout.tiles, layout.head_tiles);
-  plan.schedule = pipeline::make_schedule(config.parallel.schedule, layout.pp,
-                                          static_cast<int>(layout.microbatches_per_replica));
+  move_plan(plan, config, place);
+  return plan;
+}
+
+void move_plan(Plan& plan, RunConfig const& config, Place place) {
+  using layers::TileRange;
+  auto const& layout = plan.layout;
+  plan.place = place;
   plan.first_microbatch = place.dp * layout.microbatches_per_replica;
 
   auto& stage = plan.stage;
@@ -45,8 +48,13 @@ Plan make_plan(RunConfig const& config, Layout const& layout, Place place) {
   stage.sequence_parallel = config.parallel.sequence_parallel && layout.tp > 1;
   stage.batch_tiles = {layout.batch_tiles / layout.dp,
                        static_cast<int>(layout.microbatches / layout.batch_tiles)};
-  stage.slots = pipeline::slots(plan.schedule, place.pp);
-  return plan;
+  stage.slots = pipeline::closed_form_slots(config.parallel.schedule, layout.pp,
+                                            static_cast<int>(layout.microbatches_per_replica), place.pp);
+}
+
+pipeline::Schedule training_schedule(RunConfig const& config, Plan const& plan) {
+  return pipeline::make_schedule(config.parallel.schedule, plan.layout.pp,
+                                 static_cast<int>(plan.layout.microbatches_per_replica), plan.place.pp);
 }
 
 model::StageLayout sampling_stage(Plan const& plan) {

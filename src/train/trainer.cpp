@@ -41,8 +41,9 @@ Trainer<T>::Trainer(RunConfig const& config, Plan plan, Surroundings const& surr
       sampling_("tessera::train::sampling"),
       loader_(*surroundings.dataset, config.batch.global_batch_size, config.batch.micro_batch_size),
       executor_(plan_.place.pp, channels_, plan_.stage.slots),
-      evaluation_(
-          pipeline::forward_only(plan_.layout.pp, static_cast<int>(plan_.layout.microbatches_per_replica))),
+      training_(training_schedule(config, plan_)),
+      evaluation_(pipeline::forward_only(
+          plan_.layout.pp, static_cast<int>(plan_.layout.microbatches_per_replica), plan_.place.pp)),
       optimiser_({config.optimizer.beta1, config.optimizer.beta2, config.optimizer.epsilon,
                   config.optimizer.weight_decay}),
       learning_rate_{config.optimizer.lr, config.optimizer.min_lr, config.optimizer.warmup_steps,
@@ -105,7 +106,7 @@ StepReport Trainer<T>::step() {
   report.tokens = plan_.tokens_per_step();
   report.learning_rate = learning_rate_.at(step_ + 1);
 
-  run(plan_.schedule,
+  run(training_,
       {layers::Mode::training, step_, plan_.first_microbatch, 1.0 / static_cast<double>(report.tokens)});
   auto gradients = reducer_->finish(params::LocalGradients<T>(stage_->store()));
 

@@ -182,6 +182,7 @@ std::vector<std::string> problems(RunConfig const& config, int ranks) {
   if (model && batch) check_sequence(checks, config);
   if (batch) check_microbatches(checks, config, dp);
   if (model && batch) check_attention(checks, config);
+  if (model && batch) check_sizes(checks, config, ranks, std::max(1, dp));
   return checks.take();
 }
 

@@ -171,6 +171,25 @@ class Refusals(Folder):
                 "--max-position-embeddings", "2048", "--seq-length", "2048"]
         self.refuse(2, ["--tp", "2", *gpt3], 71, "not enough memory", "needs", "has")
 
+    def test_sizes_that_nobody_has_are_told_apart_at_once(self):
+        began = time.monotonic()
+        self.refuse(1, ["--global-batch-size", "2000000000"], 78, "1000000000 microbatches")
+        self.refuse(1, ["--layers", "10000", "--hidden-size", "1048576", "--vocab-size", "2147483647"], 78,
+                    "model.layers = 10000", "64 bits")
+        self.refuse(1, ["--seq-length", "2147483648"], 78, "batch.seq_length")
+        self.refuse(1, ["--global-batch-size", "2000000", "--schedule", "gpipe"], 71, "not enough memory")
+        self.assertLess(time.monotonic() - began, 40)
+
+    def test_a_dry_run_of_any_size_is_quick(self):
+        began = time.monotonic()
+        for schedule in ("gpipe", "1f1b"):
+            status, output, errors = self.run_train(
+                1, ["--dry-run", "--layers", "4000", "--pp", "2000", "--tp", "8", "--ranks", "32000",
+                    "--global-batch-size", "2000000", "--schedule", schedule])
+            self.assertEqual(status, 0, errors)
+            self.assertIn("microbatches x 2 replicas", output)
+        self.assertLess(time.monotonic() - began, 20)
+
     def test_launcher_of_another_mpi(self):
         foreign = foreign_mpiexec()
         if foreign is None:

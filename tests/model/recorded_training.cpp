@@ -107,6 +107,7 @@ RecordedTraining<T>::RecordedTraining(std::unique_ptr<comm::Communicator> world,
   mesh_.emplace(std::move(world), cut.shape, options, ledger_);
   auto const& place = mesh_->coordinates();
   plan_ = train::make_plan(config, layout, {place.tp, place.pp, place.dp});
+  schedule_ = train::training_schedule(config, plan_);
   stage_.emplace(config.model, plan_.specs, plan_.stage, arena_, arena_);
   reducer_.emplace(store(), exec_, mesh_->dp_buckets(),
                    data_parallel::Tie{stage_->tied_table(), stage_->tied_gradient(), mesh_->tied()},
@@ -151,7 +152,7 @@ void RecordedTraining<T>::run(pipeline::Schedule const& schedule) {
 
 template <class T>
 typename RecordedTraining<T>::Step RecordedTraining<T>::accumulate() {
-  run(plan_.schedule);
+  run(schedule_);
   gradients_.emplace(reducer_->finish(params::LocalGradients<T>(store())));
   std::vector<double> sums(1 + static_cast<std::size_t>(params::slot_count(plan_.specs)));
   std::span<double> const squares(sums.data() + 1, sums.size() - 1);

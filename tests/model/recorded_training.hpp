@@ -89,6 +89,7 @@ class RecordedTraining {
   std::optional<mesh::Mesh> mesh_;
   std::unique_ptr<kernels::MatmulProvider> matmul_;
   train::Plan plan_;
+  pipeline::Schedule schedule_;
   Arena arena_;
   ExecutionSpace exec_;
   std::vector<comm::Communicator*> background_;

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 #include <string>
 
 #include "tessera/base/error.hpp"
@@ -24,10 +25,6 @@ void for_many_sizes(Body const& body) {
       body(stages, microbatches);
     }
   }
-}
-
-double closed_form_bubble(int stages, int microbatches) {
-  return static_cast<double>(stages - 1) / (microbatches + stages - 1);
 }
 
 TEST(Generators, SchedulesAreSound) {
@@ -62,10 +59,41 @@ TEST(Generators, LiveActivationsAreTheClosedForm) {
 
 TEST(Generators, SlotsAreTheLiveActivations) {
   for_many_sizes([](int p, int m) {
+    for (auto const& name : schedule_names()) {
+      auto const schedule = make_schedule(name, p, m);
+      for (int stage = 0; stage < p; ++stage)
+        EXPECT_EQ(slots(schedule, stage), closed_form_slots(name, p, m, stage)) << name;
+    }
     for (auto const& schedule : {gpipe(p, m), one_f_one_b(p, m), forward_only(p, m)}) {
       for (int stage = 0; stage < p; ++stage)
         EXPECT_EQ(slots(schedule, stage), schedule.live_activations(stage));
     }
+  });
+}
+
+TEST(Generators, ClosedFormsTakeAnySize) {
+  int const most = std::numeric_limits<int>::max();
+  EXPECT_EQ(closed_form_slots("gpipe", 4, most, 1), most);
+  EXPECT_EQ(closed_form_slots("1f1b", most, most, 0), most);
+  EXPECT_EQ(closed_form_slots("1f1b", 4, most, 1), 3);
+  EXPECT_NEAR(closed_form_bubble(most, most), 0.5, 1e-9);
+  EXPECT_THROW((void)closed_form_slots("2f2b", 1, 1, 0), ConfigError);
+}
+
+TEST(Generators, OneStagesListIsThatOfTheWholeSchedule) {
+  for_many_sizes([](int p, int m) {
+    auto const expect_same = [&](Schedule const& whole, auto const& only) {
+      for (int stage = 0; stage < p; ++stage) {
+        auto const own = only(stage);
+        auto const i = static_cast<std::size_t>(stage);
+        EXPECT_EQ(own.actions[i], whole.actions[i]);
+        for (std::size_t other = 0; other < own.actions.size(); ++other)
+          EXPECT_TRUE(other == i || own.actions[other].empty());
+      }
+    };
+    expect_same(forward_only(p, m), [=](int stage) { return forward_only(p, m, stage); });
+    for (auto const& name : schedule_names())
+      expect_same(make_schedule(name, p, m), [&](int stage) { return make_schedule(name, p, m, stage); });
   });
 }
 

@@ -6,6 +6,7 @@
 
 #include "layouts.hpp"
 #include "support/parallel.hpp"
+#include "tessera/train/node_memory.hpp"
 
 namespace tessera::train::test {
 namespace {
@@ -58,6 +59,21 @@ TEST(Memory, PeakIsWithinTenPercentOfThePrediction) {
   }
 }
 
+TEST(Memory, EveryMicrobatchUnderWayTakesTheSame) {
+  RunConfig config;
+  config.parallel.schedule = "gpipe";
+  for (int const microbatches : {1, 2, 3, 8}) {
+    config.batch.global_batch_size = 2 * microbatches;
+    auto const plan = make_plan(config, resolve(config, 1), {});
+    ASSERT_EQ(plan.stage.slots, microbatches);
+    Arena parameters("", Arena::Mode::counting), activations("", Arena::Mode::counting);
+    model::Stage<float> stage(config.model, plan.specs, plan.stage, parameters, activations);
+    auto const prediction = predict_memory(config, plan);
+    ASSERT_EQ(prediction.items[1].name, "activations");
+    EXPECT_EQ(prediction.items[1].bytes, activations.used_bytes());
+  }
+}
+
 TEST(Memory, PredictionCountsDoublesTwice) {
   RunConfig config;
   auto const layout = resolve(config, 1);
@@ -67,9 +83,28 @@ TEST(Memory, PredictionCountsDoublesTwice) {
   EXPECT_NEAR(static_cast<double>(wide) / static_cast<double>(narrow), 2, 0.01);
 }
 
-TEST(Memory, OfThisMachineIsKnown) {
-  EXPECT_GT(available_bytes(1), available_bytes(2));
-  EXPECT_GT(peak_resident_bytes(), std::size_t{1} << 20);
+TEST(Memory, RanksUnderOneLimitAddUpWhatTheyNeed) {
+  auto& node = support::world();
+  auto const ranks = static_cast<std::size_t>(node.size());
+  std::size_t const needs = 10 * (static_cast<std::size_t>(node.rank()) + 1);
+  std::size_t const all = 10 * ranks * (ranks + 1) / 2;
+
+  auto const shared = fit_in_node(node, needs, {{"wide", 2, 1 << 20}, {"narrow", 3, all - 1}});
+  ASSERT_TRUE(shared);
+  EXPECT_EQ(shared->limit, "narrow");
+  EXPECT_EQ(shared->ranks, node.size());
+  EXPECT_EQ(shared->needs_bytes, all);
+  EXPECT_FALSE(shared->enough());
+  EXPECT_TRUE(fit_in_node(node, needs, {{"", 3, all}})->enough());
+
+  auto const own_group = static_cast<std::uint64_t>(100 + node.rank());
+  for (auto const id : {own_group, std::uint64_t{0}}) {
+    auto const own = fit_in_node(node, needs, {{"wide", 2, 1 << 20}, {"own", id, needs}});
+    EXPECT_EQ(own->limit, "own");
+    EXPECT_EQ(own->ranks, 1);
+    EXPECT_TRUE(own->enough());
+  }
+  EXPECT_FALSE(fit_in_node(node, needs, {}));
 }
 
 }  // namespace

@@ -9,6 +9,8 @@
 #include <limits>
 
 #include "tessera/base/error.hpp"
+#include "tessera/train/forecast.hpp"
+#include "tessera/train/memory.hpp"
 
 namespace tessera::train {
 namespace {
@@ -191,6 +193,56 @@ TEST(Validation, SingleValuesAreHeldToTheirRanges) {
       {"sample.temperature", [](RunConfig& c) { c.sample.temperature = -0.5; }},
   };
   for (auto const& [name, change] : wrong) expect_problem(change, 1, name, "");
+}
+
+TEST(Validation, SizesWhoseProductsOverflowAreNamed) {
+  auto const large = [](RunConfig& c) {
+    c.model.layers = 10'000, c.model.hidden_size = 1 << 20, c.model.vocab_size = 2'147'483'647;
+    c.model.heads = 1 << 13;
+  };
+  expect_problem(large, 1, "model.layers = 10000, model.hidden_size = 1048576", "take a smaller model");
+  expect_problem([](RunConfig& c) { c.batch.global_batch_size = 2'000'000'000; }, 1,
+                 "batch.global_batch_size = 2000000000 makes 1000000000 microbatches", "more replicas");
+  Change const tokens = [](RunConfig& c) {
+    c.batch.global_batch_size = 1 << 20, c.training.steps = std::int64_t{1} << 32;
+    c.batch.seq_length = c.model.max_positions = 1 << 13;
+  };
+  expect_problem(tokens, 1, "training.steps = 4294967296", "more tokens than 64 bits");
+  Change const tiles = [](RunConfig& c) {
+    c.model.layers = 16'000, c.model.ffn_hidden_size = 1 << 20, c.parallel.tiles = 1 << 14;
+    c.batch.seq_length = c.model.max_positions = 1 << 14, c.batch.global_batch_size = 2;
+  };
+  expect_problem(tiles, 1, "parallel.tiles = 16384", "take fewer tiles");
+}
+
+/// Whatever passes can be planned and forecast without an overflow; the undefined-behaviour sanitiser
+/// watches.
+TEST(Validation, ForecastsOfTheLargestSizesAreFiniteAndPositive) {
+  int forecasts = 0;
+  for (std::int64_t const hidden : {128, 1 << 14, 1 << 20}) {
+    for (std::int64_t const layers : {4, 1000}) {
+      for (std::int64_t const vocab : {256, std::numeric_limits<std::int32_t>::max()}) {
+        for (std::int64_t const batch : {std::int64_t{16}, std::int64_t{1} << 20, std::int64_t{1} << 30}) {
+          for (int const ranks : {4, 1 << 20}) {
+            RunConfig c;
+            c.model.hidden_size = hidden, c.model.layers = layers, c.model.vocab_size = vocab;
+            c.batch.global_batch_size = batch, c.parallel.pp = 4, c.training.precision = "float64";
+            if (!problems(c, ranks).empty()) continue;
+            ++forecasts;
+            auto const layout = resolve(c, ranks);
+            EXPECT_GT(predict_memory(c, make_plan(c, layout, {})).total_bytes(), 0u);
+            for (auto const& row : step_traffic(c, layout, 0)) {
+              EXPECT_GT(row.calls, 0);
+              EXPECT_GT(row.bytes, 0);
+              std::int64_t product = 0;
+              EXPECT_FALSE(__builtin_mul_overflow(row.bytes, ranks / 4, &product)) << row.part;
+            }
+          }
+        }
+      }
+    }
+  }
+  EXPECT_GT(forecasts, 20);
 }
 
 TEST(Validation, AllProblemsAreFoundAtOnce) {

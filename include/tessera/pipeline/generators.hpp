@@ -9,6 +9,7 @@
 // memory.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,10 +29,20 @@ namespace tessera::pipeline {
 [[nodiscard]] Schedule one_f_one_b(int stages, int microbatches);
 
 /// Forwards alone, for evaluation and sampling; a stage keeps no activations from one microbatch to the next.
-[[nodiscard]] Schedule forward_only(int stages, int microbatches);
+/// With `only` the lists of the other stages stay empty: what one rank needs to run, at a p-th of the size.
+[[nodiscard]] Schedule forward_only(int stages, int microbatches, std::optional<int> only = {});
 
-/// The training schedule called "gpipe" or "1f1b". Throws ConfigError, with the names there are, for another.
-[[nodiscard]] Schedule make_schedule(std::string_view name, int stages, int microbatches);
+/// The training schedule called "gpipe" or "1f1b", `only` as above. Throws ConfigError, with the names there
+/// are, for another.
+[[nodiscard]] Schedule make_schedule(std::string_view name, int stages, int microbatches,
+                                     std::optional<int> only = {});
+
+// What checker.hpp finds by walking through a schedule, in closed form: for a forecast of any size.
+
+/// `slots` and `live_activations` of `stage` in make_schedule(name, stages, microbatches).
+[[nodiscard]] int closed_form_slots(std::string_view name, int stages, int microbatches, int stage);
+/// `bubble_fraction` of both training schedules, whatever a forward and a backward cost.
+[[nodiscard]] double closed_form_bubble(int stages, int microbatches);
 
 /// The names `make_schedule` knows.
 [[nodiscard]] std::vector<std::string> schedule_names();

@@ -17,6 +17,8 @@ namespace tessera::train {
 struct MemoryItem {
   std::string_view name;
   std::size_t bytes = 0;
+
+  bool operator==(MemoryItem const&) const = default;
 };
 
 struct MemoryPrediction {

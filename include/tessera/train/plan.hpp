@@ -23,7 +23,6 @@ struct Plan {
   Place place;
   std::vector<params::TensorSpec> specs;  ///< every tensor of the model, canonical order
   model::StageLayout stage;
-  pipeline::Schedule schedule;        ///< of a training step
   std::int64_t first_microbatch = 0;  ///< of this replica, among the M of a step
 
   /// Tokens of one step over all replicas.
@@ -32,6 +31,12 @@ struct Plan {
 
 /// `layout` is resolve()'s for `config`.
 [[nodiscard]] Plan make_plan(RunConfig const& config, Layout const& layout, Place place);
+
+/// Makes `plan` that of another rank of the same run; the tensors, which take most of the time, stay.
+void move_plan(Plan& plan, RunConfig const& config, Place place);
+
+/// The list of this rank's stage in the schedule of a training step; those of other stages are empty.
+[[nodiscard]] pipeline::Schedule training_schedule(RunConfig const& config, Plan const& plan);
 
 /// The stage that samples text after training: one sequence at a time, no gradients.
 [[nodiscard]] model::StageLayout sampling_stage(Plan const& plan);

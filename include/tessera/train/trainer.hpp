@@ -103,7 +103,7 @@ class Trainer {
   std::optional<StageRunner<T>> runner_;
   std::optional<Sampler<T>> sampler_;
   pipeline::Executor<T> executor_;
-  pipeline::Schedule evaluation_;
+  pipeline::Schedule training_, evaluation_;  // of this stage
   optim::Adamw<T> optimiser_;
   optim::LearningRate learning_rate_;
   std::vector<double> sums_;   // loss sums of the M microbatches, then sums of squares of all (tensor, tile)
