@@ -60,7 +60,6 @@ bool looks_whole(std::string const& directory) {
 /// Its name goes first, at once, so that a crash leaves no half step, then what it holds.
 void remove_step(std::string const& directory, std::int64_t step, std::string const& token) {
   auto const doomed = path_in(directory, temporary_name(step, token));
-  remove_tree(doomed);
   fault_point("ckpt.before_prune");
   put_in_place(path_in(directory, step_name(step)), doomed);
   fault_point("ckpt.during_prune");
@@ -68,6 +67,7 @@ void remove_step(std::string const& directory, std::int64_t step, std::string co
 }
 
 void prune(Commit const& what) {
+  remove_leftovers(what.directory);
   if (what.keep == 0) return;
   int kept = 1;
   for (auto const step : list_steps(what.directory)) {

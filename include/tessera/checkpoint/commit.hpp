@@ -42,7 +42,8 @@ struct Committed {
 /// "step_00000100.tmp-TOKEN".
 [[nodiscard]] std::string temporary_name(std::int64_t step, std::string const& token);
 
-/// Removes temporary directories and files that a killed job left in `directory`. The lock must be held.
+/// Removes temporary directories and files that a killed job, or a failure to remove them, left in
+/// `directory`. The lock must be held.
 void remove_leftovers(std::string const& directory);
 
 /// Completes the step, gives it its name, points `latest` to it and removes what is older than the newest
