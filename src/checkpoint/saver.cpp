@@ -24,11 +24,12 @@
 
 namespace tessera::checkpoint {
 
-namespace {
+/// What `Saver::Body` is made of; a namespace with a name, since its type is seen outside this file.
+namespace saving {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) {
+inline double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
@@ -55,6 +56,24 @@ class Waiting {
   double before_ = 0;
   Clock::time_point since_;
 };
+
+/// The save under way.
+struct Save {
+  Snapshot snapshot;  // its parts are those that this rank writes
+  Clock::time_point start = Clock::now();
+  double waited_before_s = 0;
+  bool committing = false;
+  Written written;
+  Committed committed;
+  std::optional<Failure> failure;
+};
+
+}  // namespace saving
+
+namespace {
+
+using saving::Clock;
+using saving::seconds_since;
 
 void check(SaverOptions const& options) {
   std::vector<std::string> problems;
@@ -101,7 +120,7 @@ class Saver::Body {
   }
 
   void begin(Snapshot const& snapshot) {
-    Waiting::Scope const scope(waiting_);
+    saving::Waiting::Scope const scope(waiting_);
     end_save();
     start(snapshot);
     if (options_.synchronous) end_save();
@@ -111,14 +130,14 @@ class Saver::Body {
 
   std::optional<SaveResult> poll() {
     if (save_ && !unreported_) {
-      Waiting::Scope const scope(waiting_);
+      saving::Waiting::Scope const scope(waiting_);
       advance();
     }
     return std::exchange(unreported_, std::nullopt);
   }
 
   std::optional<SaveResult> finish() {
-    Waiting::Scope const scope(waiting_);
+    saving::Waiting::Scope const scope(waiting_);
     end_save();
     return std::exchange(unreported_, std::nullopt);
   }
@@ -129,16 +148,6 @@ class Saver::Body {
   }
 
  private:
-  struct Save {
-    Snapshot snapshot;  // its parts are those that this rank writes
-    Clock::time_point start = Clock::now();
-    double waited_before_s = 0;
-    bool committing = false;
-    Written written;
-    Committed committed;
-    std::optional<Failure> failure;
-  };
-
   void take_directory() {
     if (world_->rank() != 0) return;
     make_directories(options_.directory);
@@ -258,10 +267,10 @@ class Saver::Body {
   std::optional<DirectoryLock> lock_;  // rank 0
   std::string token_;
   WriteJob job_;
-  Waiting waiting_;
+  saving::Waiting waiting_;
   double reported_s_ = 0;
   std::optional<SaveResult> unreported_;
-  std::optional<Save> save_;
+  std::optional<saving::Save> save_;
   std::atomic<bool> ended_ = true;
   std::atomic<bool> cancelled_ = false;
   std::thread thread_;
