@@ -158,13 +158,13 @@ class Leaving(Checkpoints):
         self.addCleanup(process.kill)
         return process
 
-    def test_sigterm_while_starting_saves_after_the_first_step(self):
+    def test_sigterm_while_starting_saves_after_the_step_under_way(self):
         process = self.start_alone()
         time.sleep(0.2)
         process.send_signal(signal.SIGTERM)
         output, errors = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 75, errors)
-        self.assertIn("leaves after step 1, which is saved, because SIGTERM came", output)
+        self.assertRegex(output, r"leaves after step [1-9]\d*, which is saved, because SIGTERM came")
 
     def test_a_second_signal_ends_the_run_at_once(self):
         with fault("ckpt.write_data#1:sleep=30000"):
