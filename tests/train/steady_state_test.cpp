@@ -15,9 +15,6 @@
 #include <set>
 #include <string>
 #include <string_view>
-#ifdef __SANITIZE_ADDRESS__
-#include <sanitizer/allocator_interface.h>
-#endif
 
 #include "layouts.hpp"
 #include "support/parallel.hpp"
@@ -92,6 +89,10 @@ std::string first_trace() {
 }  // namespace
 
 #ifdef __SANITIZE_ADDRESS__
+
+// From sanitizer/allocator_interface.h, which GCC's packages leave out.
+extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*)(void const volatile*, std::size_t),
+                                                         void (*)(void const volatile*));
 
 void watch_allocations() {
   [[maybe_unused]] static int const installed = __sanitizer_install_malloc_and_free_hooks(
