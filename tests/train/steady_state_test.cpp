@@ -45,7 +45,7 @@ std::string_view object_of(void* address) {
 
 /// Objects that allocate on behalf of whoever called them.
 bool works_for_its_caller(std::string_view object) {
-  for (std::string_view const name : {"libstdc++", "libc.", "libgcc", "libfmt", "libkokkos", "libasan"}) {
+  for (std::string_view const name : {"libstdc++", "libc.", "libgcc", "libfmt", "libkokkos"}) {
     if (object.starts_with(name)) return true;
   }
   return false;
@@ -88,19 +88,6 @@ std::string first_trace() {
 
 }  // namespace
 
-#ifdef __SANITIZE_ADDRESS__
-
-// From sanitizer/allocator_interface.h, which GCC's packages leave out.
-extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*)(void const volatile*, std::size_t),
-                                                         void (*)(void const volatile*));
-
-void watch_allocations() {
-  [[maybe_unused]] static int const installed = __sanitizer_install_malloc_and_free_hooks(
-      [](void const volatile*, std::size_t) { note(); }, [](void const volatile*) {});
-}
-
-#else
-
 // The allocator of the C library under its other name, as glibc's manual says ("Replacing malloc"): these
 // functions stand before it for the whole process, operator new included.
 extern "C" {
@@ -136,10 +123,6 @@ int posix_memalign(void** memory, std::size_t alignment, std::size_t size) {
 }
 }
 
-void watch_allocations() {}
-
-#endif
-
 namespace tessera::train::test {
 namespace {
 
@@ -157,7 +140,6 @@ void count_steps(comm::Communicator& group, RunConfig const& config) {
 }
 
 TEST(SteadyState, TheCounterSeesAnAllocation) {
-  watch_allocations();
   std::string text;
   count.ours = 0;
   count.on = true;
@@ -194,7 +176,6 @@ TEST(SteadyState, EveryKernelOfAStepHasANameOfThisLibrary) {
 }
 
 TEST(SteadyState, StepsAfterTheSecondAllocateNothing) {
-  watch_allocations();
   TokenFile const tokens(61, 20'000);
   auto config = small_run(tokens);
   config.model.vocab_size = 61;
