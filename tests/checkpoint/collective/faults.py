@@ -38,7 +38,9 @@ class Faults(unittest.TestCase):
         command = [PROGRAM, "loopback" if ranks == 1 else "mpi", str(directory), str(steps), mode]
         if ranks > 1:
             command = [MPIEXEC, "-n", str(ranks)] + command
-        environment = dict(os.environ, TESSERA_FAULT=fault, OMPI_ALLOW_RUN_AS_ROOT="1",
+        # What Open MPI leaves behind when it is killed goes with this test's folder.
+        environment = dict(os.environ, TESSERA_FAULT=fault, TMPDIR=str(self.parent),
+                           OMPI_MCA_btl_vader_backing_directory=str(self.parent), OMPI_ALLOW_RUN_AS_ROOT="1",
                            OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", OMPI_MCA_rmaps_base_oversubscribe="1",
                            OMPI_MCA_mpi_yield_when_idle="1")
         return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
