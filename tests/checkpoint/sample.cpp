@@ -133,17 +133,4 @@ Manifest write_sample(std::string const& directory, std::vector<FullTensor> cons
   return manifest;
 }
 
-void expect_failure(ExitCode code, std::vector<std::string> const& words,
-                    std::function<void()> const& action) {
-  try {
-    action();
-    ADD_FAILURE() << "no error, but expected one about " << ::testing::PrintToString(words);
-  } catch (Error const& error) {
-    EXPECT_EQ(static_cast<int>(error.code()), static_cast<int>(code)) << error.what();
-    for (auto const& word : words) {
-      EXPECT_NE(std::string(error.what()).find(word), std::string::npos) << word << " in: " << error.what();
-    }
-  }
-}
-
 }  // namespace tessera::checkpoint::test

@@ -9,11 +9,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "support/failure.hpp"
 #include "tessera/base/error.hpp"
 #include "tessera/checkpoint/manifest.hpp"
 #include "tessera/checkpoint/tensor.hpp"
@@ -57,8 +57,6 @@ std::vector<std::byte> elements_of(FullTensor const& tensor, Box const& box);
 Manifest write_sample(std::string const& directory, std::vector<FullTensor> const& tensors, int files,
                       std::size_t boxes, std::uint64_t seed, std::int64_t step = 100);
 
-/// Runs `action`, which must fail with `code` and a message that contains all of `words`.
-void expect_failure(ExitCode code, std::vector<std::string> const& words,
-                    std::function<void()> const& action);
+using support::expect_failure;
 
 }  // namespace tessera::checkpoint::test

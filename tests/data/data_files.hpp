@@ -17,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "support/failure.hpp"
 #include "tessera/base/error.hpp"
 #include "tessera/data/token_source.hpp"
 
@@ -95,18 +96,6 @@ inline std::vector<std::int32_t> bytes(std::string_view text) {
   return ids;
 }
 
-/// Runs `action`, which must fail with `code` and a message that contains all of `words`.
-template <class Action>
-void expect_failure(ExitCode code, std::vector<std::string> const& words, Action const& action) {
-  try {
-    action();
-    ADD_FAILURE() << "no error, but expected one about " << ::testing::PrintToString(words);
-  } catch (Error const& error) {
-    EXPECT_EQ(static_cast<int>(error.code()), static_cast<int>(code)) << error.what();
-    for (auto const& word : words) {
-      EXPECT_NE(std::string(error.what()).find(word), std::string::npos) << word << " in: " << error.what();
-    }
-  }
-}
+using support::expect_failure;
 
 }  // namespace tessera::data::test
