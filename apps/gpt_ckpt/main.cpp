@@ -3,6 +3,7 @@
 //
 // gpt_ckpt: looks at checkpoints, compares and converts them. Needs no MPI.
 #include <fmt/core.h>
+#include <csignal>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -56,6 +57,7 @@ void declare(CLI::App& app, Arguments& arguments, std::function<int()>& action) 
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of writing, told as one
   CLI::App app("Looks at checkpoints of gpt_train, compares and converts them.", "gpt_ckpt");
   app.set_version_flag("--version", "gpt_ckpt of tessera " TESSERA_VERSION);
   app.footer(footer);

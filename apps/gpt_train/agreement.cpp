@@ -23,7 +23,15 @@ using tessera::ExitCode;
 
 namespace {
 
-std::string message(Failure const& failure) { return tessera::ConfigError(failure.problems).what(); }
+/// Texts of users and of files may be part of it; what they hold does not steer the terminal.
+std::string message(Failure const& failure) {
+  std::string text;
+  for (char const c : std::string_view(tessera::ConfigError(failure.problems).what())) {
+    bool const control = (static_cast<unsigned char>(c) < 0x20 && c != '\n') || c == 0x7f;
+    text += control ? fmt::format("\\x{:02X}", static_cast<unsigned char>(c)) : std::string(1, c);
+  }
+  return text;
+}
 
 }  // namespace
 

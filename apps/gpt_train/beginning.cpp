@@ -70,13 +70,15 @@ std::vector<std::string> compare(checkpoint::Loader const& loader, train::RunCon
   auto const& manifest = loader.manifest();
   auto found =
       train::differences(manifest.config, train::saved_config(config, plan.layout, training_samples));
+  auto code = ExitCode::config;
   if (found.impossible.empty()) {
+    code = ExitCode::data;
     auto const dtype = config.training.precision == "float64" ? tessera::DType::f64 : tessera::DType::f32;
     found.impossible = loader.differences(train::saved_tensors(plan.specs, dtype));
   }
   if (!found.impossible.empty()) {
     for (auto& problem : found.impossible) problem = fmt::format("{}: {}", loader.directory(), problem);
-    throw tessera::ConfigError(std::move(found.impossible));
+    throw tessera::ConfigError(std::move(found.impossible), code);
   }
   std::vector<std::string> notices;
   for (auto const& skipped : loader.skipped())

@@ -77,13 +77,29 @@ Arguments all_flags(CLI::App const& app) {
   return flags;
 }
 
-/// Takes out flags that need a value and have none, because another flag or nothing follows.
+/// "--metrics=" of an option that needs a value, as an unset variable of a shell leaves it.
+bool is_emptied(std::string const& argument, CLI::App const& app) {
+  if (!argument.starts_with("--") || !argument.ends_with('=')) return false;
+  CLI::Option const* const option = app.get_option_no_throw(argument.substr(0, argument.size() - 1));
+  return option != nullptr && option->get_items_expected_min() > 0;
+}
+
+/// Takes out flags that need a value and have none, because nothing or another flag follows, or nothing
+/// stands behind the equals sign.
 void take_out_valueless(Arguments& arguments, CLI::App const& app, Settings& settings) {
   for (std::size_t i = 0; i < arguments.size();) {
     CLI::Option const* const option = app.get_option_no_throw(arguments[i]);
     bool const needs = option != nullptr && option->get_items_expected_min() > 0;
     bool const has = i + 1 < arguments.size() && !arguments[i + 1].starts_with("--");
-    if (needs && !has) {
+    if (is_emptied(arguments[i], app)) {
+      auto const flag = arguments[i].substr(0, arguments[i].size() - 1);
+      settings.report(
+          fmt::format("{} needs a value, but nothing follows the equals sign (an empty text is given as "
+                      "{} \"\")",
+                      flag, flag),
+          ExitCode::usage);
+      arguments.erase(arguments.begin() + static_cast<std::ptrdiff_t>(i));
+    } else if (needs && !has) {
       settings.report(fmt::format("{} needs a value", arguments[i]), ExitCode::usage);
       arguments.erase(arguments.begin() + static_cast<std::ptrdiff_t>(i));
     } else {
@@ -203,7 +219,9 @@ CommandLine parse_command_line(std::vector<std::string> arguments, int world_ran
     settings.report("--ranks goes with --dry-run or --dump-config: a job has the ranks it was started with",
                     ExitCode::usage);
   }
-  bool const readable = requests.config_file.empty() || read_config_file(requests.config_file, settings);
+  bool const has_file = app.get_option("--config")->count() > 0;
+  settings.set_config_file(requests.config_file);
+  bool const readable = !has_file || read_config_file(requests.config_file, settings);
   if (!readable) settings.doubt_all();
   apply_flags(app, arguments, settings);
   int const ranks = planned_ranks(requests, settings.config(), world_ranks);

@@ -76,7 +76,8 @@ void inspect(Settings& settings, tessera::comm::Communicator const& world, Input
   if (world.rank() != 0) return;
   settings.attempt([&] { check_load(config); });
   settings.attempt([&] { check_save(config); });
-  settings.attempt([&] { check_outputs(config); });
+  auto const data_files = inputs.dataset ? inputs.dataset->files() : std::vector<std::string>{};
+  settings.attempt([&] { check_outputs(config, settings.config_file(), data_files); });
 }
 
 }  // namespace gpt_train

@@ -62,6 +62,8 @@ int run(comm::Session& session, comm::Communicator& world, std::vector<std::stri
 }  // namespace
 
 int main(int argc, char** argv) {
+  // A file that may not grow is an error of writing, told as one, not the end of the process.
+  std::signal(SIGXFSZ, SIG_IGN);
   // From the very beginning: a scheduler may ask a run to leave while it is still reading its data.
   Signals signals(std::in_place);
   auto const place = comm::launcher_place();

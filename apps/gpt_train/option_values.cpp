@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -159,7 +160,10 @@ std::string to_toml(RunConfig const& config, Option const& option) {
   return option.zero_is_auto && text == "0" ? "\"auto\"" : text;
 }
 
-std::string nearest_name(std::string_view wrong, std::span<std::string const> names) {
+std::string nearest_name(std::string_view given, std::span<std::string const> names) {
+  std::string wrong(given);
+  std::ranges::transform(wrong, wrong.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   std::string best;
   std::size_t best_distance = std::max<std::size_t>(1, (wrong.size() + 1) / 3) + 1;
   for (std::string const& name : names) {

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
@@ -46,10 +47,25 @@ std::optional<std::string> creation_problem(NamedPath const& output) {
                      std::strerror(errno));
 }
 
+/// One spelling for all names of a file, whether it exists or not.
+std::filesystem::path plain(std::string const& path) {
+  std::error_code error;
+  auto const absolute = std::filesystem::absolute(path, error);
+  auto const known = std::filesystem::weakly_canonical(absolute, error);
+  return error ? absolute.lexically_normal() : known;
+}
+
 bool same_file(std::string const& a, std::string const& b) {
   std::error_code error;
-  if (b.empty()) return false;
-  return std::filesystem::weakly_canonical(a, error) == std::filesystem::weakly_canonical(b, error);
+  return !b.empty() && (plain(a) == plain(b) || std::filesystem::equivalent(a, b, error));
+}
+
+/// Whether `path` is or would be among the files of a directory.
+bool lies_in(std::string const& path, std::string const& directory) {
+  std::error_code error;
+  if (directory.empty() || !std::filesystem::is_directory(directory, error)) return false;
+  auto const outer = plain(directory), inner = plain(path);
+  return std::ranges::mismatch(outer, inner).in1 == outer.end();
 }
 
 IoError cannot_create(std::string const& option, std::string const& path) {
@@ -71,7 +87,7 @@ std::optional<std::int64_t> step_of(std::string_view line) {
 
 /// Takes the lines about steps after `last` out of a file, and one that does not end.
 void keep_steps(std::string const& path, std::int64_t last) {
-  auto const temporary = path + ".tmp";
+  auto const temporary = fmt::format("{}.tmp-{}", path, getpid());
   std::ifstream old(path);
   std::ofstream kept(temporary);
   for (std::string line; std::getline(old, line) && !old.eof();) {
@@ -85,24 +101,58 @@ void keep_steps(std::string const& path, std::int64_t last) {
 /// Opens an output that must not destroy an earlier one.
 std::ofstream create(std::string const& option, std::string const& path) {
   std::error_code ignored;
-  if (std::filesystem::is_regular_file(path, ignored))
-    std::filesystem::rename(path, path + ".previous", ignored);
+  if (std::filesystem::is_regular_file(path, ignored)) {
+    auto kept = path + ".previous";
+    for (int number = 2; std::filesystem::exists(kept, ignored); ++number)
+      kept = fmt::format("{}.previous-{}", path, number);
+    std::filesystem::rename(path, kept, ignored);
+  }
   std::ofstream file(path);
   if (!file) throw cannot_create(option, path);
   return file;
 }
 
+/// What makes `output` unfit because it is, or would become, something that is read.
+std::vector<std::string> input_problems(NamedPath const& output, train::RunConfig const& config,
+                                        std::vector<std::string> const& data_files) {
+  std::vector<std::string> problems;
+  for (NamedPath const& data : {NamedPath{"data.path", config.data.path},
+                                NamedPath{"data.validation_path", config.data.validation_path}}) {
+    if (!lies_in(output.path, data.path)) continue;
+    problems.push_back(
+        fmt::format("{} = \"{}\" lies in {} = \"{}\", where the next run would read it as data: "
+                    "name another place",
+                    output.option, output.path, data.option, data.path));
+  }
+  std::error_code error;
+  if (!problems.empty() || !std::filesystem::exists(output.path, error)) return problems;
+  auto const is_output = [&](std::string const& file) { return same_file(output.path, file); };
+  if (std::ranges::any_of(data_files, is_output)) {
+    problems.push_back(fmt::format("{} = \"{}\" is one of the files of data: give it a name of its own",
+                                   output.option, output.path));
+  }
+  return problems;
+}
+
 }  // namespace
 
-void check_outputs(train::RunConfig const& config) {
+void check_outputs(train::RunConfig const& config, std::string const& config_file,
+                   std::vector<std::string> const& data_files) {
   std::vector<std::string> problems;
   std::vector<NamedPath> others{{"data.path", config.data.path},
-                                {"data.validation_path", config.data.validation_path}};
+                                {"data.validation_path", config.data.validation_path},
+                                {"--config", config_file},
+                                {"checkpoint.save", config.checkpoint.save},
+                                {"checkpoint.load", config.checkpoint.load}};
+  NamedPath const save{"checkpoint.save", config.checkpoint.save};
+  if (!save.path.empty()) problems = input_problems(save, config, data_files);
   for (NamedPath const& output :
        {NamedPath{"output.metrics", config.output.metrics}, NamedPath{"output.trace", config.output.trace},
         NamedPath{"output.log", config.output.log}}) {
     if (output.path.empty()) continue;
     if (auto problem = creation_problem(output)) problems.push_back(*problem);
+    auto const more = input_problems(output, config, data_files);
+    problems.insert(problems.end(), more.begin(), more.end());
     for (auto const& other : others) {
       if (!same_file(output.path, other.path)) continue;
       problems.push_back(fmt::format("{} = \"{}\" is also {}: give it a name of its own", output.option,
@@ -143,11 +193,13 @@ void TraceFile::start(tessera::comm::Communicator& world) {
   tessera::set_trace_recorder(recorder_.get());
 }
 
-TraceFile::~TraceFile() { tessera::set_trace_recorder(nullptr); }
+void TraceFile::stop() noexcept { tessera::set_trace_recorder(nullptr); }
+
+TraceFile::~TraceFile() { stop(); }
 
 void TraceFile::write(tessera::mesh::Mesh const& mesh) {
   if (!recorder_) return;
-  tessera::set_trace_recorder(nullptr);
+  stop();
   auto const& place = mesh.coordinates();
   auto const own = recorder_->events(
       place.pp, fmt::format("stage {}", place.pp), mesh.rank(),

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "tessera/base/trace.hpp"
 #include "tessera/mesh/mesh.hpp"
@@ -16,9 +17,11 @@
 namespace gpt_train {
 
 /// Throws with all that is wrong with the outputs of `config`, before anything is written: a folder that is
-/// missing or not writable, a name that is a folder, an output that is an input or another output.
-/// ConfigError or IoError (codes config, cannot_create).
-void check_outputs(tessera::train::RunConfig const& config);
+/// missing or not writable, a name that is a folder, an output that is an input or another output, or that
+/// would be read as data by the next run. `data_files` are those that the data turned out to be;
+/// `config_file` may be empty. ConfigError or IoError (codes config, cannot_create).
+void check_outputs(tessera::train::RunConfig const& config, std::string const& config_file,
+                   std::vector<std::string> const& data_files);
 
 /// The metrics file: one JSON object a line and step. A file of that name that is there already is kept as
 /// `<name>.previous`, or, where a run goes on, continued.
@@ -48,6 +51,8 @@ class TraceFile {
 
   /// Starts recording. Collective over `world`: clocks count from a common moment.
   void start(tessera::comm::Communicator& world);
+  /// Ends recording, on this rank.
+  void stop() noexcept;
   /// Collects the timelines of all ranks and writes one file that ui.perfetto.dev opens: a track for each
   /// rank. Collective. Warns through the log sink of rank 0 if there were more spans than room. Throws
   /// IoError on the rank that writes.

@@ -31,7 +31,7 @@ std::string Progress::line(tessera::train::StepReport const& report) const {
       "exposed comm {:.1f}% | bubble {:.1f}%{}",
       report.step, steps_, report.loss, report.grad_norm, report.learning_rate, report.tokens_per_s(),
       efficiency_.model_flops(report) * 1e-9, 100 * efficiency_.mfu(report), percent * report.exposed_comm_s,
-      percent * report.bubble_s, report.skipped ? " | NOT FINITE: step skipped" : "");
+      percent * report.bubble_s, report.skipped ? " | NOT FINITE: weights unchanged" : "");
 }
 
 std::string Progress::bar(tessera::train::StepReport const& report) const {

@@ -58,13 +58,26 @@ void Run<T>::prepare_saving() {
 template <class T>
 ExitCode Run<T>::run(TraceFile& trace, train::AllocationMeter const& meter) {
   ExitCode code = ExitCode::ok;
+  bool const has_begun = trainer_.steps_done() > 0;
+  if (has_begun && trainer_.steps_done() >= config_.training.steps) code = keep_beginning();
   for (auto step = trainer_.steps_done() + 1; step <= config_.training.steps && code == ExitCode::ok; ++step)
     code = make_step(step).value_or(ExitCode::ok);
   if (code != ExitCode::ok && code != ExitCode::requeue) return code;
   if (code == ExitCode::ok) sample();
-  trace.write(*setup_.mesh);
+  trace.stop();
   finish(meter);
+  trace.write(*setup_.mesh);
   return code;
+}
+
+template <class T>
+ExitCode Run<T>::keep_beginning() {
+  console_.line("nothing to train: the checkpoint is at step {}, training.steps = {}", trainer_.steps_done(),
+                config_.training.steps);
+  if (!saving_ || setup_.beginning.resumed) return ExitCode::ok;
+  train::StepReport report;
+  report.step = trainer_.steps_done();
+  return saving_->after_step(report, true).value_or(ExitCode::ok);
 }
 
 template <class T>
@@ -108,8 +121,9 @@ void Run<T>::finish(train::AllocationMeter const& meter) {
   std::uint64_t const hash = trainer_.weights_hash();
   auto& world = setup_.mesh->world();
   auto const predicted = static_cast<double>(setup_.largest_bytes);
-  // The copies of a save are no Kokkos views; they are what was predicted.
-  auto const own = meter.peak_bytes() + setup_.memory.bytes_of(train::checkpoint_copies);
+  // The copies of a save and the spans of a timeline are no Kokkos views; they are what was predicted.
+  auto const own = meter.peak_bytes() + setup_.memory.bytes_of(train::checkpoint_copies) +
+                   setup_.memory.bytes_of(train::trace_spans);
   auto const used = static_cast<double>(all_reduce_value(world, own, comm::Op::max));
   auto const resident =
       static_cast<double>(all_reduce_value(world, train::peak_resident_bytes(), comm::Op::max));

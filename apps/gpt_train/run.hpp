@@ -50,6 +50,9 @@ class Run {
   tessera::ExitCode run(TraceFile& trace, tessera::train::AllocationMeter const& meter);
 
  private:
+  /// Nothing is left to train of the checkpoint that the run began from: says so, and saves it if it lies
+  /// elsewhere.
+  tessera::ExitCode keep_beginning();
   /// Nothing, or why the run ends before its last step.
   std::optional<tessera::ExitCode> make_step(std::int64_t step);
   void sample();

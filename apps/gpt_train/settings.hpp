@@ -40,6 +40,9 @@ class Settings {
   /// Throws ConfigError with all problems, if any. The exit code is the first problem's, but for the command
   /// line's, which goes before others'.
   void throw_problems() const;
+  /// The file given with --config; empty without one.
+  [[nodiscard]] std::string const& config_file() const noexcept { return config_file_; }
+  void set_config_file(std::string path) { config_file_ = std::move(path); }
 
   [[nodiscard]] RunConfig const& config() const { return config_; }
   /// "default", or where the value of `option` came from.
@@ -63,6 +66,7 @@ class Settings {
   RunConfig config_;
   std::vector<State> states_;  ///< (options)
   std::vector<std::string> problems_;
+  std::string config_file_;
   tessera::ExitCode code_ = tessera::ExitCode::ok;
 };
 

@@ -30,6 +30,8 @@ void make_mesh(Setup& setup, comm::Session& session, train::RunConfig const& con
   setup.telemetry = session.world();
   auto const& place = setup.mesh->coordinates();
   setup.plan = train::make_plan(config, layout, {place.tp, place.pp, place.dp});
+  setup.plan.tree_over_tp = setup.mesh->plan(tessera::mesh::Axis::tp).tree;
+  setup.plan.tree_over_dp = setup.mesh->plan(tessera::mesh::Axis::dp).tree;
   setup.memory = train::predict_memory(config, setup.plan);
 }
 

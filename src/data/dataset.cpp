@@ -63,9 +63,11 @@ Dataset::Dataset(DatasetOptions options)
     auto const tail = static_cast<std::int64_t>(
         std::floor(static_cast<double>(training_tokens) * options_.validation_fraction));
     training_tokens -= tail;
-    validation_ =
-        cut(*source_, training_tokens, tail,
-            fmt::format("the validation part (the last {} of the tokens)", options_.validation_fraction));
+    if (options_.validates || tail > options_.seq_length) {
+      validation_ =
+          cut(*source_, training_tokens, tail,
+              fmt::format("the validation part (the last {} of the tokens)", options_.validation_fraction));
+    }
   }
   training_ = cut(*source_, 0, training_tokens, "training data");
 }
@@ -118,6 +120,15 @@ void Dataset::check_tokens(int part, int parts) const {
       check_ids(*source, at, tokens, options_.vocab_size);
     }
   }
+}
+
+std::vector<std::string> Dataset::files() const {
+  auto files = source_->files();
+  if (validation_source_) {
+    auto const more = validation_source_->files();
+    files.insert(files.end(), more.begin(), more.end());
+  }
+  return files;
 }
 
 std::string Dataset::description() const {

@@ -4,7 +4,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <cstdlib>
 
 #include "tessera/base/error.hpp"
 
@@ -77,9 +79,33 @@ TokenLayout inspect_u16(InputFile const& file, std::string const& path) {
   return {TokenFormat::u16, 2, 0, file.size() / 2};
 }
 
+/// True where a file begins as if a shard's header had been lost, or was written by other rules: with a
+/// number close to a magic one, one whose bytes are swapped, or a whole header of zeros. As u16 ids it would
+/// be read without complaint.
+bool has_doubtful_header(InputFile const& file, std::string const& path) {
+  constexpr std::int64_t close = 10'000;  // magic numbers are dates, year by year
+  std::int64_t const magic = leading_numbers(file, path)[0];
+  auto const swapped = static_cast<std::int32_t>(__builtin_bswap32(static_cast<std::uint32_t>(magic)));
+  for (auto const& known : llmc_versions) {
+    if (std::abs(magic - known.magic) < close || swapped == known.magic) return true;
+  }
+  if (magic != 0 || file.size() < llmc_header_bytes) return false;
+  std::array<std::byte, llmc_header_bytes> header;
+  file.read_at(0, header, path);
+  return std::ranges::all_of(header, [](std::byte byte) { return byte == std::byte{0}; });
+}
+
 TokenFormat guess_format(InputFile const& file, std::string const& path) {
   if (find_llmc_version(leading_numbers(file, path)[0]) != nullptr) return TokenFormat::llmc;
-  return path.ends_with(".bin") ? TokenFormat::u16 : TokenFormat::bytes;
+  if (!path.ends_with(".bin")) return TokenFormat::bytes;
+  if (has_doubtful_header(file, path)) {
+    throw DataError(fmt::format(
+        "{} begins with a damaged header of a token shard, or one of another byte order or version (its "
+        "first "
+        "number is {}): write it again, or name the format u16 (data.format) if these are token ids",
+        in_quotes(path), leading_numbers(file, path)[0]));
+  }
+  return TokenFormat::u16;
 }
 
 }  // namespace

@@ -86,6 +86,12 @@ class FileTokens final : public TokenSource {
     return fmt::format("token {} of {}", position - piece.first, in_quotes(piece.path));
   }
 
+  [[nodiscard]] std::vector<std::string> files() const override {
+    std::vector<std::string> paths;
+    for (Piece const& piece : pieces_) paths.push_back(piece.path);
+    return paths;
+  }
+
   [[nodiscard]] std::string description() const override {
     std::string const files =
         pieces_.size() == 1 ? in_quotes(pieces_.front().path) : fmt::format("{} files", pieces_.size());

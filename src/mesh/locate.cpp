@@ -32,17 +32,12 @@ int socket_of_this_process() {
 }  // namespace
 
 std::vector<Location> locate(comm::Communicator& world, int ranks_per_node) {
-  std::vector<Location> locations(static_cast<std::size_t>(world.size()));
-  if (ranks_per_node > 0) {
-    for (std::size_t rank = 0; rank < locations.size(); ++rank) {
-      locations[rank].node = static_cast<int>(rank) / ranks_per_node;
-    }
-    return locations;
-  }
+  if (ranks_per_node > 0) return locations_by_hand(world.size(), ranks_per_node);
   auto const node = world.split_by_node();
   int const lowest = comm::all_reduce_value(*node, world.rank(), comm::Op::min);
   auto const nodes = comm::all_gather_values(world, lowest);
   auto const sockets = comm::all_gather_values(world, socket_of_this_process());
+  std::vector<Location> locations(nodes.size());
   for (std::size_t rank = 0; rank < locations.size(); ++rank) locations[rank] = {nodes[rank], sockets[rank]};
   return locations;
 }

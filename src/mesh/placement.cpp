@@ -58,6 +58,13 @@ std::string flat_reason(bool explicit_tiles, Level level) {
 
 }  // namespace
 
+std::vector<Location> locations_by_hand(int ranks, int ranks_per_node) {
+  std::vector<Location> locations(static_cast<std::size_t>(ranks));
+  for (int rank = 0; rank < ranks && ranks_per_node > 0; ++rank)
+    locations[static_cast<std::size_t>(rank)].node = rank / ranks_per_node;
+  return locations;
+}
+
 Level level_of(std::vector<Location> const& members) {
   auto const same = [&](auto property) {
     return std::all_of(members.begin(), members.end(),

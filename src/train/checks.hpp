@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "tessera/mesh/mesh_index.hpp"
 #include "tessera/train/run_config.hpp"
 
 namespace tessera::train {
@@ -59,6 +60,8 @@ std::string joined(Range const& range) {
   for (auto const& element : range) text += fmt::format("{}{}", text.empty() ? "" : ", ", element);
   return text;
 }
+
+inline bool is_mesh_order(std::string const& order) { return mesh::order_problem(order).empty(); }
 
 /// Tests rules one after another and keeps a sentence for each that does not hold.
 class Checks {

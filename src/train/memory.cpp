@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "tessera/base/trace.hpp"
 #include "tessera/comm/tree.hpp"
 #include "tessera/kernels/attention.hpp"
 #include "tessera/optim/gradient_norm.hpp"
@@ -20,14 +21,14 @@ namespace {
 template <class T>
 std::size_t tree_bytes(RunConfig const& config, Plan const& plan, std::int64_t gradients) {
   auto const& layout = plan.layout;
-  if (!layout.explicit_tiles) return 0;
   std::int64_t const activation = plan.stage.tokens.rows() * config.model.hidden_size;
   std::int64_t const bucket =
       std::min(gradients, config.parallel.bucket_bytes / static_cast<std::int64_t>(sizeof(T)));
   auto const scratch = [](int ranks, std::int64_t elements) {
     return ranks > 1 ? comm::tree_scratch_bytes(ranks, static_cast<std::size_t>(elements), dtype_of<T>) : 0;
   };
-  return scratch(layout.tp, activation) + scratch(layout.dp, bucket);
+  return (plan.tree_over_tp ? scratch(layout.tp, activation) : 0) +
+         (plan.tree_over_dp ? scratch(layout.dp, bucket) : 0);
 }
 
 /// The attention kernel's own scratch, which Kokkos keeps once it has been asked for.
@@ -45,7 +46,14 @@ std::size_t copy_bytes(RunConfig const& config, Plan const& plan,
   auto const& c = config.checkpoint;
   if (c.save.empty() || (c.synchronous && c.ranks_per_file == 1)) return 0;
   auto const own = element_count(saved_boxes(parameters, plan.layout, plan.place));
-  return static_cast<std::size_t>(own * c.ranks_per_file) * sizeof(T);
+  int const node = config.parallel.ranks_per_node > 0 ? config.parallel.ranks_per_node : plan.layout.ranks();
+  int const copies = std::min({c.ranks_per_file, node, plan.layout.ranks()});
+  return static_cast<std::size_t>(own * copies) * sizeof(T);
+}
+
+std::size_t span_bytes(RunConfig const& config) {
+  auto const spans = static_cast<std::size_t>(config.output.trace_spans);
+  return config.output.trace.empty() ? 0 : TraceRecorder::bytes(spans);
 }
 
 /// What one more microbatch under way takes. Every slot takes the same, so a forecast need not make them all.
@@ -80,7 +88,8 @@ std::vector<MemoryItem> count(RunConfig const& config, Plan const& plan) {
           {"sampling", sampling.used_bytes()},
           {"attention kernel", attention_bytes<T>(config, plan)},
           {"tree sums", tree_bytes<T>(config, plan, stage.store().gradient_range().end)},
-          {checkpoint_copies, copy_bytes<T>(config, plan, stage.store().parameters())}};
+          {checkpoint_copies, copy_bytes<T>(config, plan, stage.store().parameters())},
+          {trace_spans, span_bytes(config)}};
 }
 
 struct Meter {

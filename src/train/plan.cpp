@@ -23,8 +23,18 @@ Plan make_plan(RunConfig const& config, Layout const& layout, Place place) {
   Plan plan;
   plan.layout = layout;
   plan.specs = model::tensor_specs(config.model, layout.tiles, layout.head_tiles);
+  mesh::MeshShape const shape{layout.tp, layout.pp, layout.dp};
+  plan.tree_over_tp = planned_axis(config, shape, mesh::Axis::tp).tree;
+  plan.tree_over_dp = planned_axis(config, shape, mesh::Axis::dp).tree;
   move_plan(plan, config, place);
   return plan;
+}
+
+mesh::AxisPlan planned_axis(RunConfig const& config, mesh::MeshShape const& shape, mesh::Axis axis) {
+  mesh::MeshIndex const index(shape, config.parallel.mesh_order);
+  auto const locations = mesh::locations_by_hand(index.size(), config.parallel.ranks_per_node);
+  return mesh::plan_axis(index, axis, mesh::in_mesh_order(mesh::place_ranks(index, locations), locations),
+                         config.parallel.tiles > 0);
 }
 
 void move_plan(Plan& plan, RunConfig const& config, Place place) {

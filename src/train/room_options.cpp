@@ -9,7 +9,8 @@ data::DatasetOptions dataset_options(RunConfig const& config) {
   options.path = config.data.path;
   options.format = config.data.format;
   options.validation_path = config.data.validation_path;
-  options.validation_fraction = config.training.eval_interval > 0 ? config.data.validation_fraction : 0;
+  options.validation_fraction = config.data.validation_fraction;
+  options.validates = config.training.eval_interval > 0;
   options.seq_length = config.batch.seq_length;
   options.seed = static_cast<std::uint64_t>(config.training.seed);
   options.vocab_size = config.model.vocab_size;

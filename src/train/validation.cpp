@@ -8,6 +8,7 @@
 
 #include "tessera/base/error.hpp"
 #include "tessera/kernels/attention.hpp"
+#include "tessera/train/plan.hpp"
 #include "train/checks.hpp"
 
 namespace tessera::train {
@@ -31,6 +32,19 @@ int check_ranks(Checks& checks, ParallelConfig const& p, int ranks) {
       "parallel.tp = {} x parallel.pp = {} x parallel.dp = {} make {} ranks but the job has {}: start {}{}",
       p.tp, p.pp, p.dp, model_ranks * p.dp, ranks, model_ranks * p.dp, other);
   return fits ? p.dp : 0;
+}
+
+/// Where the nodes are given by hand, a tp group must fit inside one, as a Mesh will want it.
+void check_nodes(Checks& checks, RunConfig const& c, int dp) {
+  auto const& p = c.parallel;
+  if (dp == 0 || p.tp == 1 || p.ranks_per_node < 1 || p.allow_split_tp || !is_mesh_order(p.mesh_order))
+    return;
+  auto const level = planned_axis(c, {p.tp, p.pp, dp}, mesh::Axis::tp).level;
+  checks.expect(
+      level != mesh::Level::cluster,
+      "parallel.tp = {} does not fit inside nodes of parallel.ranks_per_node = {}: choose a tp that divides "
+      "the ranks of a node, more ranks per node, or parallel.allow_split_tp = true (--allow-split-tp)",
+      p.tp, p.ranks_per_node);
 }
 
 void check_stages(Checks& checks, RunConfig const& c) {
@@ -146,7 +160,8 @@ void check_sequence(Checks& checks, RunConfig const& c) {
 /// The attention kernel keeps the keys and values of one head in scratch memory, which is bounded.
 void check_attention(Checks& checks, RunConfig const& c) {
   bool const wide = c.training.precision == "float64";
-  kernels::AttentionShape const shape{1, c.batch.seq_length, 1, c.model.hidden_size / c.model.heads};
+  kernels::AttentionShape const shape{1, c.batch.seq_length, 1,
+                                      std::max<std::int64_t>(1, c.model.hidden_size / c.model.heads)};
   std::size_t const bytes =
       wide ? kernels::attention_scratch_bytes<double>(shape) : kernels::attention_scratch_bytes<float>(shape);
   checks.expect(bytes <= kernels::attention_scratch_limit(),
@@ -176,6 +191,7 @@ std::vector<std::string> problems(RunConfig const& config, int ranks) {
   check_checkpoint(checks, config.checkpoint);
   if (!check_parallel(checks, config.parallel)) return checks.take();
   int const dp = check_ranks(checks, config.parallel, ranks);
+  check_nodes(checks, config, dp);
   if (model) check_stages(checks, config);
   if (model && config.parallel.tiles == 0) check_auto_tiles(checks, config);
   if (model && batch && config.parallel.tiles > 0) check_explicit_tiles(checks, config, dp);

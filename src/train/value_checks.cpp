@@ -4,16 +4,6 @@
 
 namespace tessera::train {
 
-namespace {
-
-bool check_mesh_order(std::string const& order) {
-  constexpr std::string_view orders[] = {"tp,dp,pp", "tp,pp,dp", "dp,tp,pp",
-                                         "dp,pp,tp", "pp,tp,dp", "pp,dp,tp"};
-  return std::ranges::find(orders, order) != std::ranges::end(orders);
-}
-
-}  // namespace
-
 bool check_model(Checks& checks, model::ModelConfig const& m) {
   bool possible = checks.between("model.layers", m.layers, 1, most_layers);
   possible &= checks.between("model.hidden_size", m.hidden_size, 1, most_hidden);
@@ -27,10 +17,10 @@ bool check_model(Checks& checks, model::ModelConfig const& m) {
   checks.positive("model.init_stddev", m.init_stddev);
   if (!possible) return false;
   std::int64_t const per_head = std::max<std::int64_t>(1, m.hidden_size / m.heads);
-  return checks.expect(
-      m.hidden_size % m.heads == 0,
-      "model.hidden_size = {} is not a multiple of model.heads = {}: take a hidden size of {}", m.hidden_size,
-      m.heads, nearest_multiples(m.heads * per_head, m.heads));
+  checks.expect(m.hidden_size % m.heads == 0,
+                "model.hidden_size = {} is not a multiple of model.heads = {}: take a hidden size of {}",
+                m.hidden_size, m.heads, nearest_multiples(m.heads * per_head, m.heads));
+  return true;
 }
 
 bool check_batch(Checks& checks, BatchConfig const& b) {
@@ -74,6 +64,11 @@ void check_run(Checks& checks, RunConfig const& c) {
   checks.one_of("data.format", c.data.format, {"auto", "bytes", "llmc", "u16"});
   checks.expect(!c.data.path.empty(), "data.path is empty: name a file or a directory with text");
   checks.below_one("data.validation_fraction", c.data.validation_fraction);
+  checks.expect(
+      c.training.eval_interval == 0 || c.data.validation_fraction != 0 || !c.data.validation_path.empty(),
+      "training.eval_interval = {} validates, but data.validation_fraction = 0 sets nothing aside: give a "
+      "fraction, data.validation_path, or training.eval_interval = 0",
+      c.training.eval_interval);
   checks.between("output.trace_spans", c.output.trace_spans, 1, most_spans);
   checks.between("sample.length", c.sample.length, 0, most_steps);
   checks.not_negative("sample.temperature", c.sample.temperature);
@@ -90,7 +85,12 @@ void check_checkpoint(Checks& checks, CheckpointConfig const& c) {
   auto const needs_save = [&](std::string_view name, bool used) {
     checks.expect(!used, "{} needs a directory of checkpoints: name one with checkpoint.save (--save)", name);
   };
+  CheckpointConfig const usual;
   needs_save("checkpoint.resume", c.resume);
+  needs_save("checkpoint.keep", c.keep != usual.keep);
+  needs_save("checkpoint.synchronous", c.synchronous);
+  needs_save("checkpoint.ranks_per_file", c.ranks_per_file != usual.ranks_per_file);
+  needs_save("checkpoint.on_failure", c.on_failure != usual.on_failure);
   needs_save("checkpoint.interval", c.interval > 0);
   needs_save("checkpoint.interval_minutes", c.interval_minutes > 0);
   needs_save("checkpoint.time_limit_minutes", c.time_limit_minutes > 0);
@@ -105,7 +105,7 @@ bool check_parallel(Checks& checks, ParallelConfig const& p) {
   checks.between("parallel.ranks_per_node", p.ranks_per_node, 0, most_ranks);
   checks.between("parallel.bucket_bytes", p.bucket_bytes, 1, most_bytes);
   checks.one_of("parallel.schedule", p.schedule, {"gpipe", "1f1b"});
-  checks.expect(check_mesh_order(p.mesh_order),
+  checks.expect(is_mesh_order(p.mesh_order),
                 "parallel.mesh_order = \"{}\" must name tp, dp and pp once each, for example \"tp,dp,pp\"",
                 p.mesh_order);
   for (int const* count : {&p.tiles, &p.batch_tiles}) {

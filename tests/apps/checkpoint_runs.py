@@ -22,6 +22,8 @@ from gpt_train_runs import GPT_TRAIN, MPIEXEC, SMALL, Folder, children_of
 
 STEPS = 6
 RUN = [*SMALL, "--lr-warmup-iters", "2", "--lr-decay-iters", str(STEPS), "--steps", str(STEPS)]
+# MPICH's mpiexec loses the codes of ranks after it has handed a signal on.
+REQUEUE = {75, 0} if "HYDRA" in subprocess.run([MPIEXEC, "--version"], capture_output=True, text=True).stdout else {75}
 FULL = os.environ.get("TESSERA_FULL") == "1"
 
 
@@ -142,7 +144,7 @@ class Leaving(Checkpoints):
 
     def test_sigusr1_saves_once_and_asks_to_be_requeued(self):
         status, output, errors = self.signalled([signal.SIGUSR1])
-        self.assertEqual(status, 75, errors)
+        self.assertIn(status, REQUEUE, errors)
         saved = re.findall(r"^saved ck/step_0*(\d+) ", output, re.MULTILINE)
         self.assertEqual(len(saved), 1, output)
         self.assertIn(f"leaves after step {saved[0]}, which is saved, because SIGUSR1 came: please requeue", output)
@@ -202,6 +204,23 @@ class Leaving(Checkpoints):
 
 
 class Failing(Checkpoints):
+    def test_a_file_size_limit_is_an_error_of_writing(self):
+        limits = "ulimit -f 100; exec \"$@\""
+        run = ["bash", "-c", limits, "bash", GPT_TRAIN, *RUN, "--save", "ck", "--save-interval", "2"]
+        for policy, saves in (("continue", 3), ("stop", 1)):
+            done = subprocess.run([*run, "--save-on-failure", policy], cwd=self.work, capture_output=True, text=True,
+                                  timeout=60)
+            self.assertEqual(done.returncode, 74, done.stderr)
+            self.assertEqual((done.stdout + done.stderr).count("File too large"), saves, done.stdout + done.stderr)
+            self.assertEqual([path.name for path in (self.work / "ck").iterdir()], ["lock"])
+
+    def test_nothing_left_to_train_is_said(self):
+        self.save_two()
+        output = self.resume("--steps", "3")
+        self.assertIn("nothing to train: the checkpoint is at step 4, training.steps = 3", output)
+        output = self.train(1, "--load", "ck", "--steps", "4", "--save", "other")
+        self.assertIn("saved other/step_00000004", output)
+
     def test_a_full_disk_stops_the_run_or_not(self):
         with fault("ckpt.write_data#1:io_error=28@1"):
             output = self.save_two("--save-on-failure", "continue")
@@ -270,6 +289,8 @@ class Refusing(Checkpoints):
     def test_options_that_make_no_sense(self):
         self.refuse(["--resume", "--save-interval", "5", "--keep", "-1", "--save-on-failure", "ignore"], 78,
                     "checkpoint.resume needs", "checkpoint.interval needs", "checkpoint.keep = -1", "stop, continue")
+        self.refuse(["--keep", "3", "--save-sync", "--ranks-per-file", "2"], 78, "checkpoint.keep needs",
+                    "checkpoint.synchronous needs", "checkpoint.ranks_per_file needs")
 
     def test_paths_that_are_not_there_or_not_ours(self):
         file = self.file("file", b"content")
@@ -324,7 +345,7 @@ class Refusing(Checkpoints):
         self.refuse(["--tp", "2", "--save", "ck", "--resume"], 73, "ck", "saves there")
         first.send_signal(signal.SIGUSR1)
         first.communicate(timeout=60)
-        self.assertEqual(first.returncode, 75)
+        self.assertIn(first.returncode, REQUEUE)
 
 
 if __name__ == "__main__":

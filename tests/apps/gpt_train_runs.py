@@ -200,6 +200,45 @@ class Refusals(Folder):
     def test_outputs_that_cannot_be_made(self):
         self.expect_refusal(2, [*SMALL, "--metrics", "absent/m.jsonl"], 73, "absent/m.jsonl")
 
+    def test_outputs_that_are_inputs_or_would_become_them(self):
+        corpus = self.inputs / "corpus"
+        corpus.mkdir()
+        text = b"It was a bright cold day in April, and the clocks were striking thirteen. " * 40
+        (corpus / "a.txt").write_bytes(text)
+        (corpus / "b.txt").write_bytes(text)
+        deck = self.file("deck.toml", b"[parallel]\ntp = 2\n")
+        data = ["--data", str(corpus)]
+        pattern = ["--data", str(corpus / "*.txt")]
+        self.expect_refusal(2, [*SMALL, "--config", deck, "--metrics", deck], 73, "is also --config")
+        self.expect_refusal(2, [*SMALL, "--tp", "2", *data, "--metrics", str(corpus / "a.txt")], 73, "a.txt")
+        self.expect_refusal(2, [*SMALL, "--tp", "2", *pattern, "--trace", str(corpus / "b.txt")], 73, "b.txt",
+                            "one of the files of data")
+        self.expect_refusal(2, [*SMALL, "--tp", "2", *data, "--metrics", str(corpus / "m.jsonl")], 73, "m.jsonl",
+                            "the next run would read it as data")
+        self.expect_refusal(2, [*SMALL, "--tp", "2", *data, "--save", str(corpus / "ck")], 73, "corpus/ck")
+        self.expect_refusal(2, [*SMALL, "--tp", "2", "--metrics", "m", "--trace", "./m"], 73, "is also")
+        self.expect_refusal(2, [*SMALL, "--tp", "2", "--save", "ck", "--metrics", "ck"], 73, "is also checkpoint.save")
+        self.assertEqual(sorted(path.name for path in corpus.iterdir()), ["a.txt", "b.txt"])
+        self.assertEqual((corpus / "a.txt").read_bytes(), text)
+
+    def test_values_that_an_unset_variable_left_out(self):
+        self.refuse(2, ["--metrics=", "--sequence-parallel"], 64, "--metrics needs a value")
+        self.refuse(2, ["--tp=", "--seed", "3"], 64, "--tp needs a value")
+        self.refuse(2, ["--config="], 64, "--config needs a value")
+
+    def test_validation_of_nothing(self):
+        self.refuse(2, ["--validation-fraction", "0", "--eval-interval", "5"], 78, "data.validation_fraction = 0",
+                    "training.eval_interval = 0")
+
+    def test_a_tp_group_over_nodes_is_refused_by_a_dry_run_too(self):
+        arguments = ["--dry-run", "--ranks", "4", "--tp", "2", "--ranks-per-node", "3"]
+        done = subprocess.run([GPT_TRAIN, *arguments], cwd=self.work, capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 78, done.stderr)
+        self.assertIn("parallel.ranks_per_node = 3", done.stderr)
+
+    def test_control_bytes_do_not_reach_the_terminal(self):
+        self.expect_refusal(1, ["--\x1b[31mred", "1"], 64, "unknown flag --\\x1B[31mred")
+
 
 class Failures(Folder):
     """What goes wrong while training."""

@@ -62,6 +62,20 @@ TEST(TokenSourceErrors, AnUnreadableFileOrDirectoryIsAPermission) {
   ::chmod(folder.path("closed").c_str(), 0755);
 }
 
+/// Raw ids and shards look alike: what begins like a shard gone wrong is not taken for ids unasked.
+TEST(TokenSourceErrors, AHeaderThatIsNearlyRightIsNotReadAsIds) {
+  TemporaryFolder const folder;
+  auto const begins_with = [&](std::string const& first) {
+    return first + std::string(4096 - first.size(), 0);
+  };
+  for (std::string const& first :
+       {std::string("\x01\x34\xd8\x88"), std::string("\x49\xd8\x34\x01"), std::string()}) {
+    auto const path = folder.write("shard.bin", begins_with(first));
+    expect_open_failure(data, {"shard.bin", "damaged header", "u16 (data.format)"}, path);
+    EXPECT_EQ(open_tokens(path, "u16")->size(), 2048);
+  }
+}
+
 TEST(TokenSourceErrors, NothingToReadIsBadData) {
   TemporaryFolder const folder;
   expect_open_failure(data, {"empty.txt", "is empty"}, folder.write("empty.txt", ""));

@@ -17,6 +17,11 @@ class TraceRecorder {
  public:
   using Clock = std::chrono::steady_clock;
 
+  /// Memory of a recorder with room for `capacity` spans.
+  [[nodiscard]] static constexpr std::size_t bytes(std::size_t capacity) noexcept {
+    return capacity * sizeof(Event);
+  }
+
   /// Room for `capacity` spans; later ones are counted, not kept. Times count from now, or from `start`.
   explicit TraceRecorder(std::size_t capacity);
 

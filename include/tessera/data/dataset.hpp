@@ -11,6 +11,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "tessera/data/token_source.hpp"
 
@@ -21,6 +22,7 @@ struct DatasetOptions {
   std::string format = "auto";       ///< of both paths: auto, bytes, llmc or u16
   double validation_fraction = 0.1;  ///< in [0, 1): the tail of `path`; not used with a validation_path
   std::string validation_path;       ///< empty: the tail of `path`
+  bool validates = true;             ///< false: the tail is set aside all the same, but may be too short
   std::int64_t seq_length = 0;       ///< S, tokens
   std::uint64_t seed = 0;            ///< of the order of the training samples
   std::int64_t vocab_size = 0;       ///< V, without padding: every id must be below it
@@ -39,7 +41,7 @@ class Dataset {
   [[nodiscard]] std::int64_t seq_length() const noexcept { return options_.seq_length; }
   /// Samples in an epoch, at least 1.
   [[nodiscard]] std::int64_t training_samples() const noexcept { return training_.samples; }
-  /// At least 1, or 0 when no validation was asked for.
+  /// At least 1 where validation was asked for.
   [[nodiscard]] std::int64_t validation_samples() const noexcept { return validation_.samples; }
 
   /// Fills `tokens` (S+1) with the training sample at `position`, 0 or more, counted in samples since the
@@ -56,6 +58,9 @@ class Dataset {
   /// the tokens, at most 64 Mi of them (of a larger share the beginning; the rest is checked as it is read).
   /// Throws DataError naming file and place. Reads nothing where no id can be too large.
   void check_tokens(int part, int parts) const;
+
+  /// Every file that is read.
+  [[nodiscard]] std::vector<std::string> files() const;
 
   /// What was opened, a line for each source, for the head of a run.
   [[nodiscard]] std::string description() const;

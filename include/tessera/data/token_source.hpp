@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace tessera::data {
 
@@ -38,6 +39,9 @@ class TokenSource {
 
   /// Where token `position` is stored, for messages: "token 7 of 'shard_2.bin'".
   [[nodiscard]] virtual std::string locate(std::int64_t position) const = 0;
+
+  /// The files, in the order of their tokens.
+  [[nodiscard]] virtual std::vector<std::string> files() const = 0;
 
   /// One line for the head of a run: "14 files of bytes, 237320 tokens".
   [[nodiscard]] virtual std::string description() const = 0;

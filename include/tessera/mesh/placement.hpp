@@ -20,6 +20,10 @@ struct Location {
   int socket = -1;
 };
 
+/// Where `ranks` processes run when each `ranks_per_node` of them, in the launcher's order, count as a node;
+/// 0: all on one.
+[[nodiscard]] std::vector<Location> locations_by_hand(int ranks, int ranks_per_node);
+
 /// Levels of links, the fastest first.
 enum class Level { socket, node, cluster };
 

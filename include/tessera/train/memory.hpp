@@ -33,8 +33,12 @@ struct MemoryPrediction {
 /// rank which holds those of its group, each as large as its own.
 inline constexpr std::string_view checkpoint_copies = "copy for checkpoints";
 
+/// The item for the spans of a timeline, where one is recorded.
+inline constexpr std::string_view trace_spans = "spans of the timeline";
+
 /// What the rank of `plan` will hold at its peak: parameters, gradients and moments; activations; token and
-/// loss buffers; buffers of tree sums and of the matrix-product library. For float32 or, by config, float64.
+/// loss buffers; buffers of tree sums and of the attention kernel; copies for checkpoints, spans of the
+/// timeline. For float32 or, by config, float64.
 [[nodiscard]] MemoryPrediction predict_memory(RunConfig const& config, Plan const& plan);
 
 /// Counts the Kokkos allocations of this process from its construction on, through the Kokkos Tools

@@ -7,6 +7,7 @@
 
 #include <vector>
 
+#include "tessera/mesh/placement.hpp"
 #include "tessera/model/stage.hpp"
 #include "tessera/pipeline/schedule.hpp"
 #include "tessera/train/validation.hpp"
@@ -24,6 +25,9 @@ struct Plan {
   std::vector<params::TensorSpec> specs;  ///< every tensor of the model, canonical order
   model::StageLayout stage;
   std::int64_t first_microbatch = 0;  ///< of this replica, among the M of a step
+  /// Whether sums over tp and over dp go in trees, for whose scratch memory is predicted. A mesh knows;
+  /// make_plan takes the nodes from parallel.ranks_per_node, or all ranks to be on one.
+  bool tree_over_tp = false, tree_over_dp = false;
 
   /// Tokens of one step over all replicas.
   [[nodiscard]] std::int64_t tokens_per_step() const { return layout.microbatches * stage.tokens.rows(); }
@@ -31,6 +35,10 @@ struct Plan {
 
 /// `layout` is resolve()'s for `config`.
 [[nodiscard]] Plan make_plan(RunConfig const& config, Layout const& layout, Place place);
+
+/// How the sums of an axis would go, and over which links, if the nodes are as parallel.ranks_per_node says.
+[[nodiscard]] mesh::AxisPlan planned_axis(RunConfig const& config, mesh::MeshShape const& shape,
+                                          mesh::Axis axis);
 
 /// Makes `plan` that of another rank of the same run; the tensors, which take most of the time, stay.
 void move_plan(Plan& plan, RunConfig const& config, Place place);
