@@ -16,27 +16,32 @@ the model writes and its figure of merit. Options are handed to gpt_train: scrip
 TEXT
 }
 
-if [[ ${1:-} == --help ]]; then
-  usage
-  exit 0
-fi
+data=()
+has_data=false
+for argument in "$@"; do
+  case ${argument} in
+    -h | --help) usage; exit 0 ;;
+    --data | --data=* | --data-path | --data-path=*) has_data=true ;;
+  esac
+done
 # shellcheck source=scripts/environment.sh
 source "$(dirname "$0")/environment.sh"
 
 text=/usr/share/common-licenses
-if [[ ! -d ${text} ]]; then
-  echo "quickstart.sh: ${text} is not on this machine; give a text: scripts/quickstart.sh --data FILE" >&2
-  [[ " $* " == *" --data"* ]] || exit 66
+what="the options given"
+if ! ${has_data}; then
+  if [[ ! -d ${text} ]]; then
+    echo "quickstart.sh: ${text} is not on this machine; give a text: scripts/quickstart.sh --data FILE" >&2
+    exit 66
+  fi
+  data=(--data "${text}")
+  what=${text}
 fi
 
 stage "Packages" scripts/install_dependencies.sh
 stage "Configure (build/release)" cmake --preset release --log-level=NOTICE
 stage "Build gpt_train" cmake --build --preset release --parallel "${jobs}" --target gpt_train
 
-data=(--data "${text}")
-if [[ " $* " == *" --data"* ]]; then
-  data=()
-fi
 launcher=$(sed --quiet 's/^MPIEXEC_EXECUTABLE:[A-Z]*=//p' build/release/CMakeCache.txt)
-stage "Train inputs/tiny.toml on ${text}, 2 ranks, tp=2" \
+stage "Train inputs/tiny.toml on ${what}, 2 ranks, tp=2" \
   "${launcher}" -n 2 build/release/apps/gpt_train/gpt_train --config inputs/tiny.toml --tp 2 "${data[@]}" "$@"
