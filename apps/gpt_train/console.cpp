@@ -12,6 +12,7 @@
 #include <system_error>
 #include <vector>
 
+#include "display.hpp"
 #include "tessera/base/error.hpp"
 #include "tessera/base/log.hpp"
 #include "tessera/comm/session.hpp"
@@ -68,7 +69,7 @@ void Console::write(std::string const& text) {
 
 void Console::status(std::string const& text) {
   if (!terminal_) return;
-  std::fprintf(stdout, "\r\x1b[K%s", text.c_str());
+  std::fprintf(stdout, "\r\x1b[K%s", fitted(text, terminal_columns()).c_str());
   std::fflush(stdout);
   status_shown_ = true;
 }

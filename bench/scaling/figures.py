@@ -62,8 +62,8 @@ def _of_training(folder, output, plan):
     if begin:
         figures["begin"] = begin
         figures["flops_per_s"] = begin["flops_per_token"] * figures["tokens_per_s"]
-        largest = begin["parameter_bytes_per_rank"]
-        figures["shard_balance"] = largest["mean"] / largest["max"]
+        stored = begin["stored_parameters_per_rank"]
+        figures["shard_balance"] = stored["mean"] / stored["largest"]
     if weights := re.search(r"^Weights: ([0-9a-f]{16})$", output, re.MULTILINE):
         figures["weights"] = weights.group(1)
     return figures

@@ -33,6 +33,24 @@ class Outcome:
     left: bool           # it was asked to leave, as USR1 asks before the end of a job
 
 
+class Leaving:
+    """Before the end of a job SIGUSR1 asks to leave: the run under way is told, and no other is begun."""
+
+    def __init__(self):
+        self.asked, self.process = False, None
+
+    def obey(self):
+        signal.signal(signal.SIGUSR1, self._ask)
+
+    def _ask(self, number, _frame):
+        self.asked = True
+        if self.process is not None:
+            self.process.send_signal(number)
+
+
+leaving = Leaving()
+
+
 def make(kind, extra):
     """`mpirun` is the MPIEXEC of the environment, or what PATH has; settings of a site go into `extra`."""
     name = os.environ.get("MPIEXEC", "mpirun") if kind == "mpirun" else "srun"
@@ -56,13 +74,7 @@ def run(command, values, folder, timeout_s):
     with open(folder / "stdout", "wb") as out, open(folder / "stderr", "wb") as err:
         process = subprocess.Popen(command, stdout=out, stderr=err, stdin=subprocess.DEVNULL, env=values,
                                    start_new_session=True)
-        asked = []
-
-        def leave(number, _):
-            asked.append(number)
-            process.send_signal(number)
-
-        before = signal.signal(signal.SIGUSR1, leave)
+        leaving.process = process
         try:
             code, timed_out = process.wait(timeout_s), False
         except subprocess.TimeoutExpired:
@@ -71,9 +83,8 @@ def run(command, values, folder, timeout_s):
             _end(process)
             raise
         finally:
-            signal.signal(signal.SIGUSR1, before)
-    left = bool(asked) or code == exit_codes.REQUEUE
-    return Outcome(code, time.monotonic() - began, timed_out, left)
+            leaving.process = None
+    return Outcome(code, time.monotonic() - began, timed_out, leaving.asked or code == exit_codes.REQUEUE)
 
 
 def _end(process):

@@ -32,7 +32,7 @@ class Chart:
 
 def _by_label(series, value):
     """Points of one family in one line: the axes that they split, with the counts taken out."""
-    family = lambda point: " x ".join(word for word in point.label.split() if word.isalpha() and word != "x")
+    family = lambda point: summary.axes(point) or "1 rank"
     lines, base = [], series.base
     ordered = sorted((point for point in series.measured if value(point)), key=family)
     for name, members in itertools.groupby(ordered, family):

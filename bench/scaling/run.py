@@ -62,9 +62,13 @@ class Driver:
         self.machine = facts.machine()
         self.git = facts.git_version()
         self.host = facts.host(launcher.program)
+        self.left = False
         self.plan_points = [{"point": point.number, "label": point.label, "ranks": point.ranks,
                              "nodes": point.nodes} for point in plan.points]
-        self.interrupted = False
+
+    @property
+    def interrupted(self):
+        return launch.leaving.asked or self.left
 
     def key(self, point):
         return programs.key(self.program, self.plan, point, self.machine)
@@ -104,7 +108,7 @@ class Driver:
         result = {"exit_code": outcome.exit_code, "timed_out": outcome.timed_out, "wall_s": round(outcome.wall_s, 3),
                   "ok": False}
         if outcome.left:
-            self.interrupted = True
+            self.left = True
             return {**result, "error": "had to leave"}
         if outcome.timed_out:
             return {**result, "error": f"took longer than {self.plan.timeout_s:g} s"}
@@ -196,6 +200,7 @@ def run(options):
 
 def main(words):
     options = parse(words)
+    launch.leaving.obey()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         return run(options)

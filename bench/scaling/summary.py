@@ -135,6 +135,15 @@ def ideal_bubble(point):
     return (stages - 1) / (microbatches + stages - 1) if stages and microbatches else None
 
 
+def axes(point):
+    """What the ranks of a point were used for: "tp x dp"; empty for one rank."""
+    options, ranks = point.runs[-1]["options"], point.ranks
+    begin = point.first("begin") or {}
+    degrees = {axis: begin.get(axis, options.get(axis, 1)) for axis in ("tp", "pp")}
+    degrees["dp"] = ranks // (degrees["tp"] * degrees["pp"])
+    return " x ".join(axis for axis in degrees if degrees[axis] > 1)
+
+
 def cores_of(run):
     """Cores that the ranks of a run had between them, if every node is like the one that started it."""
     host = run["host"]

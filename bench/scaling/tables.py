@@ -83,7 +83,8 @@ def compared(series, publication):
     columns = ["published", "GPUs", "efficiency there", "here", "efficiency here", "remark"]
     rows = []
     for anchor in published.of_scaling(publication, series.scaling):
-        like = [point for point in series.measured if point.ranks == anchor.ranks]
+        like = [point for point in series.measured
+                if point.ranks == anchor.ranks and summary.axes(point) == anchor.axes]
         for point in like or [None]:
             own = summary.efficiency(series, point) if point else None
             rows.append([f"{anchor.scaling}, {anchor.axes}", str(anchor.ranks), f"{100 * anchor.efficiency:.1f} %",
