@@ -64,7 +64,7 @@ void LiveRun::line(std::string_view text) {
     save_ = Save{integer_in(object, "saved_step"), number_in(object, "save_s")};
   } else if (event == "end") {
     end_ = End{static_cast<int>(integer_in(object, "code")), text_in(object, "weights")};
-  } else if (object.contains("step_s")) {
+  } else if (number_in(object, "step_s") > 0) {
     auto const of = [&](char const* key) { return number_in(object, key); };
     recent_.push_back({integer_in(object, "step"), of("loss"), of("grad_norm"), of("lr"), of("tokens"),
                        of("step_s"), of("mfu"), of("exposed_comm_s"), of("bubble_s"),
@@ -79,7 +79,10 @@ void LiveRun::line(std::string_view text) {
 template <class Of>
 double LiveRun::typical(Of const& of) const {
   std::vector<double> values;
-  for (auto const& step : recent_) values.push_back(of(step));
+  for (auto const& step : recent_) {
+    if (std::isfinite(of(step))) values.push_back(of(step));
+  }
+  if (values.empty()) return std::numeric_limits<double>::quiet_NaN();
   auto const middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
   std::ranges::nth_element(values, middle);
   return *middle;
