@@ -23,12 +23,16 @@ def _use(index, line):
     return f"$line{index} with yerrorlines {title}"
 
 
+def _title(chart):
+    return f"{chart.title} ({chart.note}: see the report)" if chart.note else chart.title
+
+
 def script(chart, terminal, file):
     lines = [line for line in chart.lines if line.points]
     scales = ("set logscale x 2\n" if chart.log_x else "") + ("set logscale y\n" if chart.log_y else "set yrange [0:]\n")
     return "".join(_block(i, line) for i, line in enumerate(lines)) + (
         f"set terminal {terminal} size 700,450\nset output {_quoted(str(file))}\n"
-        f"set title {_quoted(chart.title)} noenhanced\nset xlabel {_quoted(chart.x)}\nset ylabel {_quoted(chart.y)}\n"
+        f"set title {_quoted(_title(chart))} noenhanced\nset xlabel {_quoted(chart.x)}\nset ylabel {_quoted(chart.y)}\n"
         f"set key noenhanced\nset grid\n{scales}"
         f"plot {', '.join(_use(i, line) for i, line in enumerate(lines))}\n")
 

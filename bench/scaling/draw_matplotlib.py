@@ -34,7 +34,8 @@ def draw(chart, out):
     ticks = sorted({point[0] for line in chart.lines for point in line.points})
     if len(ticks) <= 12:
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    axes.set(title=chart.title, xlabel=chart.x, ylabel=chart.y)
+    axes.set(title=chart.title + (f"\n{chart.note}: see the report" if chart.note else ""), xlabel=chart.x,
+             ylabel=chart.y)
     axes.grid(True, alpha=0.3)
     axes.legend(fontsize="small")
     files = [out / f"{chart.stem}{suffix}" for suffix in (".png", ".svg")]

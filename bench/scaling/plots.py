@@ -28,6 +28,7 @@ class Chart:
     lines: list
     log_x: bool = True
     log_y: bool = False
+    note: str = ""       # what a reader of the picture alone has to know
 
 
 def _by_label(series, value):
@@ -111,10 +112,15 @@ def charts(series, names):
     if not series.measured:
         return []
     if series.kind == "collectives":
-        return _collective_charts(series)
-    if series.kind == "checkpoint":
-        return [_checkpoint_chart(series)]
-    return [*_scaling_charts(series, names), _parts_chart(series)]
+        drawn = _collective_charts(series)
+    elif series.kind == "checkpoint":
+        drawn = [_checkpoint_chart(series)]
+    else:
+        drawn = [*_scaling_charts(series, names), _parts_chart(series)]
+    loud = [text.split(":")[0] for text in series.remarks]
+    for chart in drawn:
+        chart.note = ", ".join(dict.fromkeys(loud))
+    return drawn
 
 
 def draw(series, names, out, tool):
