@@ -58,7 +58,6 @@ void Mllog::begin(tessera::train::RunConfig const& config, tessera::train::Layou
   write_(mllog_line(program_began_ms, "INTERVAL_START", "init_start", nullptr,
                     place_of(std::source_location::current())));
   say("cache_clear", false);  // nothing here clears the system's caches
-  say("submission_benchmark", config.model.name);
   say("seed", config.training.seed);
   say("global_batch_size", config.batch.global_batch_size);
   say("gradient_accumulation_steps", layout.microbatches_per_replica);
