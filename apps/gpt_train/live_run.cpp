@@ -70,7 +70,7 @@ void LiveRun::line(std::string_view text) {
                        of("step_s"), of("mfu"), of("exposed_comm_s"), of("bubble_s"),
                        of("comm_compute_ratio")});
     if (recent_.size() > steps_kept) recent_.pop_front();
-    if (object.value("skipped", false)) ++skipped_;
+    if (auto const skipped = object.find("skipped"); skipped != object.end() && *skipped == true) ++skipped_;
     if (object.contains("validation_loss"))
       validation_ = Validation{recent_.back().step, of("validation_loss")};
   }

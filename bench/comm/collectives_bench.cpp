@@ -177,7 +177,7 @@ std::int64_t run_format(Communicator& world, Kinds const& kinds, Options const& 
       for_each_case(collective, options, [&](std::size_t bytes, bool in_place) {
         all.push_back(measure(*comm, collective, bytes, in_place, options.repetition_of(bytes)));
       });
-      output.write(group_text(options.format, head, std::span(all).subspan(first), first == 0));
+      output.write(group_text(options.format, std::span(all).subspan(first), first == 0));
     }
   }
   output.write(closing(options.format, all));

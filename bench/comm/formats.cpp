@@ -157,7 +157,7 @@ std::string opening(Format format, RunHead const& head) {
   return {};
 }
 
-std::string group_text(Format format, RunHead const&, std::span<Measurement const> group, bool first) {
+std::string group_text(Format format, std::span<Measurement const> group, bool first) {
   std::string text;
   switch (format) {
     case Format::nccl: return nccl_group(group);

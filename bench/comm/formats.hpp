@@ -36,7 +36,6 @@ struct RunHead {
 [[nodiscard]] std::string closing(Format format, std::span<Measurement const> all);
 
 /// The measurements of one collective and one kind, by size; `first` if no other group came before.
-[[nodiscard]] std::string group_text(Format format, RunHead const& head, std::span<Measurement const> group,
-                                     bool first);
+[[nodiscard]] std::string group_text(Format format, std::span<Measurement const> group, bool first);
 
 }  // namespace tessera::bench
