@@ -180,7 +180,7 @@ std::string closing(Format format, std::span<Measurement const> all) {
   if (format == Format::json) return fmt::format("\n],\"mean_busbw_gbps\":{:.6g}}}\n", rate);
   std::int64_t wrong = 0;
   for (auto const& one : all) wrong += one.wrong;
-  auto const merit = fmt::format("Figure of Merit (FOM): {:.3f} GB/s\n", rate);
+  auto const merit = fmt::format("Figure of Merit (FOM): {:.6f} GB/s\n", rate);
   switch (format) {
     case Format::nccl:
       return fmt::format("# Out of bounds values : {} {}\n# Avg bus bandwidth    : {:.6g} \n#\n# {}", wrong,
