@@ -12,7 +12,7 @@ Usage: scripts/install_dependencies.sh [--all] [--list] [--help]
 
   (no option)  what building, running and the quick tests need
   --all        and what scripts/test.sh --all needs: MPICH, clang-format, clang-tidy, shellcheck,
-               the tools of HDF5, libfiu
+               the tools of HDF5, libfiu, JUBE, matplotlib, gnuplot
   --list       print the package names, one a line, and stop
 TEXT
 }
@@ -29,6 +29,7 @@ packages=(
 packages_of_all=(
   mpich libmpich-dev clang-format-14 clang-tidy-16 shellcheck
   hdf5-tools python3-h5py libfiu-dev fiu-utils  # checkpoints as others read them, and failing system calls
+  jube python3-matplotlib gnuplot-nox           # scaling suites and their plots
 )
 
 list_only=false

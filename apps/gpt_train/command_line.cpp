@@ -67,6 +67,8 @@ void declare(CLI::App& app, Requests& requests) {
       ->check(CLI::Range(std::int64_t{1}, most_ranks));
   for (Option const& option : options()) declare(app, option);
   app.allow_extras();
+  app.footer(
+      "gpt_train top METRICS shows how the run that writes a metrics file stands; top --help says more.");
 }
 
 Arguments all_flags(CLI::App const& app) {

@@ -12,6 +12,7 @@
 #include <system_error>
 #include <vector>
 
+#include "display.hpp"
 #include "tessera/base/error.hpp"
 #include "tessera/base/log.hpp"
 #include "tessera/comm/session.hpp"
@@ -51,6 +52,14 @@ Console::Console(bool speaks, std::string const& log_file)
   logger_ = std::make_shared<spdlog::logger>("gpt_train", sinks.begin(), sinks.end());
   logger_->set_pattern("%v");
   logger_->flush_on(spdlog::level::info);
+  logger_->set_error_handler([this, log_file](std::string const& problem) {
+    if (log_file.empty()) return;  // nobody listens any more
+    if (!lost_) {
+      std::fprintf(stderr, "gpt_train: warning: output.log: %s: the run goes on without it\n",
+                   problem.c_str());
+    }
+    lost_ = true;
+  });
   tessera::set_log_sink([this](tessera::LogLevel level, std::string_view message) {
     if (level >= tessera::LogLevel::warning) line("warning: {}", message);
   });
@@ -68,7 +77,7 @@ void Console::write(std::string const& text) {
 
 void Console::status(std::string const& text) {
   if (!terminal_) return;
-  std::fprintf(stdout, "\r\x1b[K%s", text.c_str());
+  std::fprintf(stdout, "\r\x1b[K%s", fitted(text, terminal_columns()).c_str());
   std::fflush(stdout);
   status_shown_ = true;
 }

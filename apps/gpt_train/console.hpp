@@ -38,6 +38,8 @@ class Console {
   [[nodiscard]] bool is_terminal() const noexcept { return terminal_; }
   /// True on the rank that prints.
   [[nodiscard]] bool speaks() const noexcept { return speaks_; }
+  /// True when lines of the log file could not be written, which is said once on standard error.
+  [[nodiscard]] bool lost() const noexcept { return lost_; }
 
  private:
   void write(std::string const& text);
@@ -46,6 +48,7 @@ class Console {
   bool speaks_;
   bool terminal_;
   bool status_shown_ = false;
+  bool lost_ = false;
   std::shared_ptr<spdlog::logger> logger_;
 };
 

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "tessera/base/kokkos.hpp"
 #include "tessera/comm/session.hpp"
 #include "tessera/train/signals.hpp"
+#include "top.hpp"
 #include "training.hpp"
 
 namespace {
@@ -62,6 +64,7 @@ int run(comm::Session& session, comm::Communicator& world, std::vector<std::stri
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc > 1 && argv[1] == std::string_view("top")) return top({argv + 2, argv + argc});
   // A file that may not grow is an error of writing, told as one, not the end of the process.
   std::signal(SIGXFSZ, SIG_IGN);
   // From the very beginning: a scheduler may ask a run to leave while it is still reading its data.

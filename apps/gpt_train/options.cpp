@@ -155,6 +155,8 @@ Option const table[] = {
     {"output", "trace_spans", "--trace-spans", output<&OutputConfig::trace_spans>,
      "spans of each rank that the timeline has room for"},
     {"output", "log", "--log", output<&OutputConfig::log>, "file for what is printed"},
+    {"output", "mllog", "--mllog", output<&OutputConfig::mllog>,
+     "file for the lines that MLPerf's tools read; -: standard output"},
 
     {"sample", "length", "--sample-length", sample<&SampleConfig::length>,
      "tokens of text at the end; 0: none"},

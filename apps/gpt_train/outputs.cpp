@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "events.hpp"
 #include "gather_texts.hpp"
 #include "tessera/base/error.hpp"
 #include "tessera/base/log.hpp"
@@ -25,6 +26,7 @@ namespace gpt_train {
 
 using tessera::ExitCode;
 using tessera::IoError;
+using tessera::comm::Op;
 namespace train = tessera::train;
 
 namespace {
@@ -86,7 +88,7 @@ std::optional<std::int64_t> step_of(std::string_view line) {
 }
 
 /// Takes the lines about steps after `last` out of a file, and one that does not end.
-void keep_steps(std::string const& path, std::int64_t last) {
+void keep_steps(std::string const& option, std::string const& path, std::int64_t last) {
   auto const temporary = fmt::format("{}.tmp-{}", path, getpid());
   std::ifstream old(path);
   std::ofstream kept(temporary);
@@ -94,8 +96,7 @@ void keep_steps(std::string const& path, std::int64_t last) {
     if (step_of(line).value_or(last) <= last) kept << line << '\n';
   }
   kept.close();
-  if (!kept || std::rename(temporary.c_str(), path.c_str()) != 0)
-    throw cannot_create("output.metrics", temporary);
+  if (!kept || std::rename(temporary.c_str(), path.c_str()) != 0) throw cannot_create(option, temporary);
 }
 
 /// Opens an output that must not destroy an earlier one.
@@ -148,8 +149,8 @@ void check_outputs(train::RunConfig const& config, std::string const& config_fil
   if (!save.path.empty()) problems = input_problems(save, config, data_files);
   for (NamedPath const& output :
        {NamedPath{"output.metrics", config.output.metrics}, NamedPath{"output.trace", config.output.trace},
-        NamedPath{"output.log", config.output.log}}) {
-    if (output.path.empty()) continue;
+        NamedPath{"output.log", config.output.log}, NamedPath{"output.mllog", config.output.mllog}}) {
+    if (output.path.empty() || output.path == standard_output) continue;
     if (auto problem = creation_problem(output)) problems.push_back(*problem);
     auto const more = input_problems(output, config, data_files);
     problems.insert(problems.end(), more.begin(), more.end());
@@ -163,23 +164,27 @@ void check_outputs(train::RunConfig const& config, std::string const& config_fil
   if (!problems.empty()) throw tessera::ConfigError(problems, ExitCode::cannot_create);
 }
 
-MetricsFile::MetricsFile(std::string const& path, std::optional<std::int64_t> resumed) : path_(path) {
+LineFile::LineFile(std::string option, std::string const& path, std::optional<std::int64_t> resumed)
+    : option_(std::move(option)), path_(path) {
   if (path_.empty()) return;
   std::error_code ignored;
   if (resumed && std::filesystem::is_regular_file(path_, ignored)) {
-    keep_steps(path_, *resumed);
+    keep_steps(option_, path_, *resumed);
     file_.open(path_, std::ios::app);
-    if (!file_) throw cannot_create("output.metrics", path_);
+    if (!file_) throw cannot_create(option_, path_);
   } else {
-    file_ = create("output.metrics", path_);
+    file_ = create(option_, path_);
   }
 }
 
-void MetricsFile::write(std::string const& line) {
-  if (path_.empty()) return;
+void LineFile::write(std::string const& line) {
+  if (path_.empty() || lost_) return;
   file_ << line << '\n' << std::flush;
-  if (!file_)
-    throw IoError(fmt::format("output.metrics = \"{}\": writing failed: {}", path_, std::strerror(errno)));
+  if (file_) return;
+  lost_ = true;
+  tessera::log(tessera::LogLevel::warning,
+               fmt::format("{} = \"{}\": writing failed: {}: the run goes on without it", option_, path_,
+                           std::strerror(errno)));
 }
 
 TraceFile::TraceFile(std::string path, std::int64_t spans) : path_(std::move(path)) {
@@ -188,8 +193,11 @@ TraceFile::TraceFile(std::string path, std::int64_t spans) : path_(std::move(pat
 
 void TraceFile::start(tessera::comm::Communicator& world) {
   if (!recorder_) return;
+  at_start_ = clock_offset(world);
   barrier(world);
-  recorder_->start();
+  double const origin_s = broadcast_value(world, steady_seconds(), 0);
+  started_s_ = origin_s - at_start_.offset_s;
+  recorder_->start(moment_of(started_s_));
   tessera::set_trace_recorder(recorder_.get());
 }
 
@@ -201,11 +209,16 @@ void TraceFile::write(tessera::mesh::Mesh const& mesh) {
   if (!recorder_) return;
   stop();
   auto const& place = mesh.coordinates();
-  auto const own = recorder_->events(
-      place.pp, fmt::format("stage {}", place.pp), mesh.rank(),
-      fmt::format("rank {} (pp {}, dp {}, tp {})", mesh.rank(), place.pp, place.dp, place.tp));
+  // Clocks of hosts drift: between the two comparisons they are taken to go evenly.
+  auto const at_end = clock_offset(mesh.world());
+  double const passed_s = steady_seconds() - started_s_;
+  if (passed_s > 0) recorder_->set_rate(1 + (at_end.offset_s - at_start_.offset_s) / passed_s);
+  auto const error_s = all_reduce_value(mesh.world(), std::max(at_start_.error_s, at_end.error_s), Op::max);
+  auto const own = recorder_->events(place.pp, fmt::format("stage {}", place.pp), mesh.rank(),
+                                     fmt::format("rank {} (pp {}, dp {}, tp {}) on {}", mesh.rank(), place.pp,
+                                                 place.dp, place.tp, host_name()));
   auto const texts = gather_texts(mesh.world(), own, 0);
-  auto const dropped = all_reduce_value(mesh.world(), recorder_->dropped(), tessera::comm::Op::max);
+  auto const dropped = all_reduce_value(mesh.world(), recorder_->dropped(), Op::max);
   if (mesh.rank() != 0) return;
   if (dropped > 0) {
     tessera::log(
@@ -217,7 +230,9 @@ void TraceFile::write(tessera::mesh::Mesh const& mesh) {
   auto file = create("output.trace", path_);
   file << "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n";
   for (auto const& text : texts) file << (&text == &texts.front() ? "" : ",\n") << text;
-  file << "\n]}\n" << std::flush;
+  file << fmt::format("\n],\"otherData\":{{\"ranks\":{},\"clocks_differ_by_us_at_most\":{:.3f}}}}}\n",
+                      mesh.size(), error_s * 1e6)
+       << std::flush;
   if (!file)
     throw IoError(fmt::format("output.trace = \"{}\": writing failed: {}", path_, std::strerror(errno)));
 }

@@ -7,14 +7,19 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "clocks.hpp"
 #include "tessera/base/trace.hpp"
 #include "tessera/mesh/mesh.hpp"
 #include "tessera/train/run_config.hpp"
 #include "tessera/train/step_report.hpp"
 
 namespace gpt_train {
+
+/// The path that means standard output, where an option takes it.
+inline constexpr std::string_view standard_output = "-";
 
 /// Throws with all that is wrong with the outputs of `config`, before anything is written: a folder that is
 /// missing or not writable, a name that is a folder, an output that is an input or another output, or that
@@ -23,21 +28,25 @@ namespace gpt_train {
 void check_outputs(tessera::train::RunConfig const& config, std::string const& config_file,
                    std::vector<std::string> const& data_files);
 
-/// The metrics file: one JSON object a line and step. A file of that name that is there already is kept as
-/// `<name>.previous`, or, where a run goes on, continued.
-class MetricsFile {
+/// A file of lines that grows with the run, as the metrics do. A file of that name that is there already is
+/// kept as `<name>.previous`, or, where a run goes on, continued.
+class LineFile {
  public:
-  /// An empty `path` writes nothing. `resumed` is the step after which a run goes on: lines about later ones,
-  /// which will be made again, and one that was cut off are first taken out of what is there, at once or not
-  /// at all. Throws IoError (code cannot_create).
-  MetricsFile(std::string const& path, std::optional<std::int64_t> resumed);
+  /// `option` is the path's, for messages: "output.metrics". An empty `path` writes nothing. `resumed` is the
+  /// step after which a run goes on: lines of the metrics about later ones, which will be made again, and one
+  /// that was cut off are first taken out of what is there, at once or not at all. Throws IoError (code
+  /// cannot_create).
+  LineFile(std::string option, std::string const& path, std::optional<std::int64_t> resumed);
 
-  /// Throws IoError when the file system refuses.
+  /// When the file system refuses, that is said once through the log sink, and later lines are dropped: what
+  /// is told of a run is worth less than the run.
   void write(std::string const& line);
+  [[nodiscard]] bool lost() const noexcept { return lost_; }
 
  private:
-  std::string path_;
+  std::string option_, path_;
   std::ofstream file_;
+  bool lost_ = false;
 };
 
 /// Records this rank's timeline from `start` on, if `path` is not empty.
@@ -49,7 +58,8 @@ class TraceFile {
   TraceFile& operator=(TraceFile const&) = delete;
   ~TraceFile();
 
-  /// Starts recording. Collective over `world`: clocks count from a common moment.
+  /// Starts recording. Collective over `world`: all clocks count from one moment of rank 0's, wherever the
+  /// ranks run.
   void start(tessera::comm::Communicator& world);
   /// Ends recording, on this rank.
   void stop() noexcept;
@@ -61,6 +71,8 @@ class TraceFile {
  private:
   std::string path_;
   std::unique_ptr<tessera::TraceRecorder> recorder_;
+  ClockOffset at_start_;
+  double started_s_ = 0;
 };
 
 }  // namespace gpt_train

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "progress.hpp"
 
-#include <cmath>
+#include "display.hpp"
 
 namespace gpt_train {
 
@@ -10,12 +10,6 @@ namespace {
 
 constexpr std::int64_t warm_up_steps = 2;
 constexpr int bar_width = 24;
-
-std::string clock_text(double seconds) {
-  std::int64_t const whole = std::llround(seconds);
-  if (whole >= 3600) return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
-  return fmt::format("{}:{:02}", whole / 60, whole % 60);
-}
 
 }  // namespace
 
@@ -36,12 +30,10 @@ std::string Progress::line(tessera::train::StepReport const& report) const {
 
 std::string Progress::bar(tessera::train::StepReport const& report) const {
   double const share = static_cast<double>(report.step) / static_cast<double>(steps_);
-  int const filled = static_cast<int>(share * bar_width);
   double const left_s = static_cast<double>(steps_ - report.step) * seconds_ / static_cast<double>(made_);
-  return fmt::format(
-      "[{:=<{}}{:<{}}] {:3.0f}% ETA {} | step {}/{} | loss {:.4f} | {:.0f} tokens/s | {:.0f}% of peak", "",
-      filled, ">", bar_width - filled + 1, 100 * share, clock_text(left_s), report.step, steps_, report.loss,
-      report.tokens_per_s(), 100 * efficiency_.mfu(report));
+  return fmt::format("{} {:3.0f}% ETA {} | step {}/{} | loss {:.4f} | {:.0f} tokens/s | {:.0f}% of peak",
+                     bar_text(share, bar_width), 100 * share, clock_text(left_s), report.step, steps_,
+                     report.loss, report.tokens_per_s(), 100 * efficiency_.mfu(report));
 }
 
 void Progress::step(tessera::train::StepReport const& report) {

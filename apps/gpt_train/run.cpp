@@ -27,6 +27,26 @@ std::string token_list(std::vector<std::int32_t> const& tokens) {
   return text;
 }
 
+std::optional<std::int64_t> resumed_at(Beginning const& beginning) {
+  return beginning.resumed ? std::optional(beginning.step()) : std::nullopt;
+}
+
+std::string mllog_path(train::RunConfig const& config, Console const& console) {
+  return console.speaks() && config.output.mllog != standard_output ? config.output.mllog : "";
+}
+
+Mllog::Write mllog_writer(train::RunConfig const& config, Console& console, LineFile& file) {
+  if (!console.speaks() || config.output.mllog.empty()) return {};
+  if (config.output.mllog == standard_output)
+    return [&console](std::string const& text) { console.line(text); };
+  return [&file](std::string const& text) { file.write(text); };
+}
+
+OverRanks over_ranks(comm::Communicator& world, double own) {
+  double const sum = all_reduce_value(world, own, comm::Op::sum);
+  return {sum / world.size(), all_reduce_value(world, own, comm::Op::max)};
+}
+
 }  // namespace
 
 template <class T>
@@ -36,8 +56,10 @@ Run<T>::Run(train::RunConfig const& config, Setup& setup, Console& console, doub
       console_(console),
       efficiency_{tessera::model::flops_per_token(config.model, config.batch.seq_length), peak_flops},
       progress_(console, config.training.steps, config.training.log_interval, efficiency_),
-      metrics_(console.speaks() ? config.output.metrics : "",
-               setup.beginning.resumed ? std::optional(setup.beginning.step()) : std::nullopt),
+      peak_flops_(peak_flops),
+      metrics_("output.metrics", console.speaks() ? config.output.metrics : "", resumed_at(setup.beginning)),
+      mllog_file_("output.mllog", mllog_path(config, console), resumed_at(setup.beginning)),
+      mllog_(mllog_writer(config, console, mllog_file_), config.batch.global_batch_size),
       trainer_(config, setup.plan,
                {&*setup.mesh, &setup.ledger, setup.telemetry.get(), setup.inputs.matmul.get(),
                 &*setup.inputs.dataset, [this] { return saving_ ? static_cast<int>(saving_->wish()) : 0; }}) {
@@ -56,18 +78,42 @@ void Run<T>::prepare_saving() {
 }
 
 template <class T>
+void Run<T>::begin() {
+  auto& world = setup_.mesh->world();
+  auto const stored = static_cast<double>(trainer_.stage().store().values().extent(0));
+  RunFacts const facts{setup_.nodes,
+                       trainer_.steps_done(),
+                       setup_.inputs.matmul->name(),
+                       peak_flops_,
+                       over_ranks(world, stored),
+                       over_ranks(world, static_cast<double>(setup_.memory.total_bytes())),
+                       setup_.inputs.dataset->training_samples()};
+  metrics_.write(begin_event(config_, setup_.plan.layout, facts));
+  mllog_.begin(config_, setup_.plan.layout, facts);
+  mllog_.run_start(facts.begins_at);
+}
+
+template <class T>
 ExitCode Run<T>::run(TraceFile& trace, train::AllocationMeter const& meter) {
+  begin();
   ExitCode code = ExitCode::ok;
   bool const has_begun = trainer_.steps_done() > 0;
   if (has_begun && trainer_.steps_done() >= config_.training.steps) code = keep_beginning();
   for (auto step = trainer_.steps_done() + 1; step <= config_.training.steps && code == ExitCode::ok; ++step)
     code = make_step(step).value_or(ExitCode::ok);
-  if (code != ExitCode::ok && code != ExitCode::requeue) return code;
-  if (code == ExitCode::ok) sample();
-  trace.stop();
-  finish(meter);
-  trace.write(*setup_.mesh);
-  return code;
+  mllog_.run_stop(trainer_.steps_done(), code == ExitCode::ok);
+  RunResult result;
+  if (code == ExitCode::ok || code == ExitCode::requeue) {
+    if (code == ExitCode::ok) sample();
+    trace.stop();
+    result = finish(meter);
+    trace.write(*setup_.mesh);
+  }
+  result.code = static_cast<int>(code);
+  metrics_.write(end_event(result));
+  int const lost = metrics_.lost() || mllog_file_.lost() || console_.lost() ? 1 : 0;
+  bool const any = broadcast_value(setup_.mesh->world(), lost, 0) > 0;
+  return code == ExitCode::ok && any ? ExitCode::io : code;
 }
 
 template <class T>
@@ -81,14 +127,23 @@ ExitCode Run<T>::keep_beginning() {
 }
 
 template <class T>
+std::optional<double> Run<T>::validate(std::int64_t step) {
+  bool const last = step == config_.training.steps;
+  auto const interval = config_.training.eval_interval;
+  if (interval <= 0 || (step % interval != 0 && !last)) return std::nullopt;
+  mllog_.eval_start(step);
+  double const loss = trainer_.validate();
+  mllog_.eval_stop(step, loss, last);
+  return loss;
+}
+
+template <class T>
 std::optional<ExitCode> Run<T>::make_step(std::int64_t step) {
   auto report = trainer_.step();
   if (saving_) report.save_blocked_s = saving_->take_blocked_s();
   last_ = report;
   bool const last = step == config_.training.steps;
-  std::optional<double> validation;
-  auto const interval = config_.training.eval_interval;
-  if (interval > 0 && (step % interval == 0 || last)) validation = trainer_.validate();
+  auto const validation = validate(step);
   progress_.step(report);
   if (validation) progress_.validation(step, *validation);
   metrics_.write(train::metrics_line(report, efficiency_, validation ? &*validation : nullptr));
@@ -117,7 +172,7 @@ void Run<T>::sample() {
 }
 
 template <class T>
-void Run<T>::finish(train::AllocationMeter const& meter) {
+RunResult Run<T>::finish(train::AllocationMeter const& meter) {
   std::uint64_t const hash = trainer_.weights_hash();
   auto& world = setup_.mesh->world();
   auto const predicted = static_cast<double>(setup_.largest_bytes);
@@ -133,6 +188,7 @@ void Run<T>::finish(train::AllocationMeter const& meter) {
                 bytes_text(predicted), 100 * used / predicted, bytes_text(resident));
   console_.line("Weights: {:016x}", hash);
   console_.line("Figure of Merit (FOM): {:.3f} tokens/s", progress_.tokens_per_s());
+  return {0, hash, progress_.tokens_per_s(), used};
 }
 
 template class Run<float>;

@@ -7,7 +7,9 @@
 
 #include "beginning.hpp"
 #include "console.hpp"
+#include "events.hpp"
 #include "inspection.hpp"
+#include "mllog.hpp"
 #include "outputs.hpp"
 #include "progress.hpp"
 #include "saving.hpp"
@@ -30,6 +32,7 @@ struct Setup {
   tessera::train::Plan plan;
   tessera::train::MemoryPrediction memory;
   std::optional<tessera::train::NodeMemory> node_memory;
+  int nodes = 1;
   std::size_t largest_bytes = 0;                         ///< prediction for the rank that needs most
   tessera::train::SignalWatch const* signals = nullptr;  ///< if the run saves
   Beginning beginning;
@@ -50,20 +53,27 @@ class Run {
   tessera::ExitCode run(TraceFile& trace, tessera::train::AllocationMeter const& meter);
 
  private:
+  /// Collective. Writes what the metrics and the log of MLPerf begin with.
+  void begin();
   /// Nothing is left to train of the checkpoint that the run began from: says so, and saves it if it lies
   /// elsewhere.
   tessera::ExitCode keep_beginning();
   /// Nothing, or why the run ends before its last step.
   std::optional<tessera::ExitCode> make_step(std::int64_t step);
   void sample();
-  void finish(tessera::train::AllocationMeter const& meter);
+  /// The validation loss where one is due after `step`.
+  std::optional<double> validate(std::int64_t step);
+  /// Collective. Prints the results and gives what the metrics end with.
+  RunResult finish(tessera::train::AllocationMeter const& meter);
 
   tessera::train::RunConfig const& config_;
   Setup& setup_;
   Console& console_;
   tessera::train::Efficiency efficiency_;
   Progress progress_;
-  MetricsFile metrics_;
+  double peak_flops_;
+  LineFile metrics_, mllog_file_;
+  Mllog mllog_;
   std::optional<Saving> saving_;
   tessera::train::Trainer<T> trainer_;
   tessera::train::StepReport last_;

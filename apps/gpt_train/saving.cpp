@@ -17,7 +17,7 @@ namespace train = tessera::train;
 
 Saving::Saving(train::CheckpointConfig const& config, std::unique_ptr<checkpoint::Saver> saver,
                MakeSnapshot make_snapshot, train::SignalWatch const& signals, Console& console,
-               MetricsFile& metrics)
+               LineFile& metrics)
     : config_(config),
       saver_(std::move(saver)),
       make_snapshot_(std::move(make_snapshot)),

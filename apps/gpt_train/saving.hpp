@@ -26,7 +26,7 @@ class Saving {
   /// ranks (code no_memory).
   Saving(tessera::train::CheckpointConfig const& config, std::unique_ptr<tessera::checkpoint::Saver> saver,
          MakeSnapshot make_snapshot, tessera::train::SignalWatch const& signals, Console& console,
-         MetricsFile& metrics);
+         LineFile& metrics);
 
   /// What this rank wants at the end of the step under way.
   [[nodiscard]] Wish wish() const { return departure_.wish(); }
@@ -48,7 +48,7 @@ class Saving {
   std::unique_ptr<tessera::checkpoint::Saver> saver_;
   MakeSnapshot make_snapshot_;
   Console* console_;
-  MetricsFile* metrics_;
+  LineFile* metrics_;
   Departure departure_;
   std::vector<tessera::checkpoint::SaveResult> results_;  // of the step at hand
 };

@@ -82,7 +82,7 @@ ExitCode run_as(train::RunConfig const& config, Setup& setup, Console& console, 
   });
   if (auto const code = agree(world, made)) return *code;
   if (auto const code = agree(world, attempt([&] { run->prepare_saving(); }))) return *code;
-  trace->start(world);
+  trace->start(setup.mesh->world());
   // From here on ranks work for themselves: one that fails cannot wait for the others to agree, nor leave
   // this function, where requests that it started would be waited for.
   ExitCode code = ExitCode::internal;
@@ -101,8 +101,9 @@ ExitCode run_training(comm::Session& session, comm::Communicator& world, train::
   setup.signals = signals;
   auto const meshed = attempt([&] { make_mesh(setup, session, config, layout); });
   if (auto const code = agree(world, meshed)) return *code;
-  setup.node_memory =
-      train::fit_in_node(*world.split_by_node(), setup.memory.total_bytes(), train::memory_limits());
+  auto const node = world.split_by_node();
+  setup.nodes = all_reduce_value(world, std::int32_t{node->rank() == 0}, comm::Op::sum);
+  setup.node_memory = train::fit_in_node(*node, setup.memory.total_bytes(), train::memory_limits());
   std::optional<Console> console;
   auto const ready = attempt([&] {
     check_memory(setup.node_memory, setup.memory.total_bytes());

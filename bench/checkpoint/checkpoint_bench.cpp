@@ -148,6 +148,7 @@ class Bench {
     fmt::print("rate of a save / write and fsync   {:.2f} (aim >= 0.8)\n", ratio("write and fsync", "save"));
     fmt::print("blocked by a save / memcpy         {:.2f} (aim <= 1.5)\n", ratio("blocked", "memcpy"));
     fmt::print("rate of verify / read              {:.2f} (aim >= 0.7)\n", ratio("read", "verify"));
+    fmt::print("Figure of Merit (FOM): {:.3f} GB/s\n", gigabytes / best(times_["save"]));
   }
 
  private:

@@ -4,22 +4,29 @@
 // Time and bandwidth of the collectives, for each communicator that the mesh may choose:
 //
 //     mpirun -n 4 bench_comm --benchmark_filter=all_reduce
+//     mpirun -n 4 bench_comm --format nccl --min-bytes 8 --max-bytes 64M --factor 2
 //
 // Every case is verified once before it is timed. An iteration's time is the longest of all ranks, from a
-// barrier on, and the number of iterations is fixed: ranks that disagreed on it would wait for each other for
-// ever. bench/README.md has the formulas.
+// barrier on. bench/README.md has the formulas and the formats.
 #include <benchmark/benchmark.h>
+#include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
-#include <chrono>
+#include <cerrno>
 #include <cstdio>
-#include <functional>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "formats.hpp"
+#include "measurement.hpp"
+#include "options.hpp"
 #include "support/silent_reporter.hpp"
+#include "tessera/base/error.hpp"
 #include "tessera/base/kokkos.hpp"
 #include "tessera/comm/collectives.hpp"
 #include "tessera/comm/hierarchical.hpp"
@@ -28,117 +35,13 @@
 
 namespace {
 
+using namespace tessera::bench;
 using tessera::comm::Communicator;
-using tessera::comm::Op;
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-/// The buffers of one case: `whole` holds n times the elements of `part`.
-struct Buffers {
-  std::vector<float> part;
-  std::vector<float> whole;
-};
-
-/// A collective that moves `bytes` by the convention of bench/README.md.
-struct Collective {
-  std::string name;
-  void (*run)(Communicator&, Buffers&);
-  double (*bus_factor)(double ranks);
-  float (*expected)(float ranks);  // first element of the result when all inputs are 1
-  bool result_in_part;
-};
-
-void all_reduce(Communicator& comm, Buffers& data) {
-  tessera::comm::all_reduce_in_place(comm, data.whole, Op::sum).wait_host();
-}
-void all_gather(Communicator& comm, Buffers& data) {
-  tessera::comm::all_gather(comm, data.part, data.whole).wait_host();
-}
-void reduce_scatter(Communicator& comm, Buffers& data) {
-  tessera::comm::reduce_scatter(comm, data.whole, data.part, Op::sum).wait_host();
-}
-void broadcast(Communicator& comm, Buffers& data) {
-  tessera::comm::broadcast(comm, data.whole, 0).wait_host();
-}
-
-double twice_others(double ranks) { return 2 * (ranks - 1) / ranks; }
-double others(double ranks) { return (ranks - 1) / ranks; }
-double once(double) { return 1; }
-float sum_of_ones(float ranks) { return ranks; }
-float one(float) { return 1; }
-
-Collective const collectives[] = {{"all_reduce", &all_reduce, &twice_others, &sum_of_ones, false},
-                                  {"all_gather", &all_gather, &others, &one, false},
-                                  {"reduce_scatter", &reduce_scatter, &others, &sum_of_ones, true},
-                                  {"broadcast", &broadcast, &once, &one, false}};
-
-/// Bytes a second of a copy of `bytes`, on all ranks at once: the limit of links that are memory.
-double copy_rate(Communicator& comm, std::size_t bytes) {
-  std::vector<float> const from(bytes / sizeof(float), 1.0f);
-  std::vector<float> to(from.size());
-  double best_s = 1e30;
-  for (int round = 0; round < 5; ++round) {
-    tessera::comm::barrier(comm);
-    auto const start = Clock::now();
-    std::copy(from.begin(), from.end(), to.begin());
-    benchmark::DoNotOptimize(to.data());
-    best_s = std::min(best_s, tessera::comm::all_reduce_value(comm, seconds_since(start), Op::max));
-  }
-  return static_cast<double>(bytes) / best_s;
-}
-
-void run_case(benchmark::State& state, Communicator& comm, Collective const& collective) {
-  auto const bytes = static_cast<std::size_t>(state.range(0));
-  auto const ranks = static_cast<std::size_t>(comm.size());
-  std::size_t const part = bytes / sizeof(float) / ranks;
-  Buffers data{std::vector<float>(part, 1.0f), std::vector<float>(part * ranks, 1.0f)};
-  collective.run(comm, data);
-  float const got = collective.result_in_part ? data.part.front() : data.whole.front();
-  bool const right = got == collective.expected(static_cast<float>(ranks));
-  if (tessera::comm::all_reduce_value(comm, std::int32_t{right}, Op::min) == 0) {
-    state.SkipWithError("wrong result");
-    return;
-  }
-  std::vector<double> times_s;
-  for (auto _ : state) {
-    std::fill(data.whole.begin(), data.whole.end(), 1.0f);
-    tessera::comm::barrier(comm);
-    auto const start = Clock::now();
-    collective.run(comm, data);
-    times_s.push_back(tessera::comm::all_reduce_value(comm, seconds_since(start), Op::max));
-    state.SetIterationTime(times_s.back());
-  }
-  std::nth_element(times_s.begin(), times_s.begin() + static_cast<std::ptrdiff_t>(times_s.size() / 2),
-                   times_s.end());
-  double const median_s = times_s[times_s.size() / 2];
-  double const algorithm_rate = static_cast<double>(part * ranks * sizeof(float)) / median_s;
-  double const bus_rate = algorithm_rate * collective.bus_factor(static_cast<double>(ranks));
-  state.counters["median_us"] = median_s * 1e6;
-  state.counters["algbw_GBps"] = algorithm_rate / 1e9;
-  state.counters["busbw_GBps"] = bus_rate / 1e9;
-  state.counters["bus/copy"] = bus_rate / copy_rate(comm, bytes);
-}
-
-void register_cases(Communicator& comm) {
-  for (auto const& collective : collectives) {
-    for (std::int64_t bytes = 4096; bytes <= (std::int64_t{1} << 24); bytes *= 16) {
-      std::string const name = collective.name + "/" + std::string(comm.backend());
-      benchmark::RegisterBenchmark(
-          name.c_str(), [&comm, &collective](benchmark::State& state) { run_case(state, comm, collective); })
-          ->Arg(bytes)
-          ->UseManualTime()
-          ->Iterations(bytes < (1 << 20) ? 200 : 20)
-          ->Unit(benchmark::kMicrosecond);
-    }
-  }
-}
+using Kinds = std::vector<std::unique_ptr<Communicator>>;
 
 /// The kinds that exist for this number of ranks; a hierarchical one takes each two neighbours for a node.
-std::vector<std::unique_ptr<Communicator>> kinds(Communicator& world) {
-  std::vector<std::unique_ptr<Communicator>> result;
+Kinds all_kinds(Communicator& world) {
+  Kinds result;
   result.push_back(world.duplicate());
   if (!std::has_single_bit(static_cast<unsigned>(world.size()))) return result;
   result.push_back(tessera::comm::make_tree(world.duplicate()));
@@ -151,21 +54,163 @@ std::vector<std::unique_ptr<Communicator>> kinds(Communicator& world) {
   return result;
 }
 
-}  // namespace
+/// "tree" of "tree(mpi)".
+std::string family(Communicator const& comm) {
+  std::string const name(comm.backend());
+  return name.substr(0, name.find('('));
+}
 
-int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  auto const session = tessera::comm::open_session("mpi", argc, argv);
+bool wanted(std::vector<std::string> const& list, std::string_view name) {
+  return list.empty() || std::ranges::find(list, name) != list.end();
+}
+
+Kinds chosen_kinds(Communicator& world, Options const& options) {
+  auto kinds = all_kinds(world);
+  std::erase_if(kinds, [&](auto const& comm) { return !wanted(options.kinds, family(*comm)); });
+  if (kinds.empty())
+    throw tessera::ConfigError(
+        {fmt::format("--kind: {} ranks have no communicator of this kind", world.size())},
+        tessera::ExitCode::usage);
+  return kinds;
+}
+
+/// Calls `action` for every wanted collective, size and manner of `comm`.
+template <class Action>
+void for_each_case(Collective const& collective, Options const& options, Action const& action) {
+  for (auto bytes = options.min_bytes; bytes <= options.max_bytes; bytes *= options.factor) {
+    if (options.out_of_place && collective.out_of_place) action(bytes, false);
+    if (options.in_place || !collective.out_of_place) action(bytes, true);
+  }
+}
+
+void run_case(benchmark::State& state, Communicator& comm, Collective const& collective, std::size_t bytes,
+              bool in_place, Repetition const& repetition) {
+  auto const result = measure(comm, collective, bytes, in_place, repetition);
+  if (result.wrong != 0) state.SkipWithError("wrong result");
+  for (auto _ : state) state.SetIterationTime(result.mean_s);
+  state.counters["iterations"] = result.iterations;
+  state.counters["median_us"] = result.median_s * 1e6;
+  state.counters["algbw_GBps"] = result.algorithm_rate() / 1e9;
+  state.counters["busbw_GBps"] = result.bus_rate() / 1e9;
+  state.counters["bus/copy"] = result.bus_rate() / copy_rate(comm, bytes);
+}
+
+/// --format table.
+void run_table(Communicator const& world, Kinds const& kinds, Options const& options) {
+  for (auto const& comm : kinds) {
+    for (auto const& collective : collectives()) {
+      if (!wanted(options.collectives, collective.name)) continue;
+      for_each_case(collective, options, [&](std::size_t bytes, bool in_place) {
+        auto const name = fmt::format("{}/{}/{}{}", collective.name, comm->backend(), bytes,
+                                      in_place && collective.out_of_place ? "/in_place" : "");
+        benchmark::RegisterBenchmark(name.c_str(),
+                                     [&, bytes, in_place](benchmark::State& state) {
+                                       run_case(state, *comm, collective, bytes, in_place,
+                                                options.repetition_of(bytes));
+                                     })
+            ->UseManualTime()
+            ->Iterations(1)
+            ->Unit(benchmark::kMicrosecond);
+      });
+    }
+  }
+  SilentReporter silent;
+  if (world.rank() == 0) fmt::print("{} ranks\n", world.size());
+  benchmark::RunSpecifiedBenchmarks(world.rank() == 0 ? nullptr : &silent);
+}
+
+/// Where rank 0 writes to; the others write nowhere.
+class Output {
+ public:
+  Output(std::string const& path, bool writes) {
+    if (!writes) return;
+    file_ = path.empty() ? stdout : std::fopen(path.c_str(), "w");
+    if (file_ == nullptr)
+      throw tessera::IoError(fmt::format("--output \"{}\" cannot be written: {}", path, std::strerror(errno)),
+                             tessera::ExitCode::cannot_create);
+  }
+  Output(Output const&) = delete;
+  Output& operator=(Output const&) = delete;
+  ~Output() {
+    if (file_ != nullptr && file_ != stdout) std::fclose(file_);
+  }
+  void write(std::string const& text) {
+    if (file_ == nullptr) return;
+    std::fputs(text.c_str(), file_);
+    std::fflush(file_);
+  }
+
+ private:
+  std::FILE* file_ = nullptr;
+};
+
+/// Collective. Where every rank runs.
+RunHead make_head(Communicator& world, Options const& options) {
+  std::array<char, 64> name{};
+  gethostname(name.data(), name.size() - 1);
+  std::vector<std::uint8_t> const own(name.begin(), name.end());
+  std::vector<std::uint8_t> all(own.size() * static_cast<std::size_t>(world.size()));
+  tessera::comm::all_gather(world, own, all).wait_host();
+  RunHead head{world.size(),
+               options.min_bytes,
+               options.max_bytes,
+               options.factor,
+               options.repetition_of(options.min_bytes),
+               {},
+               {}};
+  for (std::size_t at = 0; at < all.size(); at += own.size())
+    head.hosts.emplace_back(reinterpret_cast<char const*>(&all[at]));
+  head.processes = all_gather_values(world, std::int32_t{getpid()});
+  return head;
+}
+
+/// The other formats. Gives the number of wrong elements.
+std::int64_t run_format(Communicator& world, Kinds const& kinds, Options const& options) {
+  Output output(options.output, world.rank() == 0);
+  auto const head = make_head(world, options);
+  std::vector<Measurement> all;
+  output.write(opening(options.format, head));
+  for (auto const& collective : collectives()) {
+    if (!wanted(options.collectives, collective.name)) continue;
+    for (auto const& comm : kinds) {
+      auto const first = all.size();
+      for_each_case(collective, options, [&](std::size_t bytes, bool in_place) {
+        all.push_back(measure(*comm, collective, bytes, in_place, options.repetition_of(bytes)));
+      });
+      output.write(group_text(options.format, std::span(all).subspan(first), first == 0));
+    }
+  }
+  output.write(closing(options.format, all));
+  std::int64_t wrong = 0;
+  for (auto const& one : all) wrong += one.wrong;
+  return wrong;
+}
+
+int run(int argc, char** argv) {
+  auto const options = parse_options({argv + 1, argv + argc});
+  auto const session = tessera::comm::open_session(options.backend, argc, argv);
   Kokkos::ScopeGuard const kokkos(argc, argv);
   auto const world = session->world();
-  auto const communicators = kinds(*world);
-  for (auto const& comm : communicators) register_cases(*comm);
-  if (world->rank() == 0) {
-    std::printf("%d ranks\n", world->size());
-    benchmark::RunSpecifiedBenchmarks();
-  } else {
-    tessera::bench::SilentReporter silent;
-    benchmark::RunSpecifiedBenchmarks(&silent);
+  if (!options.help.empty()) {
+    if (world->rank() == 0) fmt::print("{}", options.help);
+    return 0;
   }
+  auto const kinds = chosen_kinds(*world, options);
+  if (options.format != Format::table)
+    return run_format(*world, kinds, options) == 0 ? 0 : static_cast<int>(tessera::ExitCode::internal);
+  std::vector<char*> words{argv[0]};
+  auto given = options.of_google_benchmark;
+  for (auto& word : given) words.push_back(word.data());
+  int count = static_cast<int>(words.size());
+  benchmark::Initialize(&count, words.data());
+  run_table(*world, kinds, options);
   return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try { return run(argc, argv); } catch (tessera::Error const& error) {
+  auto const place = tessera::comm::launcher_place();
+  if (!place || place->rank == 0) fmt::print(stderr, "bench_comm: error: {}\n", error.what());
+  return static_cast<int>(error.code());
 }

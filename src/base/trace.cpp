@@ -41,6 +41,10 @@ std::string TraceRecorder::events(int process, std::string const& process_name, 
   fmt::format_to(out, "\n");
   fmt::format_to(out, R"({{"ph":"M","name":"thread_name","pid":{},"tid":{},"args":{{"name":"{}"}}}})",
                  process, thread, thread_name);
+  fmt::format_to(out, ",\n");
+  fmt::format_to(out,
+                 R"({{"ph":"M","name":"thread_sort_index","pid":{},"tid":{},"args":{{"sort_index":{}}}}})",
+                 process, thread, thread);
   if (dropped_ > 0) {
     fmt::format_to(out, ",\n");
     fmt::format_to(out, R"({{"ph":"M","name":"dropped_spans","pid":{},"tid":{},"args":{{"count":{}}}}})",
@@ -49,8 +53,9 @@ std::string TraceRecorder::events(int process, std::string const& process_name, 
   for (auto const& event : events_) {
     fmt::format_to(out, ",\n");
     fmt::format_to(out, R"({{"ph":"X","name":"{}","cat":"{}","pid":{},"tid":{},"ts":{:.3f},"dur":{:.3f})",
-                   event.name, event.category, process, thread, static_cast<double>(event.start_ns) * 1e-3,
-                   static_cast<double>(event.duration_ns) * 1e-3);
+                   event.name, event.category, process, thread,
+                   rate_ * static_cast<double>(event.start_ns) * 1e-3,
+                   rate_ * static_cast<double>(event.duration_ns) * 1e-3);
     if (event.number >= 0) fmt::format_to(out, R"(,"args":{{"number":{}}})", event.number);
     text += '}';
   }

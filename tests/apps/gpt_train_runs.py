@@ -35,6 +35,12 @@ def llmc_shard(magic, version, tokens, ids):
     return header + struct.pack(f"<{len(ids)}H", *ids)
 
 
+def steps_in(metrics):
+    """The lines of a metrics file that are about steps."""
+    lines = [json.loads(line) for line in metrics.read_text().splitlines()]
+    return [line for line in lines if "step" in line]
+
+
 def children_of(pid):
     """Processes that `pid` started, directly or through others."""
     parents = {}
@@ -68,7 +74,7 @@ class Folder(unittest.TestCase):
         self.addCleanup(process.kill)
         metrics = self.work / "m.jsonl"
         deadline = time.monotonic() + 60
-        while not (metrics.exists() and metrics.stat().st_size > 0):
+        while not (metrics.exists() and '"step":1,' in metrics.read_text()):
             self.assertLess(time.monotonic(), deadline, "the run does not begin")
             time.sleep(0.1)
         return process
@@ -254,6 +260,13 @@ class Refusals(Folder):
 class Failures(Folder):
     """What goes wrong while training."""
 
+    def test_what_is_told_of_a_run_is_worth_less_than_the_run(self):
+        for output in ("metrics", "log", "trace"):
+            status, printed, errors = self.run_train(2, [*SMALL, "--tp", "2", f"--{output}", "/dev/full"])
+            self.assertEqual(status, 74, errors)
+            self.assertEqual((printed + errors).count("/dev/full"), 1, printed + errors)
+            self.assertIn("Figure of Merit (FOM)", printed)
+
     def test_token_beyond_the_vocabulary_names_its_place(self):
         ids = [7] * 6000
         ids[1234] = 300
@@ -275,10 +288,10 @@ class Failures(Folder):
         status, _, errors = self.run_train(2, [*SMALL, "--dp", "2", "--lr", "1e30", "--lr-warmup-iters", "1",
                                                "--on-nonfinite", "skip", "--metrics", "m.jsonl"])
         self.assertEqual(status, 0, errors)
-        lines = [json.loads(line) for line in (self.work / "m.jsonl").read_text().splitlines()]
-        self.assertEqual(len(lines), 4)
-        self.assertTrue(lines[-1]["skipped"])
-        self.assertIsNone(lines[-1]["grad_norm"])
+        steps = steps_in(self.work / "m.jsonl")
+        self.assertEqual(len(steps), 4)
+        self.assertTrue(steps[-1]["skipped"])
+        self.assertIsNone(steps[-1]["grad_norm"])
 
     def test_a_killed_rank_ends_the_job_within_ten_seconds(self):
         process = self.start_training(2, ["--tp", "2"])
@@ -318,7 +331,7 @@ class Runs(Folder):
         self.assertRegex(lines[-3], r"^peak memory per rank: .* predicted")
         self.assertRegex(lines[-2], r"^Weights: [0-9a-f]{16}$")
         self.assertRegex(lines[-1], r"^Figure of Merit \(FOM\): [0-9.]+ tokens/s$")
-        steps = [json.loads(line) for line in metrics.read_text().splitlines()]
+        steps = steps_in(metrics)
         losses = [(step["loss"], step["grad_norm"], step.get("validation_loss")) for step in steps]
         return lines[-2], losses, steps
 

@@ -18,7 +18,8 @@ OWNERS = {
     r"hdf5.*|H5.*\.h": ["src/checkpoint"],
     r"hwloc.*": ["src/mesh"],
     r"xxhash\.h": ["src/params", "src/checkpoint"],
-    r"CLI/.*|spdlog/.*|toml\+\+/.*": ["apps"],
+    r"CLI/.*": ["apps", "bench"],
+    r"spdlog/.*|toml\+\+/.*": ["apps"],
     r"Kokkos_.*": ["include/tessera/base"],
     r"(gtest|gmock|benchmark)/.*": ["tests", "bench"],
 }

@@ -26,6 +26,16 @@ TEST(TraceRecorder, SpansBeyondItsRoomAreCountedAndTold) {
   EXPECT_EQ(count_of(text, R"("name":"dropped_spans","pid":4,"tid":5,"args":{"count":2})"), 1);
 }
 
+TEST(TraceRecorder, TimesCountFromItsOriginAtItsRate) {
+  TraceRecorder recorder(1);
+  auto const now = TraceRecorder::Clock::now();
+  using std::chrono::milliseconds;
+  recorder.start(now - milliseconds(100));
+  recorder.set_rate(1.5);
+  recorder.add("late", "test", now, now + milliseconds(4), -1);
+  EXPECT_EQ(count_of(recorder.events(0, "p", 0, "t"), R"("ts":150000.000,"dur":6000.000)"), 1);
+}
+
 TEST(TraceRecorder, SpansGoToTheRecorderOfTheProcess) {
   TraceRecorder recorder(4);
   { TraceSpan const before("before", "test"); }

@@ -25,8 +25,11 @@ class TraceRecorder {
   /// Room for `capacity` spans; later ones are counted, not kept. Times count from now, or from `start`.
   explicit TraceRecorder(std::size_t capacity);
 
-  /// Lets times count from now.
-  void start() noexcept { origin_ = Clock::now(); }
+  /// Lets times count from `origin`.
+  void start(Clock::time_point origin = Clock::now()) noexcept { origin_ = origin; }
+  /// Times in events() are multiplied by `rate`, which makes up for a clock that goes otherwise than the one
+  /// by which all ranks are shown. 1 at first.
+  void set_rate(double rate) noexcept { rate_ = rate; }
 
   /// Adds a span. `name` and `category` are literals: only their addresses are kept. `number` is a
   /// microbatch, a step or a count of bytes, whatever the name makes of it; negative: none.
@@ -49,6 +52,7 @@ class TraceRecorder {
   std::vector<Event> events_;
   std::size_t dropped_ = 0;
   Clock::time_point origin_;
+  double rate_ = 1;
 };
 
 /// The recorder of this process, or null. Set by the application before anything else runs, and reset before

@@ -107,6 +107,7 @@ struct OutputConfig {
   std::int64_t trace_spans = std::int64_t{1}
                              << 20;  ///< kept of each rank, 40 bytes each; later ones are lost
   std::string log;                   ///< what is printed, again
+  std::string mllog;                 ///< the run's course for MLPerf's tools; -: standard output
 
   bool operator==(OutputConfig const&) const = default;
 };

@@ -1,0 +1,45 @@
+# SPDX-FileCopyrightText: The Tessera developers
+# SPDX-License-Identifier: Apache-2.0
+"""Puts a chart on paper with matplotlib."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402
+
+
+def _add(axes, line):
+    x, y = [point[0] for point in line.points], [point[1] for point in line.points]
+    if line.ideal:
+        axes.plot(x, y, "k--", linewidth=1, label=line.name)
+    elif line.marks_only:
+        axes.plot(x, y, "*", color="gray", markersize=10, label=line.name)
+    else:
+        below = [max(0, point[1] - point[2]) for point in line.points]
+        above = [max(0, point[3] - point[1]) for point in line.points]
+        axes.errorbar(x, y, yerr=[below, above], marker="o", capsize=3, label=line.name)
+
+
+def draw(chart, out):
+    """Writes OUT/<stem>.png and .svg."""
+    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    for line in chart.lines:
+        _add(axes, line)
+    if chart.log_x:
+        axes.set_xscale("log", base=2)
+    if chart.log_y:
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(bottom=0)
+    ticks = sorted({point[0] for line in chart.lines for point in line.points})
+    if len(ticks) <= 12:
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set(title=chart.title + (f"\n{chart.note}: see the report" if chart.note else ""), xlabel=chart.x,
+             ylabel=chart.y)
+    axes.grid(True, alpha=0.3)
+    axes.legend(fontsize="small")
+    files = [out / f"{chart.stem}{suffix}" for suffix in (".png", ".svg")]
+    for file in files:
+        figure.savefig(file)
+    plt.close(figure)
+    return files

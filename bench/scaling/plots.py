@@ -1,0 +1,140 @@
+# SPDX-FileCopyrightText: The Tessera developers
+# SPDX-License-Identifier: Apache-2.0
+"""The plots of a report. What is drawn is decided here, once; matplotlib.py or gnuplot.py puts it on paper."""
+
+import dataclasses
+import itertools
+import shutil
+
+import anchors as published
+import summary
+
+
+@dataclasses.dataclass
+class Line:
+    """Points (x, y, lowest, highest) under one name; an ideal has neither marks nor spread."""
+    name: str
+    points: list
+    ideal: bool = False
+    marks_only: bool = False
+
+
+@dataclasses.dataclass
+class Chart:
+    stem: str
+    title: str
+    x: str
+    y: str
+    lines: list
+    log_x: bool = True
+    log_y: bool = False
+    note: str = ""       # what a reader of the picture alone has to know
+
+
+def _by_label(series, value):
+    """Points of one family in one line: the axes that they split, with the counts taken out."""
+    family = lambda point: summary.axes(point) or "1 rank"
+    lines, base = [], series.base
+    ordered = sorted((point for point in series.measured if value(point)), key=family)
+    for name, members in itertools.groupby(ordered, family):
+        members = sorted({point.number: point for point in [base, *members] if point}.values(),
+                         key=lambda point: point.ranks)
+        lines.append(Line(name or "measured", [(point.ranks, value(point).median, value(point).low,
+                                                value(point).high) for point in members]))
+    return [line for line in lines if len(line.points) > 1] or lines
+
+
+def _scaling_charts(series, names):
+    if series.base is None:
+        return []
+    ranks = sorted({point.ranks for point in series.measured})
+    base = series.base.ranks
+    what = f"{series.scaling} scaling"
+    speed = _by_label(series, lambda point: summary.speedup(series, point))
+    speed.append(Line("ideal", [(count, count / base, None, None) for count in ranks], ideal=True))
+    share = _by_label(series, lambda point: summary.efficiency(series, point))
+    share.append(Line("ideal", [(count, 1.0, None, None) for count in ranks], ideal=True))
+    for name in names:
+        points = [(anchor.ranks, anchor.efficiency, None, None)
+                  for anchor in published.of_scaling(name, series.scaling)]
+        if points:
+            share.append(Line(f"{name} (published)", points, marks_only=True))
+    title = f"{series.title} ({what})"
+    return [Chart(f"{series.name}-speedup", title, "ranks", "speed-up", speed, log_y=True),
+            Chart(f"{series.name}-efficiency", title, "ranks", "share of linear", share)]
+
+
+def _parts_chart(series):
+    """Shares of a step, over the points in the plan's order."""
+    lines = []
+    for name, figure in (("exposed communication", "exposed_share"), ("pipeline bubble", "bubble_share"),
+                         ("comm / compute", "comm_compute_ratio")):
+        points = [(point.number, spread.median, spread.low, spread.high) for point in series.measured
+                  if (spread := point.figure(figure))]
+        lines.append(Line(name, points))
+    return Chart(f"{series.name}-parts", f"{series.title}: parts of a step", "point of the plan", "share of a step",
+                 lines, log_x=False)
+
+
+def _collective_charts(series):
+    values = {}
+    for point in series.measured:
+        for run in point.runs:
+            for row in run["figures"]["rows"]:
+                line = values.setdefault(row["collective"], {}).setdefault(
+                    f"{row['kind']}, {point.label}" + (", in place" if row["in_place"] else ""), {})
+                line.setdefault(row["bytes"], []).append(row["busbw_gbps"])
+    charts = []
+    for collective, lines in sorted(values.items()):
+        drawn = [Line(name, [(size, spread.median, spread.low, spread.high) for size in sorted(sizes)
+                             if (spread := summary.Spread.of(sizes[size]))])
+                 for name, sizes in sorted(lines.items())]
+        charts.append(Chart(f"{series.name}-{collective}", f"{series.title}: {collective}", "bytes", "bus GB/s", drawn,
+                            log_y=True))
+    return charts
+
+
+def _checkpoint_chart(series):
+    names = {name: None for run in series.runs() for name in run["figures"]["rows"]}
+    lines = []
+    for name in names:
+        points = []
+        for point in sorted(series.measured, key=lambda point: point.ranks):
+            spread = summary.Spread.of([run["figures"]["rows"][name]["rate_gbps"] for run in point.runs
+                                        if name in run["figures"]["rows"]])
+            if spread:
+                points.append((point.ranks, spread.median, spread.low, spread.high))
+        lines.append(Line(name, points))
+    return Chart(f"{series.name}-rate", series.title, "ranks", "GB/s", lines, log_y=True)
+
+
+def charts(series, names):
+    if not series.measured:
+        return []
+    if series.kind == "collectives":
+        drawn = _collective_charts(series)
+    elif series.kind == "checkpoint":
+        drawn = [_checkpoint_chart(series)]
+    else:
+        drawn = [*_scaling_charts(series, names), _parts_chart(series)]
+    loud = [text.split(":")[0] for text in series.remarks]
+    for chart in drawn:
+        chart.note = ", ".join(dict.fromkeys(loud))
+    return drawn
+
+
+def draw(series, names, out, tool):
+    """Draws all charts of a series. Gives the files made, and a line for the reader where there are none."""
+    if tool == "none":
+        return [], ""
+    if tool in ("auto", "matplotlib"):
+        try:
+            import draw_matplotlib
+            return [file for chart in charts(series, names) for file in draw_matplotlib.draw(chart, out)], ""
+        except ImportError:
+            if tool == "matplotlib":
+                return [], "No plots: this Python has no matplotlib."
+    if shutil.which("gnuplot") is None:
+        return [], "No plots: neither matplotlib nor gnuplot is here."
+    import draw_gnuplot
+    return [file for chart in charts(series, names) for file in draw_gnuplot.draw(chart, out)], ""

@@ -1,0 +1,211 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: The Tessera developers
+# SPDX-License-Identifier: Apache-2.0
+"""The report: its numbers from results with known answers, its warnings, its plots."""
+
+import importlib.util
+import json
+import shutil
+import unittest
+
+from support import Folder
+
+import anchors
+import draw_gnuplot
+import plots
+import summary
+import tables
+
+
+def record(point, run, step_s, ranks=None, **changes):
+    """A run of `ranks` (default: `point`) ranks on 8 idle cores."""
+    ranks = ranks or point
+    figures = {"step_s": step_s, "tokens_per_s": 1000 / step_s, "flops_per_s": changes.pop("flops", 6e6) / step_s,
+               "tokens_per_step": changes.pop("tokens", 1000), "exposed_share": 0.125, "bubble_share": 0.25,
+               "comm_compute_ratio": 0.5, "shard_balance": 0.75, "mfu": 0.625,
+               "begin": {"tp": ranks, "pp": changes.pop("pp", 1), "parameters": changes.pop("parameters", 7),
+                         "microbatches_per_replica": 4}}
+    if figures["begin"]["pp"] > 1:
+        figures["begin"]["tp"] = 1
+    return {"schema": 1, "plan": "trial", "kind": "strong", "scaling": "strong", "title": "A trial",
+            "plan_points": [{"point": number, "label": f"tp {number}", "ranks": number, "nodes": 1}
+                            for number in changes.pop("points", (1, 2, 4))],
+            "repetitions": 2, "point": point, "label": f"tp {point}", "baseline": point == 1, "key": f"key-{point}",
+            "run": run, "ranks": ranks, "nodes": 1, "threads": 1, "options": {}, "git": "abc",
+            "program": {"name": "gpt_train", "sha256": "5a", "version": "gpt_train of Tessera 9"},
+            "host": {"processor": "P", "cores": 8, "usable_cores": 8, "memory_bytes": 2**34, "launcher": "mpirun",
+                     "gpus": []},
+            "busy_cores": 0.0, "began": f"2026-01-01T00:{run:02}:{point:02}", "exit_code": 0, "timed_out": False,
+            "wall_s": 1.0, "ok": True, "figures": figures, **changes}
+
+
+def failed(point, run, **changes):
+    return {**record(point, run, 1.0, **changes), "ok": False, "exit_code": 71, "error": "not enough memory"}
+
+
+def strong():
+    return [record(1, 1, 8.0), record(1, 2, 8.8), record(1, 3, 7.2), record(2, 1, 4.0), record(2, 2, 5.0),
+            record(4, 1, 4.0)]
+
+
+class Numbers(unittest.TestCase):
+    def series(self, records):
+        [series] = summary.series_of(records)
+        return series, {point.number: point for point in series.points}
+
+    def close(self, spread, median, low, high):
+        for got, wanted in zip((spread.median, spread.low, spread.high), (median, low, high)):
+            self.assertAlmostEqual(got, wanted)
+
+    def test_strong_scaling_is_time_against_the_baselines(self):
+        series, points = self.series(strong())
+        self.close(points[2].figure("step_s"), 4.5, 4.0, 5.0)
+        self.close(summary.speedup(series, points[2]), 8 / 4.5, 8 / 5, 8 / 4)
+        self.close(summary.efficiency(series, points[2]), 4 / 4.5, 4 / 5, 4 / 4)
+        self.close(summary.speedup(series, points[4]), 2, 2, 2)
+        self.close(summary.efficiency(series, points[4]), 0.5, 0.5, 0.5)
+        self.close(summary.efficiency(series, points[1]), 1, 8 / 8.8, 8 / 7.2)
+
+    def test_weak_scaling_is_work_a_second(self):
+        changes = {"kind": "weak", "scaling": "weak"}
+        series, points = self.series([record(1, 1, 8.0, **changes),
+                                      record(2, 1, 10.0, flops=12e6, parameters=14, **changes)])
+        # 0.75 MFLOP/s on one rank, 1.2 on two.
+        self.close(summary.speedup(series, points[2]), 1.6, 1.6, 1.6)
+        self.close(summary.efficiency(series, points[2]), 0.8, 0.8, 0.8)
+        self.assertFalse([text for text in series.remarks if "STRONG" in text])
+
+    def test_a_baseline_of_several_ranks(self):
+        changes = {"points": (8, 16)}
+        series, points = self.series([record(8, 1, 6.0, baseline=True, **changes), record(16, 1, 4.0, **changes)])
+        self.close(summary.speedup(series, points[16]), 1.5, 1.5, 1.5)
+        self.close(summary.efficiency(series, points[16]), 0.75, 0.75, 0.75)
+
+    def test_the_least_bubble_of_a_pipeline(self):
+        _, points = self.series([record(4, 1, 1.0, pp=4)])
+        self.assertAlmostEqual(summary.ideal_bubble(points[4]), 3 / 7)
+
+    def test_only_runs_of_the_newest_build_count(self):
+        records = [record(1, 1, 8.0), record(1, 2, 2.0, key="newer"), record(1, 3, 3.0, key="newer")]
+        _, points = self.series(records)
+        self.close(points[1].figure("step_s"), 2.5, 2, 3)
+
+    def test_a_failure_counts_until_the_point_is_measured(self):
+        _, points = self.series([failed(2, 1), record(2, 2, 4.0), failed(4, 1)])
+        self.assertEqual((len(points[2].failures), len(points[4].failures)), (0, 1))
+
+    def test_remarks(self):
+        def remarks(*records):
+            return "\n".join(self.series(list(records))[0].remarks)
+        self.assertIn("MISSING: not measured yet: 4 (tp 4)", remarks(record(1, 1, 1.0), record(2, 1, 1.0)))
+        self.assertIn("FEW RUNS: point 2 (tp 2): 1 of 2", remarks(record(1, 1, 1.0), record(2, 1, 1.0)))
+        self.assertIn("FAILED: point 2 (tp 2), exit code 71: not enough memory", remarks(record(1, 1, 1.0), failed(2, 1)))
+        self.assertIn("NO BASELINE", remarks(record(2, 1, 1.0), failed(1, 1)))
+        crowded = record(2, 1, 1.0)
+        crowded["host"] = {**crowded["host"], "usable_cores": 1}
+        self.assertIn("OVERSUBSCRIBED: point 2 (tp 2) ran 2 ranks x threads on 1 cores", remarks(crowded))
+        self.assertIn("DISTURBED: other programs used up to 1.5 cores", remarks(record(1, 1, 1.0, busy_cores=1.5)))
+        self.assertIn("MIXED: the points come from 2 source versions",
+                      remarks(record(1, 1, 1.0), record(2, 1, 1.0, git="def")))
+        self.assertIn("NOT STRONG SCALING: the plan says so, but its points have different tokens a step: 1000, 2000",
+                      remarks(record(1, 1, 1.0), record(2, 1, 1.0, tokens=2000)))
+        quiet = [record(point, run, 1.0 / point) for point in (1, 2, 4) for run in (1, 2)]
+        self.assertEqual(remarks(*quiet), "")
+
+    def test_anchors_meet_points_of_the_same_ranks_and_axes(self):
+        series, _ = self.series(strong())
+        columns, rows = tables.compared(series, "megatron2019")
+        by_ranks = {row[1]: dict(zip(columns, row)) for row in rows}
+        self.assertEqual(sorted(by_ranks), ["2", "4", "8"])
+        self.assertEqual((by_ranks["2"]["efficiency there"], by_ranks["2"]["here"]), ("82.0 %", "tp 2"))
+        self.assertEqual(by_ranks["4"]["efficiency here"], "50.0 %")
+        self.assertEqual((by_ranks["8"]["here"], by_ranks["8"]["efficiency here"]), ("not measured", "-"))
+        replicas = [{**entry, "figures": {**entry["figures"], "begin": {"tp": 1, "pp": 1}}} for entry in strong()]
+        _, rows = tables.compared(self.series(replicas)[0], "megatron2019")
+        self.assertEqual({row[3] for row in rows}, {"not measured"})
+
+    def test_published_numbers(self):
+        weak = {(anchor.axes, anchor.ranks, anchor.efficiency) for anchor in anchors.of_scaling("megatron2019", "weak")}
+        self.assertEqual(weak, {("tp", 8, 0.77), ("tp x dp", 512, 0.74), ("tp x dp", 512, 0.76)})
+
+
+class Reports(Folder):
+    def results(self, records):
+        self.write("results/trial/point-001.jsonl", "".join(json.dumps(entry) + "\n" for entry in records))
+        return self.folder / "results"
+
+    def test_tables_say_all_that_is_promised(self):
+        place = self.results(strong()[:5])
+        status, output, errors = self.tool("report.py", place, "--plots", "none", "--anchors", "megatron2019")
+        self.assertEqual((status, errors), (0, ""))
+        for words in ("Strong scaling: the same model", "Hardware: P, 8 cores a node", "1 on 8, 2 on 8",
+                      "4500.0 [4000.0..5000.0]", "1.78 [1.60..2.00]", "88.9 % [80.0..100.0]", "12.5 % [12.5..12.5]",
+                      "25.0 % [25.0..25.0]", "75.0 % [75.0..75.0]", "62.5 %", "!!! MISSING", "not measured",
+                      "arXiv 1909.08053", "speed-up 2.98"):
+            self.assertIn(words, output)
+        self.assertEqual((place / "report/report.txt").read_text(), output)
+        page = (place / "report/report.md").read_text()
+        self.assertIn("| tp 2 | 2 | 1 | 2 | 4500.0 [4000.0..5000.0] |", page)
+        self.assertIn("**MISSING", page)
+
+    def test_collectives_and_checkpoints_have_tables_of_their_own(self):
+        row = {"collective": "all_reduce", "kind": "mpi", "bytes": 1024, "in_place": True}
+        runs = []
+        for run, time_us in ((1, 10.0), (2, 12.0)):
+            entry = record(2, run, 1.0, kind="collectives", scaling="", points=(2,))
+            entry["figures"] = {"rows": [{**row, "time_us": time_us, "busbw_gbps": 5.0}]}
+            runs.append(entry)
+        _, output, _ = self.tool("report.py", self.results(runs), "--plots", "none")
+        self.assertRegex(output, r"all_reduce +mpi +1024 +yes +11\.0 \[10\.0\.\.12\.0\] +5\.00 \[5\.00\.\.5\.00\]")
+        for entry, seconds in zip(runs, (2.0, 4.0)):
+            entry["kind"] = "checkpoint"
+            entry["figures"] = {"rows": {"save": {"seconds": seconds, "rate_gbps": 1 / seconds}}}
+        _, output, _ = self.tool("report.py", self.results(runs), "--plots", "none")
+        self.assertRegex(output, r"save +3\.000 \[2\.000\.\.4\.000\] +0\.38 \[0\.25\.\.0\.50\]")
+
+    def test_no_results_is_one_message(self):
+        self.assertEqual(self.tool("report.py", "absent")[0], 66)
+        (self.folder / "empty").mkdir()
+        status, _, errors = self.tool("report.py", "empty")
+        self.assertEqual((status, errors), (66, "report.py: error: empty: holds no results of run.py\n"))
+        self.assertEqual(self.tool("report.py", "empty", "--anchors", "nobody2020")[0], 64)
+
+    def expect_plots(self, tool):
+        place = self.results(strong())
+        status, _, errors = self.tool("report.py", place, "--plots", tool, "--anchors", "megatron2019")
+        self.assertEqual(status, 0, errors)
+        for name in ("speedup", "efficiency", "parts"):
+            drawing = (place / f"report/trial-{name}.svg").read_text()
+            self.assertIn("<svg", drawing)
+            self.assertGreater((place / f"report/trial-{name}.png").stat().st_size, 2000)
+        self.assertIn("(trial-speedup.svg)", (place / "report/report.md").read_text())
+
+    @unittest.skipUnless(importlib.util.find_spec("matplotlib"), "this Python has no matplotlib")
+    def test_plots_by_matplotlib(self):
+        self.expect_plots("matplotlib")
+
+    @unittest.skipUnless(shutil.which("gnuplot"), "there is no gnuplot")
+    def test_plots_by_gnuplot(self):
+        self.expect_plots("gnuplot")
+
+    def test_charts_hold_the_numbers_and_the_ideal(self):
+        [series] = summary.series_of(strong())
+        speed, share, parts = plots.charts(series, ["megatron2019"])
+        lines = {line.name: line for line in speed.lines}
+        self.assertEqual([point[:2] for point in lines["ideal"].points], [(1, 1), (2, 2), (4, 4)])
+        self.assertEqual([(x, round(y, 3)) for x, y, _, _ in lines["tp"].points], [(1, 1), (2, 1.778), (4, 2)])
+        self.assertEqual([point[0] for point in share.lines[-1].points], [2, 4, 8])
+        self.assertIn("plot $line0", draw_gnuplot.script(parts, "svg", "x.svg"))
+
+    def test_without_any_plotter_the_report_says_so(self):
+        place = self.results(strong())
+        self.write("no/matplotlib/__init__.py", "raise ImportError('hidden')")
+        (self.folder / "bare").mkdir()
+        status, output, errors = self.tool(
+            "report.py", place, environment={"PYTHONPATH": str(self.folder / "no"), "PATH": str(self.folder / "bare")})
+        self.assertEqual(status, 0, errors)
+        self.assertIn("No plots: neither matplotlib nor gnuplot is here.", output)
+
+
+if __name__ == "__main__":
+    unittest.main()
