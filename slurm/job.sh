@@ -28,15 +28,23 @@ setting() {
     printf -v "$1" '%s' "$2"
     origin_of[$1]="assumed"
   fi
-  printf 'job:   %-22s = %-12s %s; %s\n' "$1" "${!1:-(none)}" "${origin_of[$1]:-given}" "$3"
+  printf 'job:   %s = %s (%s; %s)\n' "$1" "${!1:-none}" "${origin_of[$1]:-given}" "$3"
+}
+
+# A job that was given fewer nodes while it waited still has the number of tasks that it was submitted with.
+correct_tasks() {
+  local most=$((SLURM_JOB_NUM_NODES * ${SLURM_NTASKS_PER_NODE:-SLURM_NTASKS}))
+  ((SLURM_NTASKS > most)) || return 0
+  export SLURM_NTASKS=${most} SLURM_NPROCS=${most}
 }
 
 # Reads the site's file and prints where this job runs and what it takes for granted.
 begin_job() {
+  correct_tasks
   note "${SLURM_JOB_NAME} ${SLURM_JOB_ID}, start $((${SLURM_RESTART_COUNT:-0} + 1)), ${SLURM_NTASKS} ranks on" \
     "${SLURM_JOB_NUM_NODES} nodes (${SLURM_JOB_NODELIST}), $(date --iso-8601=seconds)"
   note "settings (TESSERA_SITE names a file in ${TESSERA_HOME}/slurm/env):"
-  setting TESSERA_HOME "${TESSERA_HOME}" "the tree of Tessera, or share/tessera of an installed one"
+  setting TESSERA_HOME - "the tree of Tessera, or share/tessera of an installed one"
   setting TESSERA_SITE generic "what this site wants"
   local site=${TESSERA_HOME}/slurm/env/${TESSERA_SITE}.sh
   [[ -r ${site} ]] || refuse 66 "TESSERA_SITE=${TESSERA_SITE}: there is no ${site}; env/template.sh shows how to make one"
@@ -61,7 +69,7 @@ find_program() {
 # The kind of start-up service that the MPI of a program speaks, by the library that it is linked to.
 mpi_plugin_of() {
   local libraries
-  libraries=$(ldd "$1")
+  libraries=$(ldd "$1" 2>&1) || true
   case ${libraries} in
     *"not found"*) refuse 78 "$1 misses libraries here: $(grep 'not found' <<<"${libraries}" | tr --squeeze-repeats '\t\n' ' ')" ;;
     *libmpi_cray.so*) echo cray_shasta ;;
@@ -74,8 +82,8 @@ mpi_plugin_of() {
 # choose_plugin PROGRAM: sets TESSERA_MPI_PLUGIN. A wrong one makes every rank believe to be alone, so it is compared
 # with what this Slurm offers.
 choose_plugin() {
-  local found offered
-  found=$(mpi_plugin_of "$1") || exit
+  local found=${TESSERA_MPI_PLUGIN:-} offered
+  [[ -n ${found} ]] || found=$(mpi_plugin_of "$1") || exit
   setting TESSERA_MPI_PLUGIN "${found}" "srun --mpi, by default that of the MPI in the program"
   offered=$(srun --mpi=list 2>&1)
   grep --quiet --word-regexp -- "${TESSERA_MPI_PLUGIN}" <<<"${offered}" ||
@@ -108,7 +116,7 @@ make_launcher() {
 # command: SIGUSR1 is handed on to the ranks, SIGTERM reaches them by itself.
 run_to_its_end() {
   local interrupted=yes pid
-  note "runs: ${*@Q}"
+  note "runs:$(printf ' %q' "$@")"
   "$@" &
   pid=$!
   # shellcheck disable=SC2064  # this process, not that of a later call
@@ -117,35 +125,52 @@ run_to_its_end() {
   while [[ -n ${interrupted} ]]; do
     interrupted=
     status=0
+    # shellcheck disable=SC2034  # for the caller
     wait "${pid}" || status=$?
   done
 }
 
-# The nodes of this job that do not answer, or that Slurm has given up, separated by commas.
+# Prints the nodes of this job that Slurm has given up or that start nothing any more, separated by commas.
 unfit_nodes() {
-  local down answers
-  down=$(sinfo --noheader --Node --nodes="${SLURM_JOB_NODELIST}" --states=down,drain,fail --format=%N)
-  # Each node says its name; those that do not within the time are the others.
-  answers=$(timeout --kill-after=2 "${TESSERA_ANSWER_S}" srun --overlap --mpi=none --ntasks-per-node=1 \
-    --ntasks="${SLURM_JOB_NUM_NODES}" printenv SLURMD_NODENAME 2>/dev/null) || true
-  comm -23 <(scontrol show hostnames "${SLURM_JOB_NODELIST}" | sort) \
-    <(grep --invert-match --line-regexp --fixed-strings "${down:-/}" <<<"${answers}" | sort) | paste --serial --delimiters=,
+  local node names given_up answers found=()
+  mapfile -t names < <(scontrol show hostnames "${SLURM_JOB_NODELIST}")
+  given_up=$(sinfo --noheader --Node --nodes="${SLURM_JOB_NODELIST}" --format=%N --states=down,drain,fail,no_respond)
+  answers=$(
+    for node in "${names[@]}"; do
+      timeout --kill-after=2 "${TESSERA_ANSWER_S}" srun --overlap --mpi=none --nodes=1 --ntasks=1 \
+        --nodelist="${node}" printenv SLURMD_NODENAME 2>/dev/null &
+    done
+    wait
+  )
+  # Nothing starts anywhere once Slurm has ended the job; this node, at least, is alive.
+  is_among "${SLURMD_NODENAME}" "${answers}" || answers=$(printf '%s\n' "${names[@]}")
+  for node in "${names[@]}"; do
+    if is_among "${node}" "${given_up}" || ! is_among "${node}" "${answers}"; then
+      found+=("${node}")
+    fi
+  done
+  (IFS=, && echo "${found[*]}")
 }
 
-# requeue_job [NODES]: asks Slurm to start this job again, not on these nodes. If Slurm does not want to, the exit
-# code still says what is needed.
+# is_among WORD LINES
+is_among() { grep --quiet --line-regexp --fixed-strings -- "$1" <<<"$2"; }
+
+# Asks Slurm to start this job again. If Slurm does not want to, the exit code still says what is needed.
 requeue_job() {
   local answer
   # A job that Slurm has put back by itself, because it made room for another or lost a node, is pending already.
-  if ! answer=$(scontrol requeue "${SLURM_JOB_ID}" 2>&1) && [[ ${answer} != *pending* ]]; then
-    note "Slurm does not requeue this job (${answer}); submit it again with TESSERA_RUN_DIR=${TESSERA_RUN_DIR@Q}"
-    return
+  if answer=$(scontrol requeue "${SLURM_JOB_ID}" 2>&1) || [[ ${answer} == *pending* ]]; then
+    note "requeued"
+  else
+    note "Slurm does not requeue this job (${answer}): submit it again, with TESSERA_RUN_DIR=${TESSERA_RUN_DIR@Q}"
   fi
-  note "requeued"
-  [[ -n ${1:-} ]] || return 0
-  local before
+}
+
+# exclude_nodes LIST: the requeued job is not to run on these any more.
+exclude_nodes() {
+  local answer before
   before=$(scontrol show job "${SLURM_JOB_ID}" | sed --quiet 's/.*ExcNodeList=\([^ ]*\).*/\1/p')
-  [[ ${before} == "(null)" ]] && before=
+  [[ ${before} != "(null)" ]] || before=
   if answer=$(scontrol update "JobId=${SLURM_JOB_ID}" "ExcNodeList=${before:+${before},}$1" 2>&1); then
     note "will not run on $1 again"
   else
