@@ -117,7 +117,7 @@ make_launcher() {
 run_to_its_end() {
   local interrupted=yes pid
   note "runs:$(printf ' %q' "$@")"
-  "$@" &
+  "$@" </dev/null &
   pid=$!
   # shellcheck disable=SC2064  # this process, not that of a later call
   trap "interrupted=yes; kill -USR1 ${pid} 2>/dev/null || true" USR1

@@ -34,7 +34,7 @@ class LosingNodes(Training):
         self.expect_whole(self.log())
 
     def wait_until_idle(self, node):
-        jobs.cluster.wait_until(f"{node} is idle", lambda: self.slurm.client("sinfo", "--noheader", "--nodes", node,
+        jobs.cluster.wait_until(f"{node} is idle", lambda: self.slurm.client("sinfo", "--noheader", "--partition=main", "--nodes", node,
                                                                    "--format=%t") == "idle", 60)
 
     def test_a_node_whose_cable_is_pulled_is_left_out(self):

@@ -40,6 +40,17 @@ class GoingOn(Training):
         ends = re.search(r"^job: the time of this job ends at (\S+)$", self.log(), re.MULTILINE).group(1)
         self.assertRegex(ends, r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$")
 
+    def test_a_run_makes_room_for_an_urgent_job_and_goes_on_after_it(self):
+        job = self.train("--tp", "2", steps=["--steps", "40"])
+        self.wait_for_steps(3)
+        urgent = self.slurm.client("sbatch", "--parsable", "--partition=urgent", "--nodes=4", "--exclusive",
+                                   "--output=/dev/null", "--wrap=sleep 1")
+        self.wait_until_requeued(job, 1)
+        self.assertIn("because SIGTERM came: please requeue", self.log())
+        self.wait_for(urgent, "COMPLETED")
+        self.slurm.start_at_once(job)
+        self.expect_whole(self.expect_end(job, 0))
+
     def test_a_run_that_saves_nothing_new_is_not_requeued_for_ever(self):
         stuck = self.work / "gpt_train"
         stuck.write_text(f'#!/bin/sh\ncase "$*" in *--dump-config*) exec "{GPT_TRAIN}" "$@";; esac\nexit 75\n')

@@ -41,7 +41,7 @@ write_configuration() {
 ClusterName=tessera
 SlurmctldHost=h1
 SlurmUser=root
-AuthInfo=socket=${state}/munge/socket,cred_expire=1
+AuthInfo=socket=${state}/munge/socket
 StateSaveLocation=${state}/control
 SlurmdSpoolDir=${state}/spool/%n
 TmpFS=${state}/tmp/%n
@@ -66,7 +66,10 @@ MinJobAge=3600
 SchedulerParameters=sched_interval=1,sched_min_interval=0,bf_interval=1
 GresTypes=gpu
 NodeName=h[1-${count}] CPUs=${cores} RealMemory=4000${gres:-} State=UNKNOWN
-PartitionName=main Nodes=ALL Default=YES MaxTime=60 State=UP
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+PartitionName=main Nodes=ALL Default=YES MaxTime=60 PriorityTier=1 GraceTime=30 State=UP
+PartitionName=urgent Nodes=ALL MaxTime=60 PriorityTier=2 PreemptMode=OFF State=UP
 TEXT
   # No control groups are used, but slurmd looks for them where there is no /sys to its liking.
   echo CgroupPlugin=cgroup/v1 >"${state}/cgroup.conf"
@@ -90,7 +93,7 @@ start_munge() {
 
 wait_for_nodes() {
   local count=$1 tries=0
-  until (($(on h1 sinfo --noheader --Node --states=idle 2>/dev/null | wc --lines) == count)); do
+  until (($(on h1 sinfo --noheader --Node --partition=main --states=idle 2>/dev/null | wc --lines) == count)); do
     if ((++tries > 150)); then
       echo "slurm.sh: the nodes do not begin:" >&2
       tail --lines=20 "${state}"/log/* >&2
