@@ -113,43 +113,48 @@ make_launcher() {
 }
 
 # Runs a command, prints it before, and sets `status` to its exit code. Signals to this shell do not end it before the
-# command: SIGUSR1 is handed on to the ranks, SIGTERM reaches them by itself.
+# command: SIGUSR1 is handed on to the ranks, SIGTERM reaches them by itself. After a SIGTERM there may be little time,
+# so that a node which is the reason is excluded at once.
 run_to_its_end() {
-  local interrupted=yes pid
+  local signal=none pid
   note "runs:$(printf ' %q' "$@")"
   "$@" </dev/null &
   pid=$!
-  # shellcheck disable=SC2064  # this process, not that of a later call
-  trap "interrupted=yes; kill -USR1 ${pid} 2>/dev/null || true" USR1
-  trap 'interrupted=yes' TERM
-  while [[ -n ${interrupted} ]]; do
-    interrupted=
+  trap 'signal=USR1' USR1
+  trap 'signal=TERM' TERM
+  while [[ -n ${signal} ]]; do
+    case ${signal} in
+      USR1) kill -USR1 "${pid}" 2>/dev/null || true ;;
+      TERM) exclude_nodes "$(given_up_nodes)" ;;
+    esac
+    signal=
     status=0
     # shellcheck disable=SC2034  # for the caller
     wait "${pid}" || status=$?
   done
 }
 
-# Prints the nodes of this job that Slurm has given up or that start nothing any more, separated by commas.
-unfit_nodes() {
-  local node names given_up answers found=()
+# Prints the nodes of this job that Slurm has given up, a line each.
+given_up_nodes() {
+  sinfo --noheader --Node --nodes="${SLURM_JOB_NODELIST}" --format=%N --states=down,drain,fail,no_respond | sort --unique
+}
+
+# Prints the nodes of this job that start nothing any more, a line each.
+silent_nodes() {
+  local node names answers
   mapfile -t names < <(scontrol show hostnames "${SLURM_JOB_NODELIST}")
-  given_up=$(sinfo --noheader --Node --nodes="${SLURM_JOB_NODELIST}" --format=%N --states=down,drain,fail,no_respond)
   answers=$(
     for node in "${names[@]}"; do
       timeout --kill-after=2 "${TESSERA_ANSWER_S}" srun --overlap --mpi=none --nodes=1 --ntasks=1 \
-        --nodelist="${node}" printenv SLURMD_NODENAME 2>/dev/null &
+        --nodelist="${node}" printenv SLURMD_NODENAME 2>/dev/null </dev/null &
     done
     wait
   )
   # Nothing starts anywhere once Slurm has ended the job; this node, at least, is alive.
-  is_among "${SLURMD_NODENAME}" "${answers}" || answers=$(printf '%s\n' "${names[@]}")
+  is_among "${SLURMD_NODENAME}" "${answers}" || return 0
   for node in "${names[@]}"; do
-    if is_among "${node}" "${given_up}" || ! is_among "${node}" "${answers}"; then
-      found+=("${node}")
-    fi
+    is_among "${node}" "${answers}" || echo "${node}"
   done
-  (IFS=, && echo "${found[*]}")
 }
 
 # is_among WORD LINES
@@ -166,14 +171,16 @@ requeue_job() {
   fi
 }
 
-# exclude_nodes LIST: the requeued job is not to run on these any more.
+# exclude_nodes LINES: this job, which Slurm has put back into its queue, is not to run on these nodes any more.
 exclude_nodes() {
-  local answer before
+  local answer before list
+  [[ -n $1 ]] || return 0
   before=$(scontrol show job "${SLURM_JOB_ID}" | sed --quiet 's/.*ExcNodeList=\([^ ]*\).*/\1/p')
   [[ ${before} != "(null)" ]] || before=
-  if answer=$(scontrol update "JobId=${SLURM_JOB_ID}" "ExcNodeList=${before:+${before},}$1" 2>&1); then
-    note "will not run on $1 again"
+  list=$(paste --serial --delimiters=, <<<"$1")
+  if answer=$(scontrol update "JobId=${SLURM_JOB_ID}" "ExcNodeList=${before:+${before},}${list}" 2>&1); then
+    note "will not run on ${list} again"
   else
-    note "Slurm does not exclude $1 (${answer})"
+    note "Slurm does not exclude ${list} (${answer})"
   fi
 }

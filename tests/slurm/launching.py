@@ -39,15 +39,6 @@ class Launching(Jobs):
         self.assertEqual(self.slurm.fields(job)["Restarts"], "0")
         return log
 
-    def stand_in(self, script):
-        """A build tree whose gpt_train is a shell script; asked for its configuration, it is the real one."""
-        folder = self.work / "build/apps/gpt_train"
-        folder.mkdir(parents=True)
-        program = folder / "gpt_train"
-        program.write_text(f'#!/bin/sh\ncase "$*" in *--dump-config*) exec "{GPT_TRAIN}" "$@";; esac\n{script}\n')
-        program.chmod(0o755)
-        return self.work / "build"
-
     def test_mistakes_are_told_once_before_anything_runs(self):
         log = self.train("--tp", "3", "--lr", "-1", code=78)
         self.assertEqual(log.count("gpt_train: error:"), 1)

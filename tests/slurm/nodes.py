@@ -13,16 +13,17 @@ class LosingNodes(Training):
     def begin(self):
         """A job on two nodes that has saved something; the second of them."""
         job = self.train("--tp", "2", "--save-interval", "1")
-        self.wait_for(job, "RUNNING")
         self.wait_for_steps(5)
-        node = self.slurm.client("scontrol", "show", "hostnames", self.slurm.fields(job)["NodeList"]).split()[-1]
-        self.assertNotEqual(node, "h1")
-        return job, node
+        return job, self.second_node(job)
+
+    def second_node(self, job):
+        fields = self.wait_for(job, "RUNNING")
+        return self.slurm.client("scontrol", "show", "hostnames", fields["NodeList"]).split()[-1]
 
     def expect_to_go_on_without(self, job, node):
         self.wait_until_requeued(job, 1, limit_s=90)
-        self.assertIn(node, self.slurm.fields(job)["ExcNodeList"].split(","), self.log())
-        self.assertIn(f"will not run on {node} again", self.log())
+        self.wait_for_log(f"^job: will not run on {node} again$")
+        self.assertEqual(self.slurm.fields(job)["ExcNodeList"], node)
         saved = self.saved()
         self.slurm.start_at_once(job)
         self.wait_for_log(r"^begins from .*", 1)
@@ -51,6 +52,21 @@ class LosingNodes(Training):
         self.expect_to_go_on_without(job, node)
         self.slurm.run(node, "slurmd")
         self.wait_until_idle(node)
+
+    def test_a_node_that_starts_nothing_is_found_when_a_run_has_failed(self):
+        """Before Slurm itself misses it."""
+        build = self.stand_in(f"until [ -e {self.work}/fail ]; do sleep 0.1; done; exit 76")
+        job = self.train(options=[f"--export=ALL,TESSERA_BUILD={build},TESSERA_MPI_PLUGIN=none"])
+        node = self.second_node(job)
+        self.wait_for_log("^job: runs: ")
+        os.kill(self.slurm.daemon(node), signal.SIGSTOP)
+        self.addCleanup(os.kill, self.slurm.daemon(node), signal.SIGCONT)
+        (self.work / "fail").touch()
+        self.wait_for_log(f"^job: will not run on {node} again$")
+        self.assertIn("job: gpt_train ended with 76", self.log())
+        self.assertIn(f"job: nodes that do not answer: {node}\n", self.log())
+        self.assertIn("job: requeued\n", self.log())
+        self.assertEqual(self.slurm.fields(job)["ExcNodeList"], node)
 
     def test_a_node_that_crashes_is_left_out(self):
         job, node = self.begin()

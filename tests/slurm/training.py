@@ -5,7 +5,7 @@
 import re
 
 import jobs
-from jobs import GPT_TRAIN, Training, numbers
+from jobs import Training, numbers
 
 
 class GoingOn(Training):
@@ -52,13 +52,8 @@ class GoingOn(Training):
         self.expect_whole(self.expect_end(job, 0))
 
     def test_a_run_that_saves_nothing_new_is_not_requeued_for_ever(self):
-        stuck = self.work / "gpt_train"
-        stuck.write_text(f'#!/bin/sh\ncase "$*" in *--dump-config*) exec "{GPT_TRAIN}" "$@";; esac\nexit 75\n')
-        stuck.chmod(0o755)
-        build = self.work / "build/apps/gpt_train"
-        build.mkdir(parents=True)
-        stuck.rename(build / "gpt_train")
-        job = self.train(options=[f"--export=ALL,TESSERA_BUILD={self.work}/build,TESSERA_MPI_PLUGIN=pmix"])
+        build = self.stand_in("exit 75")
+        job = self.train(options=[f"--export=ALL,TESSERA_BUILD={build},TESSERA_MPI_PLUGIN=pmix"])
         self.assertIn("not requeued: this start saved nothing new", self.expect_end(job, 75))
 
 
