@@ -50,8 +50,16 @@ class OnHosts(unittest.TestCase):
     def start(self, places, *words):
         process = subprocess.Popen(hosts.mpirun(MPIEXEC, places, *words), cwd=self.work, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True)
-        self.addCleanup(process.kill)
+        self.addCleanup(self.stop, process)
         return process
+
+    def stop(self, process):
+        """A run that has not ended by itself, with its processes on other hosts."""
+        if process.poll() is None:
+            process.kill()
+            for host in hosts.names:
+                hosts.crash(host)
+        process.communicate()
 
     def train(self, places, *arguments, code=0):
         return self.ended(self.start(places, GPT_TRAIN, *RUN, *arguments), code)
