@@ -2,7 +2,7 @@
 # SPDX-FileCopyrightText: The Tessera developers
 # SPDX-License-Identifier: Apache-2.0
 """How the scripts of slurm/ start programs, what they refuse, and the suites that they run."""
-import os
+import json
 import re
 import shutil
 import subprocess
@@ -10,6 +10,34 @@ import unittest
 
 import jobs
 from jobs import BUILD, GPT_TRAIN, MODEL, ROOT, Jobs, numbers
+
+SCALING = ROOT / "bench/scaling/run.py"
+PLAN = """
+name = "tiny"
+kind = "strong"
+title = "The default model, two steps"
+repetitions = 1
+warmup_steps = 1
+timeout_s = 60
+
+[options]
+train-iters = 2
+eval-interval = 0
+sample-length = 0
+
+[[points]]
+ranks = 1
+baseline = true
+
+[[points]]
+ranks = 2
+options = { tp = 2 }
+
+[[points]]
+ranks = 2
+nodes = 2
+options = { dp = 2 }
+"""
 
 # Says its rank, the number of ranks, and the host, with whichever MPI it is compiled.
 HELLO = r"""
@@ -111,6 +139,32 @@ class Suites(Jobs):
         log = self.expect_end(job, 0)
         self.assertEqual(numbers(log, r"^job: collectives on (\d) nodes"), [1, 2, 3])
         self.assertEqual(len(re.findall(r"^all_reduce/", log, re.MULTILINE)), 3, log)
+
+    def submit_plan(self):
+        """Jobs of the arrays that slurm/submit_scaling.sh submits for the points of PLAN that are missing."""
+        (self.work / "plan.toml").write_text(PLAN)
+        output = self.slurm.client(ROOT / "slurm/submit_scaling.sh", self.work / "plan.toml",
+                                   f"--output={self.work}/log", "--open-mode=append", cwd=ROOT)
+        arrays = numbers(output, r"^Submitted batch job (\d+)$")
+        for array in arrays:
+            self.addCleanup(self.slurm.client, "scancel", array, code=None)
+        return arrays, output
+
+    @unittest.skipUnless(SCALING.exists(), "there is no bench/scaling")
+    def test_a_scaling_plan_is_measured_once_as_an_array_for_every_number_of_nodes(self):
+        arrays, _ = self.submit_plan()
+        self.assertEqual(len(arrays), 2)
+        for array in arrays:
+            jobs.cluster.wait_until(f"array {array} ends", lambda: not self.slurm.client(
+                "squeue", "--noheader", "--array", "--jobs", array, code=None), 120, self.log)
+        self.assertEqual(self.log().count("job: run.py ended with 0"), 3, self.log())
+        results = [json.loads(line) for path in sorted((self.run_folder / "tiny").glob("*.jsonl"))
+                   for line in path.read_text().splitlines()]
+        self.assertEqual([(one["point"], one["ranks"], one["nodes"], one["ok"]) for one in results],
+                         [(1, 1, 1, True), (2, 2, 1, True), (3, 2, 2, True)])
+        arrays, output = self.submit_plan()
+        self.assertEqual(arrays, [])
+        self.assertIn("are measured already", output)
 
 
 if __name__ == "__main__":
