@@ -12,7 +12,7 @@ Usage: scripts/install_dependencies.sh [--all] [--list] [--help]
 
   (no option)  what building, running and the quick tests need
   --all        and what scripts/test.sh --all needs: MPICH, clang-format, clang-tidy, shellcheck,
-               the tools of HDF5, libfiu, JUBE, matplotlib, gnuplot
+               the tools of HDF5, libfiu, JUBE, matplotlib, gnuplot, Slurm (none of whose daemons is started)
   --list       print the package names, one a line, and stop
 TEXT
 }
@@ -30,6 +30,7 @@ packages_of_all=(
   mpich libmpich-dev clang-format-14 clang-tidy-16 shellcheck
   hdf5-tools python3-h5py libfiu-dev fiu-utils  # checkpoints as others read them, and failing system calls
   jube python3-matplotlib gnuplot-nox           # scaling suites and their plots
+  slurm-wlm munge iproute2                      # job scripts, on hosts made of network namespaces
 )
 
 list_only=false
@@ -71,6 +72,12 @@ if ((EUID != 0)); then
     exit 77
   fi
   as_root=(sudo)
+fi
+# Packages bring daemons that the tests start by themselves. Debian asks this file whether one may be started now.
+policy=/usr/sbin/policy-rc.d
+if [[ ! -e ${policy} ]]; then
+  printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" install --mode=755 /dev/stdin "${policy}"
+  trap '"${as_root[@]}" rm --force "${policy}"' EXIT
 fi
 echo "Packages: installing ${missing[*]} with ${as_root[*]:+${as_root[*]} }apt-get"
 apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get --option DPkg::Lock::Timeout=300 --quiet=2)

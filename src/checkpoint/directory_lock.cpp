@@ -119,9 +119,13 @@ void outwait(Descriptor const& file, std::string const& directory, Owner const& 
   }
 }
 
+bool is_earlier_start(Owner const& owner, Owner const& self) {
+  return !self.job.empty() && self.job == owner.job && self.restart > owner.restart;
+}
+
 /// Whether the owner is known to be dead by what the file tells, given that nobody on this host holds it.
 bool is_dead(Owner const& owner, Owner const& self, Taken taken) {
-  if (!self.job.empty() && self.job == owner.job && self.restart > owner.restart) return true;
+  if (is_earlier_start(owner, self)) return true;
   if (owner.host != self.host) return false;
   return taken == Taken::yes || (::kill(static_cast<pid_t>(owner.process), 0) != 0 && errno == ESRCH);
 }
@@ -168,8 +172,10 @@ std::string Owner::token() const {
 
 DirectoryLock::DirectoryLock(std::string const& directory, Owner const& self, LockTiming const& timing)
     : path_(path_in(directory, lock_name)), file_(open_lock(path_)) {
-  Taken const taken = take(file_, path_, timing.patience);
+  Taken taken = take(file_, path_, timing.patience);
   auto const owner = read_owner(file_, path_);
+  if (taken == Taken::no && owner && is_earlier_start(*owner, self))
+    taken = take(file_, path_, timing.own_patience);
   if (taken == Taken::no) refuse(directory, owner ? owner->describe() : "another process");
   if (owner && !is_dead(*owner, self, taken)) outwait(file_, directory, *owner, self, timing);
   write_owner(file_, path_, self);

@@ -31,8 +31,10 @@ struct Owner {
 
 struct LockTiming {
   std::chrono::milliseconds patience{2'000};  ///< with one that another process holds
-  std::chrono::milliseconds beat{10'000};     ///< between two touches
-  std::chrono::milliseconds stale{60'000};    ///< untouched for so long: its owner is dead
+  std::chrono::milliseconds own_patience{
+      180'000};  ///< if that is of an earlier start of this job, on a node that was lost
+  std::chrono::milliseconds beat{10'000};   ///< between two touches
+  std::chrono::milliseconds stale{60'000};  ///< untouched for so long: its owner is dead
 };
 
 class DirectoryLock {

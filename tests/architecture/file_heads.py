@@ -9,7 +9,7 @@ import tree
 SPDX = ("SPDX-FileCopyrightText: The Tessera developers", "SPDX-License-Identifier: Apache-2.0")
 FOLDERS = ("include", "src", "backends", "apps", "tests", "bench", "cmake", "scripts", "slurm", "inputs",
            ".ci")
-SUFFIXES = (".hpp", ".cpp", ".cmake", "CMakeLists.txt", ".sh", ".py", ".toml", "run")
+SUFFIXES = (".hpp", ".cpp", ".cmake", "CMakeLists.txt", ".sh", ".sbatch", ".py", ".toml", "run")
 LONGEST = {"tests": 400}
 LONGEST_ELSEWHERE = 300
 

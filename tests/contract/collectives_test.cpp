@@ -5,7 +5,10 @@
 // integers, so every order of additions gives the same, exact result and the expected value has a closed
 // form.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <functional>
 #include <string>
 #include <vector>
@@ -278,7 +281,13 @@ TEST_P(EveryCommunicator, DuplicateIsAChannelOfItsOwn) {
 }
 
 TEST_P(EveryCommunicator, RanksOfOneNodeAreFound) {
-  on_groups([](comm::Communicator& comm) { EXPECT_EQ(comm.split_by_node()->size(), comm.size()); });
+  std::array<char, 65> host{};
+  ASSERT_EQ(gethostname(host.data(), host.size() - 1), 0);
+  auto const name = std::hash<std::string>{}(host.data());
+  on_groups([&](comm::Communicator& comm) {
+    auto const names = comm::all_gather_values(comm, static_cast<std::uint64_t>(name));
+    EXPECT_EQ(comm.split_by_node()->size(), std::ranges::count(names, name));
+  });
 }
 
 INSTANTIATE_TEST_SUITE_P(All, EveryCommunicator, ::testing::ValuesIn(decorations()),

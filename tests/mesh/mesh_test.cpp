@@ -59,7 +59,7 @@ TEST(Mesh, EveryCommunicatorHoldsItsRanksInOrderForEveryShape) {
         MeshShape{.pp = 3}, MeshShape{.dp = 3}, MeshShape{.tp = 2, .pp = 2},
         MeshShape{.tp = 2, .pp = 2, .dp = 2}, MeshShape{.pp = 4, .dp = 2}, MeshShape{.tp = 8}}) {
     for (char const* order : {"tp,dp,pp", "pp,dp,tp"}) {
-      with_mesh(shape, {.order = order},
+      with_mesh(shape, {.order = order, .allow_split_tp = true},
                 [](Mesh& mesh, comm::Ledger&) { expect_axes_match_the_index(mesh); });
     }
   }
@@ -77,7 +77,7 @@ TEST(Mesh, ALauncherThatDealsRanksOutInTurnIsPutRight) {
 
 TEST(Mesh, SumsOverSimulatedNodesAreThoseOfOneNode) {
   for (bool const tiles : {false, true}) {
-    for (int const ranks_per_node : {0, 2, 4}) {
+    for (int const ranks_per_node : {8, 2, 4}) {
       MeshOptions const options{.ranks_per_node = ranks_per_node, .explicit_tiles = tiles};
       with_mesh({.tp = 2, .dp = 4}, options, [&](Mesh& mesh, comm::Ledger&) {
         EXPECT_EQ(mesh.plan(Axis::dp).hierarchical, ranks_per_node == 4);
@@ -91,7 +91,7 @@ TEST(Mesh, SumsOverSimulatedNodesAreThoseOfOneNode) {
 }
 
 TEST(Mesh, TheLedgerKnowsTheAxes) {
-  with_mesh({.tp = 2}, {}, [](Mesh& mesh, comm::Ledger& ledger) {
+  with_mesh({.tp = 2}, {.allow_split_tp = true}, [](Mesh& mesh, comm::Ledger& ledger) {
     ledger.reset();
     std::vector<float> values(100);
     comm::all_reduce_in_place(mesh.tp(), values, comm::Op::sum).wait_host();

@@ -90,7 +90,9 @@ class Saver {
   ///
   /// Whose lock it is: the file `lock` is held with flock(2), names host, process, job and start, and is
   /// touched every 10 s. One that another process holds is waited for 2 s, since the processes of a job that
-  /// was killed take a moment to go, then refused. One that is not held but names an owner is a dead job's if
+  /// was killed take a moment to go, then refused; 3 minutes if that process is of an earlier start of this
+  /// Slurm job, as it may be on a node that was lost, whose locks the file system keeps until it gives the
+  /// node up. One that is not held but names an owner is a dead job's if
   /// that ran on this host, or was an earlier start of this Slurm job (SLURM_JOB_ID, SLURM_RESTART_COUNT), or
   /// left the file untouched for 60 s by the file system's clock, which is waited for: some file systems keep
   /// flock within a host. One that is touched meanwhile is refused.

@@ -15,7 +15,7 @@ using namespace std::chrono_literals;
 using test::expect_failure;
 using test::TemporaryFolder;
 
-constexpr LockTiming quick{.patience = 50ms, .beat = 20ms, .stale = 300ms};
+constexpr LockTiming quick{.patience = 50ms, .own_patience = 50ms, .beat = 20ms, .stale = 300ms};
 
 /// A lock that names an owner which does not hold it.
 void leave_behind(TemporaryFolder const& folder, std::string const& text) {
@@ -67,6 +67,20 @@ TEST(Lock, OneThatIsGivenBackSoonIsWaitedFor) {
   });
   EXPECT_NO_THROW(DirectoryLock(folder.path(), owner("here", "", 0), {.patience = 5s}));
   ending.join();
+}
+
+TEST(Lock, OneThatAnEarlierStartOfTheJobHoldsIsWaitedForLonger) {
+  TemporaryFolder const folder;
+  auto lost = std::make_unique<DirectoryLock>(folder.path(), owner("there", "3", 0), quick);
+  LockTiming const timing{.patience = 10ms, .own_patience = 30s};
+  expect_failure(ExitCode::cannot_create, {"job 3"},
+                 [&] { DirectoryLock(folder.path(), owner("here", "4", 1), timing); });
+  std::thread giving_up([&] {
+    std::this_thread::sleep_for(200ms);
+    lost.reset();
+  });
+  EXPECT_NO_THROW(DirectoryLock(folder.path(), owner("here", "3", 1), timing));
+  giving_up.join();
 }
 
 TEST(Lock, OfADeadProcessOfThisHostIsTakenAtOnce) {

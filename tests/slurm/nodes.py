@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: The Tessera developers
+# SPDX-License-Identifier: Apache-2.0
+"""Nodes that fail in the middle of a run."""
+import os
+import signal
+
+import jobs
+from jobs import Training, numbers
+
+
+class LosingNodes(Training):
+    def begin(self):
+        """A job on two nodes that has saved something; the second of them."""
+        job = self.train("--tp", "2", "--save-interval", "1")
+        self.wait_for_steps(5)
+        return job, self.second_node(job)
+
+    def second_node(self, job):
+        fields = self.wait_for(job, "RUNNING")
+        return self.slurm.client("scontrol", "show", "hostnames", fields["NodeList"]).split()[-1]
+
+    def expect_to_go_on_without(self, job, node):
+        self.wait_until_requeued(job, 1, limit_s=90)
+        self.wait_for_log(f"^job: will not run on {node} again$")
+        self.assertEqual(self.slurm.fields(job)["ExcNodeList"], node)
+        saved = self.saved()
+        self.slurm.start_at_once(job)
+        self.wait_for_log(r"^begins from .*", 1)
+        self.assertGreaterEqual(numbers(self.log(), r"^begins from .*: step (\d+),")[0], saved)
+        self.assertNotIn(node, self.slurm.client("scontrol", "show", "hostnames", self.slurm.fields(job)["NodeList"]).split())
+        self.wait_for_steps(3)
+        self.slurm.client("scancel", "--signal=USR1", job)
+        self.wait_until_requeued(job, 2)
+        self.expect_whole(self.log())
+
+    def wait_until_idle(self, node):
+        jobs.cluster.wait_until(f"{node} is idle", lambda: self.slurm.client("sinfo", "--noheader", "--partition=main", "--nodes", node,
+                                                                   "--format=%t") == "idle", 60)
+
+    def test_a_node_whose_cable_is_pulled_is_left_out(self):
+        job, node = self.begin()
+        self.slurm.cut(node)
+        self.addCleanup(self.slurm.heal, node)
+        self.expect_to_go_on_without(job, node)
+        self.slurm.heal(node)
+        self.wait_until_idle(node)
+
+    def test_a_node_whose_slurmd_ends_is_left_out(self):
+        job, node = self.begin()
+        os.kill(self.slurm.daemon(node), signal.SIGKILL)
+        self.expect_to_go_on_without(job, node)
+        self.slurm.run(node, "slurmd")
+        self.wait_until_idle(node)
+
+    def test_a_node_that_starts_nothing_is_found_when_a_run_has_failed(self):
+        """Before Slurm itself misses it."""
+        build = self.stand_in(f"until [ -e {self.work}/fail ]; do sleep 0.1; done; exit 76")
+        job = self.train(options=[f"--export=ALL,TESSERA_BUILD={build},TESSERA_MPI_PLUGIN=none"])
+        node = self.second_node(job)
+        self.wait_for_log("^job: runs: ")
+        os.kill(self.slurm.daemon(node), signal.SIGSTOP)
+        self.addCleanup(os.kill, self.slurm.daemon(node), signal.SIGCONT)
+        (self.work / "fail").touch()
+        self.wait_for_log(f"^job: will not run on {node} again$")
+        self.assertIn("job: gpt_train ended with 76", self.log())
+        self.assertIn(f"job: nodes that do not answer: {node}\n", self.log())
+        self.assertIn("job: requeued\n", self.log())
+        self.assertEqual(self.slurm.fields(job)["ExcNodeList"], node)
+
+    def test_a_node_that_crashes_is_left_out(self):
+        job, node = self.begin()
+        self.slurm.crash(node)
+        self.expect_to_go_on_without(job, node)
+        self.slurm.run(node, "slurmd")
+        self.wait_until_idle(node)
+
+
+if __name__ == "__main__":
+    jobs.main()

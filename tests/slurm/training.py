@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: The Tessera developers
+# SPDX-License-Identifier: Apache-2.0
+"""Runs that are longer than their job: requeued until they are done."""
+import re
+
+import jobs
+from jobs import Training, numbers
+
+
+class GoingOn(Training):
+    def test_a_chain_of_requeues_ends_like_one_long_run_on_other_nodes_and_layouts_too(self):
+        job = self.train("--tp", "2", steps=["--steps", "120"])
+        self.wait_for_steps(3)
+        self.slurm.client("scancel", "--signal=USR1", job)              # to the ranks, as --signal=USR1@300 does
+        self.wait_until_requeued(job, 1)
+        self.slurm.start_at_once(job)
+        self.wait_for_steps(3)
+        self.slurm.client("scancel", "--batch", "--signal=USR1", job)   # to the script, which hands it on
+        self.wait_until_requeued(job, 2)
+        self.slurm.client("scontrol", "update", f"JobId={job}", "NumNodes=1", "NumTasks=2")
+        self.slurm.start_at_once(job)
+        self.wait_for_steps(3)
+        self.slurm.client("scontrol", "requeue", job)                   # SIGTERM, as when an administrator does it
+        self.wait_until_requeued(job, 3)
+        self.slurm.start_at_once(job)
+        log = self.expect_whole(self.expect_end(job, 0))
+        self.assertEqual(len(re.findall("because SIGUSR1 came: please requeue", log)), 2)
+        self.assertEqual(len(re.findall("because SIGTERM came: please requeue", log)), 1)
+        self.assertEqual(numbers(log, r"^job: gpt_train \d+, start \d+, (\d+) ranks on"), [4, 4, 2, 2])
+        self.assertEqual(len(re.findall(r"^job: assumed: --save ", log, re.MULTILINE)), 4)
+        self.assertEqual(log.count("job: gpt_train ended with 75"), 3)
+        self.assertEqual(log.count("job: gpt_train ended with 0"), 1)
+
+    def test_the_warning_before_the_end_of_the_time_saves_and_requeues(self):
+        # Slurm sends it up to a minute early: here, soon after the start.
+        job = self.train("--tp", "2", options=["--time=1", "--signal=USR1@50"])
+        self.wait_until_requeued(job, 1)
+        self.assertIn("because SIGUSR1 came: please requeue", self.log())
+        ends = re.search(r"^job: the time of this job ends at (\S+)$", self.log(), re.MULTILINE).group(1)
+        self.assertRegex(ends, r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$")
+
+    def test_a_run_makes_room_for_an_urgent_job_and_goes_on_after_it(self):
+        job = self.train("--tp", "2", steps=["--steps", "40"])
+        self.wait_for_steps(3)
+        urgent = self.slurm.client("sbatch", "--parsable", "--partition=urgent", "--nodes=4", "--exclusive",
+                                   "--output=/dev/null", "--wrap=sleep 1")
+        self.wait_until_requeued(job, 1)
+        self.assertIn("because SIGTERM came: please requeue", self.log())
+        self.wait_for(urgent, "COMPLETED")
+        self.slurm.start_at_once(job)
+        self.expect_whole(self.expect_end(job, 0))
+
+    def test_a_run_that_saves_nothing_new_is_not_requeued_for_ever(self):
+        build = self.stand_in("exit 75")
+        job = self.train(options=[f"--export=ALL,TESSERA_BUILD={build},TESSERA_MPI_PLUGIN=pmix"])
+        self.assertIn("not requeued: this start saved nothing new", self.expect_end(job, 75))
+
+
+if __name__ == "__main__":
+    jobs.main()
