@@ -70,7 +70,8 @@ class Progress(Folder):
             bars = re.findall(r"\r\x1b\[K(\[[^\r\n]*)", text)
             self.assertGreater(len(bars), 20)
             self.assertTrue(all(len(bar) < columns for bar in bars), max(bars, key=len))
-            self.assertTrue(all(re.match(r"\[=*>? *\] +\d+% ETA \d+:\d\d \| step \d+/30", bar) for bar in bars), bars[0])
+            step = r" \| step \d+/30" if columns > 80 else ""
+            self.assertTrue(all(re.match(r"\[=*>? *\] +\d+% ETA \d+:\d\d" + step, bar) for bar in bars), bars[0])
             self.assertIn("Figure of Merit", text)
             log = (self.work / "log").read_text()
             self.assertNotIn("\x1b", log)
@@ -140,8 +141,8 @@ class Metrics(Folder):
                                                  "global_batch_size", "microbatches_per_replica", "schedule")],
                          ["begin", 0, 3, 2, 1, 1, 2, 1, 8, 4, "1f1b"])
         stored = begin["stored_parameters_per_rank"]
-        # The stages hold different things: a table and positions, and a table and the last norm.
-        self.assertTrue(begin["parameters"] / 2 < stored["mean"] < stored["largest"] <= 2 * stored["mean"], stored)
+        # Each stage holds its half of the blocks and a copy of the tied table, with what tiles pad them by.
+        self.assertTrue(begin["parameters"] / 2 < stored["mean"] <= stored["largest"] <= 2 * stored["mean"], stored)
         self.assertEqual([step["step"] for step in steps], [1, 2, 3])
         self.assertEqual((end["event"], end["code"]), ("end", 0))
         self.assertIn(f"Weights: {end['weights']}\n", done.stdout)
