@@ -50,7 +50,10 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
   bool start_object(std::size_t /*elements*/) override { return begin(Json::object(), object_cost); }
-  bool start_array(std::size_t /*elements*/) override { return begin(Json::array(), array_cost); }
+  bool start_array(std::size_t /*elements*/) override {
+    expect_short_list();
+    return begin(Json::array(), array_cost);
+  }
   bool end_object() override { return end(); }
   bool end_array() override { return end(); }
   bool parse_error(std::size_t /*position*/, std::string const& /*token*/,
@@ -70,6 +73,12 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
     budget_ -= cost;
   }
 
+  /// Of what is not an object, a list holds the numbers of a shape.
+  void expect_short_list() const {
+    bool const in_list = !open_.empty() && open_.back()->is_array();
+    if (in_list && open_.back()->size() > std::size_t{max_ndim}) refuse_number();
+  }
+
   Json* place(Json value) {
     if (open_.empty()) return &(document_ = std::move(value));
     Json& parent = *open_.back();
@@ -79,8 +88,7 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
   }
   bool add(Json value) {
     pay(scalar_cost);
-    bool const in_list = !open_.empty() && open_.back()->is_array();
-    if (in_list && open_.back()->size() > std::size_t{max_ndim}) refuse_number();
+    expect_short_list();
     return place(std::move(value)) != nullptr;
   }
   bool begin(Json empty, std::size_t cost) {
