@@ -182,8 +182,13 @@ DirectoryLock::DirectoryLock(std::string const& directory, Owner const& self, Lo
     : path_(path_in(directory, lock_name)), file_(open_lock(path_)) {
   Taken taken = take(file_, path_, timing.patience);
   auto const owner = read_owner(file_, path_);
-  if (taken == Taken::no && owner && is_earlier_start(*owner, self))
+  if (taken == Taken::no && owner && is_earlier_start(*owner, self)) {
+    log(LogLevel::warning,
+        fmt::format("waiting up to {:.1f} s for {}: {}, an earlier start of this job, holds it",
+                    std::chrono::duration<double>(timing.own_patience).count(), in_quotes(path_),
+                    owner->describe()));
     taken = take(file_, path_, timing.own_patience);
+  }
   if (taken == Taken::no) refuse(directory, owner ? owner->describe() : "another process");
   if (owner && !is_dead(*owner, self, taken)) outwait(file_, directory, *owner, self, timing);
   write_owner(file_, path_, self);
