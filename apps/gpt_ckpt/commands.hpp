@@ -9,8 +9,9 @@
 
 namespace gpt_ckpt {
 
-/// One line for each step in a directory of them. Sizes are compared with the manifests, bytes are not read.
-int list(std::string const& directory);
+/// One line for the checkpoint that `path` is, or for each step in a directory of them. Sizes are compared
+/// with the manifests, bytes are not read.
+int list(std::string const& path);
 
 /// Reads and hashes every byte. Throws DataError naming every damaged file.
 int verify(std::string const& path);
@@ -18,8 +19,8 @@ int verify(std::string const& path);
 /// What the manifest says.
 int show(std::string const& path);
 
-/// Compares tensors and `state`: 0 when all is the same, bit for bit, else 1. Differences of `config` and of
-/// how tensors are cut are none. Reads both through buffers of 8 MiB.
+/// Compares tensors and `state`: 0 when all is the same, bit for bit, else 1. Differences of `config` are
+/// told but count as none, as does how tensors are cut. Reads both through buffers of 8 MiB.
 int diff(std::string const& a, std::string const& b);
 
 /// Writes the checkpoint at `path` again, as `files` files of about the same size, into the directory `out`,

@@ -8,11 +8,13 @@
 
 #include "commands.hpp"
 #include "opened.hpp"
+#include "partial.hpp"
 #include "tessera/base/error.hpp"
 #include "tessera/base/version.hpp"
 #include "tessera/checkpoint/commit.hpp"
 #include "tessera/checkpoint/files.hpp"
 #include "tessera/checkpoint/shard_file.hpp"
+#include "tessera/checkpoint/steps.hpp"
 
 namespace gpt_ckpt {
 
@@ -24,21 +26,14 @@ using checkpoint::Reader;
 constexpr std::int64_t most_block_bytes = std::int64_t{64} << 20;
 constexpr char const* writer_name = "gpt_ckpt";
 
-std::string without_slash(std::string path) {
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  return path;
-}
-
-std::string parent_of(std::string const& path) {
-  auto const parent = std::filesystem::path(path).parent_path().string();
-  return parent.empty() ? "." : parent;
-}
-
-/// Throws IoError unless nothing is there.
-void expect_free(std::string const& path) {
-  if (std::filesystem::symlink_status(path).type() == std::filesystem::file_type::not_found) return;
-  throw tessera::IoError(fmt::format("{} exists; nothing is overwritten", in_quotes(path)),
-                         tessera::ExitCode::cannot_create);
+/// Throws IoError when a directory is named after a step that it will not hold: readers would refuse it.
+void expect_own_name(std::string const& place, std::int64_t step) {
+  auto const named = checkpoint::parse_step_name(std::filesystem::path(place).filename().string());
+  if (!named || *named == step) return;
+  throw tessera::IoError(
+      fmt::format("{} has the name of another step: this is step {}, so name it {} or anything else",
+                  in_quotes(place), step, in_quotes(checkpoint::step_name(step))),
+      tessera::ExitCode::cannot_create);
 }
 
 /// Writes files one after the other, each full with its share of all bytes.
@@ -96,36 +91,31 @@ class Resharding {
 }  // namespace
 
 int reshard(std::string const& path, std::string const& out, int files) {
-  auto const place = without_slash(out);
-  auto const temporary = place + ".tmp-gpt_ckpt";
-  expect_free(place);
+  expect_free(out);
   auto const source = open(path);
-  checkpoint::make_directories(parent_of(place));
-  checkpoint::create_directory(temporary);
-  try {
-    auto const manifest = Resharding(source, temporary, files).write();
-    auto const bytes = checkpoint::complete(temporary, manifest, writer_name);
-    expect_free(place);
-    checkpoint::put_in_place(temporary, place);
-    fmt::print("{}: {} files, {}\n", place, manifest.files.size() + 1, human(bytes));
-  } catch (...) {
-    checkpoint::remove_tree(temporary);
-    throw;
-  }
+  Partial partial(out);
+  expect_own_name(partial.place(), source.manifest().step);
+  auto const manifest = Resharding(source, partial.directory(), files).write();
+  auto const bytes = checkpoint::complete(partial.directory(), manifest, writer_name);
+  partial.put_in_place();
+  fmt::print("{}: {} files, {}\n", partial.place(), manifest.files.size() + 1, human(bytes));
   return 0;
 }
 
 int export_file(std::string const& path, std::string const& file) {
   expect_free(file);
   auto const source = open(path);
-  checkpoint::ShardFileWriter writer(file, source.manifest().step, writer_name);
+  Partial partial(file);
+  auto const name = std::filesystem::path(partial.place()).filename().string();
+  checkpoint::ShardFileWriter writer(checkpoint::path_in(partial.directory(), name), source.manifest().step,
+                                     writer_name);
   for (auto const& [tensor, shards] : source.manifest().tensors) {
     auto const everything = checkpoint::whole(tensor.shape);
     writer.write(tensor, everything, read(source, tensor, everything));
   }
   auto const entry = writer.finish();
-  checkpoint::sync_directory(parent_of(file));
-  fmt::print("{}: {} tensors, {}\n", file, source.manifest().tensors.size(), human(entry.bytes));
+  partial.put_in_place(name);
+  fmt::print("{}: {} tensors, {}\n", partial.place(), source.manifest().tensors.size(), human(entry.bytes));
   return 0;
 }
 

@@ -134,13 +134,21 @@ int tensors_differ(Reader const& a, Reader const& b) {
   return differing;
 }
 
+std::string conclusion(bool same, bool config_differs, int tensors_differ) {
+  if (!same)
+    return fmt::format("{} tensor{} differ{}.", tensors_differ, tensors_differ == 1 ? "" : "s",
+                       tensors_differ == 1 ? "s" : "");
+  return config_differs ? "Tensors and state are the same, bit for bit; the configuration is not."
+                        : "The same, bit for bit.";
+}
+
 }  // namespace
 
 int diff(std::string const& a, std::string const& b) {
   auto const first = open(a);
   auto const second = open(b);
   fmt::print("{} | {}\n", first.directory(), second.directory());
-  values_differ("config", first.manifest().config, second.manifest().config);
+  bool const config = values_differ("config", first.manifest().config, second.manifest().config);
   bool const state = values_differ("state", first.manifest().state, second.manifest().state);
   auto const tensors = entries(second);
   auto const differences = first.differences(tensors);
@@ -149,7 +157,7 @@ int diff(std::string const& a, std::string const& b) {
   }
   int const differing = tensors_differ(first, second);
   bool const same = !state && differences.empty() && differing == 0;
-  fmt::print("{}\n", same ? "The same, bit for bit." : fmt::format("{} tensors differ.", differing));
+  fmt::print("{}\n", conclusion(same, config, differing));
   return same ? 0 : 1;
 }
 

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/core.h>
 
-#include <algorithm>
+#include <filesystem>
 
 #include "commands.hpp"
 #include "opened.hpp"
@@ -19,7 +19,8 @@ using checkpoint::in_quotes;
 using checkpoint::Manifest;
 
 std::string layout_text(checkpoint::Layout const& layout) {
-  return fmt::format("{} ranks: tp {}, pp {}, dp {}, tiles {}", layout.ranks, layout.tp, layout.pp, layout.dp,
+  return fmt::format("{} rank{}: tp {}, pp {}, dp {}, tiles {}", layout.ranks, layout.ranks == 1 ? "" : "s",
+                     layout.tp, layout.pp, layout.dp,
                      layout.tiles == 0 ? "auto" : fmt::format("{}", layout.tiles));
 }
 
@@ -38,10 +39,11 @@ std::string look_at_sizes(std::string const& directory, Manifest const& manifest
 void list_one(std::string const& directory, std::string const& name) {
   try {
     auto const manifest = checkpoint::read_manifest(directory);
-    fmt::print("{}  {:>10}  {:>5} files  {}  {}\n", name, human(bytes_of_files(manifest)),
+    fmt::print("{}  {:>10}  {:>5} files  {}  {}\n", name, human(bytes_of_checkpoint(directory, manifest)),
                manifest.files.size(), layout_text(manifest.layout), look_at_sizes(directory, manifest));
   } catch (tessera::Error const& error) {
-    fmt::print("{}  DAMAGED: {}\n", name, error.what());
+    bool const unreadable = checkpoint::is_unreadable(error.code());
+    fmt::print("{}  {}: {}\n", name, unreadable ? "CANNOT BE READ" : "DAMAGED", error.what());
   }
 }
 
@@ -52,15 +54,9 @@ void show_values(char const* title, checkpoint::Values const& values) {
 
 }  // namespace
 
-int list(std::string const& directory) {
-  auto const steps = checkpoint::list_steps(directory);
-  if (steps.empty()) {
-    throw tessera::DataError(fmt::format("there is no checkpoint in {}", in_quotes(directory)),
-                             tessera::ExitCode::no_input);
-  }
-  for (auto const step : steps) {
-    auto const name = checkpoint::step_name(step);
-    list_one(checkpoint::path_in(directory, name), name);
+int list(std::string const& path) {
+  for (auto const& one : checkpoint::candidates(path)) {
+    list_one(one, std::filesystem::path(one).filename().string());
   }
   return 0;
 }
@@ -69,7 +65,7 @@ int verify(std::string const& path) {
   auto const reader = open(path);
   auto const& manifest = reader.manifest();
   fmt::print("{}: all {} files are what was written, {}\n", reader.directory(), manifest.files.size(),
-             human(bytes_of_files(manifest)));
+             human(bytes_of_checkpoint(reader.directory(), manifest)));
   return 0;
 }
 
@@ -77,8 +73,8 @@ int show(std::string const& path) {
   auto const directory = resolve(path);
   auto const manifest = checkpoint::read_manifest(directory);
   fmt::print("{}\n  step {}, {}, written by {}, format {}\n  saved by {}\n", directory, manifest.step,
-             human(bytes_of_files(manifest)), in_quotes(manifest.created_by), manifest.version,
-             layout_text(manifest.layout));
+             human(bytes_of_checkpoint(directory, manifest)), in_quotes(manifest.created_by),
+             manifest.version, layout_text(manifest.layout));
   show_values("config", manifest.config);
   show_values("state", manifest.state);
   fmt::print("\nfiles\n");

@@ -11,11 +11,13 @@
 
 #include "commands.hpp"
 #include "tessera/base/error.hpp"
+#include "tessera/checkpoint/fault_point.hpp"
 
 namespace {
 
 constexpr char const* footer = R"(
 DIR is a checkpoint (DIR/step_00000100) or a directory of them; then its newest step is meant.
+reshard and export write OUT.gpt_ckpt-partial and rename it when it is whole; one that was left is replaced.
 
 Exit codes: 0 done, 1 `diff` found a difference, 64 wrong usage, 65 a checkpoint is damaged, 66 there is none,
 73 an output cannot be created or exists, 74 reading or writing failed, 77 not permitted.)";
@@ -36,7 +38,8 @@ void declare(CLI::App& app, Arguments& arguments, std::function<int()>& action) 
     return sub;
   };
   auto& [directory, other, out, files] = arguments;
-  command("list", "The steps in a directory, newest first", [&] { return gpt_ckpt::list(directory); });
+  command("list", "The steps in a directory, newest first, or one of them",
+          [&] { return gpt_ckpt::list(directory); });
   command("verify", "Read and hash every byte", [&] { return gpt_ckpt::verify(directory); });
   command("show", "Tensors, shapes, types, layout, sizes, configuration",
           [&] { return gpt_ckpt::show(directory); });
@@ -46,12 +49,17 @@ void declare(CLI::App& app, Arguments& arguments, std::function<int()>& action) 
       ->required();
   auto* const reshard = command("reshard", "Write it again as another number of files",
                                 [&] { return gpt_ckpt::reshard(directory, out, files); });
-  reshard->add_option("OUT", out, "the new checkpoint's directory, which must not exist")->required();
+  CLI::Validator const a_name(
+      [](std::string const& text) { return std::string(text.empty() ? "the name is empty" : ""); }, "PATH");
+  reshard->add_option("OUT", out, "the new checkpoint's directory, which must not exist")
+      ->required()
+      ->check(a_name);
   reshard->add_option("--files", files, "how many files")->required()->check(CLI::Range(1, 100'000));
   command("export", "Write one plain HDF5 file with every tensor whole",
           [&] { return gpt_ckpt::export_file(directory, out); })
       ->add_option("FILE", out, "the file, which must not exist")
-      ->required();
+      ->required()
+      ->check(a_name);
 }
 
 }  // namespace
@@ -67,6 +75,7 @@ int main(int argc, char** argv) {
   declare(app, arguments, action);
   try {
     app.parse(argc, argv);
+    tessera::checkpoint::read_faults();
     return action();
   } catch (CLI::ParseError const& error) {
     return app.exit(error) == 0 ? 0 : static_cast<int>(tessera::ExitCode::usage);

@@ -15,6 +15,17 @@
 
 namespace gpt_ckpt {
 
+namespace {
+
+/// Damage goes before what could not be looked at, which may be whole.
+tessera::ExitCode verdict(std::vector<checkpoint::Problem> const& problems) {
+  bool const unreadable =
+      std::ranges::all_of(problems, checkpoint::is_unreadable, &checkpoint::Problem::code);
+  return unreadable ? problems.front().code : tessera::ExitCode::data;
+}
+
+}  // namespace
+
 std::string resolve(std::string const& path) { return checkpoint::candidates(path).front(); }
 
 checkpoint::Reader open(std::string const& path) {
@@ -22,9 +33,11 @@ checkpoint::Reader open(std::string const& path) {
   auto manifest = checkpoint::read_manifest(directory);
   auto const problems = checkpoint::verify_checkpoint(directory);
   if (!problems.empty()) {
-    auto text = fmt::format("{} is damaged", checkpoint::in_quotes(directory));
+    auto const code = verdict(problems);
+    auto text = fmt::format("{} {}", checkpoint::in_quotes(directory),
+                            code == tessera::ExitCode::data ? "is damaged" : "cannot be read");
     for (auto const& problem : problems) text += "\n  " + to_string(problem);
-    throw tessera::DataError(text);
+    throw tessera::DataError(text, code);
   }
   return {directory, std::move(manifest)};
 }
@@ -49,8 +62,10 @@ std::int64_t bytes_of(checkpoint::TensorEntry const& tensor) {
   return element_count(checkpoint::whole(tensor.shape)) * static_cast<std::int64_t>(size_bytes(tensor.dtype));
 }
 
-std::int64_t bytes_of_files(checkpoint::Manifest const& manifest) {
-  return std::accumulate(manifest.files.begin(), manifest.files.end(), std::int64_t{0},
+std::int64_t bytes_of_checkpoint(std::string const& directory, checkpoint::Manifest const& manifest) {
+  auto const path = checkpoint::path_in(directory, checkpoint::manifest_name);
+  auto const own = checkpoint::file_size(checkpoint::open_to_read(path), path);
+  return std::accumulate(manifest.files.begin(), manifest.files.end(), own,
                          [](std::int64_t sum, auto const& file) { return sum + file.bytes; });
 }
 

@@ -28,7 +28,10 @@ void for_each_block(checkpoint::TensorEntry const& tensor, std::int64_t bytes,
                     std::function<void(checkpoint::Piece const&)> const& visit);
 
 [[nodiscard]] std::int64_t bytes_of(checkpoint::TensorEntry const& tensor);
-[[nodiscard]] std::int64_t bytes_of_files(checkpoint::Manifest const& manifest);
+
+/// Of all files, the manifest's own among them: what a run says that it saved.
+[[nodiscard]] std::int64_t bytes_of_checkpoint(std::string const& directory,
+                                               checkpoint::Manifest const& manifest);
 
 /// "1.5 GiB".
 [[nodiscard]] std::string human(std::int64_t bytes);

@@ -71,8 +71,13 @@ void prune(Commit const& what) {
   if (what.keep == 0) return;
   int kept = 1;
   for (auto const step : list_steps(what.directory)) {
-    if (step >= what.manifest.step || !looks_whole(path_in(what.directory, step_name(step)))) continue;
-    if (++kept > what.keep) remove_step(what.directory, step, what.token);
+    if (step >= what.manifest.step || what.known.damaged.contains(step)) continue;
+    if (!looks_whole(path_in(what.directory, step_name(step)))) continue;
+    if (kept >= what.keep) {
+      remove_step(what.directory, step, what.token);
+    } else if (what.known.whole.contains(step)) {
+      ++kept;
+    }
   }
 }
 

@@ -23,6 +23,7 @@
 #include <utility>
 
 #include "tessera/base/error.hpp"
+#include "tessera/base/log.hpp"
 #include "tessera/checkpoint/steps.hpp"
 
 namespace tessera::checkpoint {
@@ -113,6 +114,13 @@ void outwait(Descriptor const& file, std::string const& directory, Owner const& 
              LockTiming const& timing) {
   auto const path = path_in(directory, lock_name);
   milliseconds const last = touched(file, path);
+  auto const left = timing.stale - (time_of_file_system(directory, self) - last);
+  if (left > milliseconds(0)) {
+    log(LogLevel::warning,
+        fmt::format("waiting up to {:.1f} s for {}: {} wrote there and did not say that it ended; if it does "
+                    "not touch the file until then, it is dead",
+                    std::chrono::duration<double>(left).count(), in_quotes(path), owner.describe()));
+  }
   while (time_of_file_system(directory, self) - last < timing.stale) {
     std::this_thread::sleep_for(std::min(timing.stale / 10, milliseconds(1000)));
     if (touched(file, path) != last) refuse(directory, owner.describe());
@@ -174,8 +182,13 @@ DirectoryLock::DirectoryLock(std::string const& directory, Owner const& self, Lo
     : path_(path_in(directory, lock_name)), file_(open_lock(path_)) {
   Taken taken = take(file_, path_, timing.patience);
   auto const owner = read_owner(file_, path_);
-  if (taken == Taken::no && owner && is_earlier_start(*owner, self))
+  if (taken == Taken::no && owner && is_earlier_start(*owner, self)) {
+    log(LogLevel::warning,
+        fmt::format("waiting up to {:.1f} s for {}: {}, an earlier start of this job, holds it",
+                    std::chrono::duration<double>(timing.own_patience).count(), in_quotes(path_),
+                    owner->describe()));
     taken = take(file_, path_, timing.own_patience);
+  }
   if (taken == Taken::no) refuse(directory, owner ? owner->describe() : "another process");
   if (owner && !is_dead(*owner, self, taken)) outwait(file_, directory, *owner, self, timing);
   write_owner(file_, path_, self);

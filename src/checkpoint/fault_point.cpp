@@ -6,6 +6,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <charconv>
@@ -16,13 +17,41 @@
 #include <string>
 #include <system_error>
 #include <thread>
+#include <vector>
 
+#include "checkpoint/join.hpp"
 #include "tessera/base/error.hpp"
 #include "tessera/checkpoint/files.hpp"
 
 namespace tessera::checkpoint {
 
 namespace {
+
+/// Every point that there is, in the order of fault_point.hpp.
+constexpr auto points = std::to_array<std::string_view>({
+    "ckpt.create_file",        //
+    "ckpt.write_data",         //
+    "ckpt.write_metadata",     //
+    "ckpt.sync_file",          //
+    "files.write",             //
+    "files.sync",              //
+    "files.rename",            //
+    "files.sync_directory",    //
+    "ckpt.begin",              //
+    "ckpt.create_directory",   //
+    "ckpt.written",            //
+    "ckpt.before_whole",       //
+    "ckpt.before_manifest",    //
+    "ckpt.after_manifest",     //
+    "ckpt.before_move_aside",  //
+    "ckpt.before_rename",      //
+    "ckpt.after_rename",       //
+    "ckpt.before_latest",      //
+    "ckpt.before_prune",       //
+    "ckpt.during_prune",       //
+});
+
+bool is_point(std::string_view name) { return std::ranges::find(points, name) != points.end(); }
 
 enum class Action { kill, stop, io_error, sleep };
 
@@ -64,6 +93,10 @@ void parse_fault(std::string_view text, Fault& fault) {
   fault.rank = take_number(action, '@', text).value_or(-1);
   auto const value = take_number(action, '=', text);
   fault.hit = take_number(point, '#', text).value_or(0);
+  if (!is_point(point)) {
+    throw ConfigError({fmt::format("TESSERA_FAULT: there is no fault point {}, but {}", in_quotes(point),
+                                   join(std::vector<std::string>(points.begin(), points.end()), ", "))});
+  }
   fault.point = point;
   if (action == "kill") {
     fault.action = Action::kill;
@@ -102,13 +135,21 @@ void act(Fault const& fault) {
   }
 }
 
+std::deque<Fault>& faults() {
+  static std::deque<Fault> faults = faults_of_environment();
+  return faults;
+}
+
 }  // namespace
 
 void set_fault_rank(int rank) noexcept { fault_rank = rank; }
 
+void read_faults() { static_cast<void>(faults()); }
+
 void fault_point(std::string_view point) {
-  static std::deque<Fault> faults = faults_of_environment();
-  for (auto& fault : faults) {
+  auto& all = faults();
+  if (!all.empty()) require(is_point(point), "a fault point stands in the table of fault points");
+  for (auto& fault : all) {
     if (fault.point != point || (fault.rank >= 0 && fault.rank != fault_rank)) continue;
     int const time = ++fault.times;
     if (fault.hit == 0 || fault.hit == time) act(fault);

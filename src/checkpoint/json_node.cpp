@@ -19,12 +19,20 @@ constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
 constexpr std::size_t max_values = 100'000;
 constexpr std::size_t max_value_bytes = std::size_t{1} << 20;
 
+/// What values count against the bytes of their text, less than any takes in the text of a manifest, so that
+/// text made for it cannot ask for more memory than a manifest of its length does.
+constexpr std::size_t scalar_cost = 3;
+constexpr std::size_t array_cost = 12;
+constexpr std::size_t object_cost = 32;
+
 /// Builds a document as the parser goes, and refuses what the library would let pass: a key twice in an
-/// object, deep nesting. (The library's own callbacks take time that grows with the square of an array's
-/// length.)
+/// object, deep nesting, more values than a manifest of this length has. (The library's own callbacks take
+/// time that grows with the square of an array's length.)
 class Builder final : public nlohmann::json_sax<nlohmann::json> {
  public:
   using Json = nlohmann::json;
+
+  explicit Builder(std::size_t bytes) : budget_(bytes) {}
 
   bool null() override { return add(nullptr); }
   bool boolean(bool value) override { return add(value); }
@@ -35,13 +43,17 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
   bool binary(binary_t& value) override { return add(std::move(value)); }
   bool key(string_t& value) override {
     key_ = std::move(value);
+    if (open_.back()->size() == max_values) refuse_number();
     if (open_.back()->contains(key_)) {
       throw DataError(fmt::format("key {} stands twice in one object", in_quotes(key_)));
     }
     return true;
   }
-  bool start_object(std::size_t /*elements*/) override { return begin(Json::object()); }
-  bool start_array(std::size_t /*elements*/) override { return begin(Json::array()); }
+  bool start_object(std::size_t /*elements*/) override { return begin(Json::object(), object_cost); }
+  bool start_array(std::size_t /*elements*/) override {
+    expect_short_list();
+    return begin(Json::array(), array_cost);
+  }
   bool end_object() override { return end(); }
   bool end_array() override { return end(); }
   bool parse_error(std::size_t /*position*/, std::string const& /*token*/,
@@ -52,6 +64,21 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
   Json take() { return std::move(document_); }
 
  private:
+  [[noreturn]] static void refuse_number() {
+    throw DataError("more values than a manifest of this length has");
+  }
+
+  void pay(std::size_t cost) {
+    if (cost > budget_) refuse_number();
+    budget_ -= cost;
+  }
+
+  /// Of what is not an object, a list holds the numbers of a shape.
+  void expect_short_list() const {
+    bool const in_list = !open_.empty() && open_.back()->is_array();
+    if (in_list && open_.back()->size() > std::size_t{max_ndim}) refuse_number();
+  }
+
   Json* place(Json value) {
     if (open_.empty()) return &(document_ = std::move(value));
     Json& parent = *open_.back();
@@ -59,8 +86,13 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
     parent.push_back(std::move(value));
     return &parent.back();
   }
-  bool add(Json value) { return place(std::move(value)) != nullptr; }
-  bool begin(Json empty) {
+  bool add(Json value) {
+    pay(scalar_cost);
+    expect_short_list();
+    return place(std::move(value)) != nullptr;
+  }
+  bool begin(Json empty, std::size_t cost) {
+    pay(cost);
     if (open_.size() == 8) throw DataError("nested deeper than a manifest is");
     open_.push_back(place(std::move(empty)));
     return true;
@@ -70,6 +102,7 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
 
+  std::size_t budget_;
   Json document_;
   std::vector<Json*>
       open_;  // containers that the parser is in; nothing is added to one while a later one is open
@@ -79,7 +112,7 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
 }  // namespace
 
 nlohmann::json parse_strict_json(std::string_view text, std::string const& name) {
-  Builder builder;
+  Builder builder(text.size());
   try {
     nlohmann::json::sax_parse(text, &builder);
   } catch (DataError const& error) {

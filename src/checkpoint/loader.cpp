@@ -24,6 +24,7 @@ namespace {
 std::vector<std::string> agreed_candidates(comm::Communicator& world, std::string const& path) {
   std::string text;
   auto const failure = agree(world, failure_of([&] {
+                               read_faults();
                                if (world.rank() != 0) return;
                                for (auto const& directory : candidates(path)) text += directory + '\0';
                              }));
@@ -47,7 +48,8 @@ void verify_share(std::string const& directory, std::vector<FileContent> const& 
   int turn = 0;
   for (auto const& content : contents) {
     if (content.datasets.empty() && turn++ % size == rank) {
-      if (auto const problem = verify_file(directory, content)) throw DataError(to_string(*problem));
+      if (auto const problem = verify_file(directory, content))
+        throw DataError(to_string(*problem), problem->code);
     }
     std::optional<ShardFileReader> reader;
     for (auto const& dataset : content.datasets) {

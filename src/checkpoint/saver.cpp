@@ -15,10 +15,12 @@
 #include "checkpoint/directory_lock.hpp"
 #include "checkpoint/part_writer.hpp"
 #include "checkpoint/staging.hpp"
+#include "checkpoint/waiting.hpp"
 #include "tessera/base/version.hpp"
 #include "tessera/checkpoint/commit.hpp"
 #include "tessera/checkpoint/fault_point.hpp"
 #include "tessera/checkpoint/files.hpp"
+#include "tessera/checkpoint/loader.hpp"
 #include "tessera/checkpoint/steps.hpp"
 #include "tessera/comm/collectives.hpp"
 
@@ -26,36 +28,6 @@ namespace tessera::checkpoint {
 
 /// What `Saver::Body` is made of; a namespace with a name, since its type is seen outside this file.
 namespace saving {
-
-using Clock = std::chrono::steady_clock;
-
-inline double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-/// How long training has waited.
-class Waiting {
- public:
-  /// Counts the time of a scope.
-  class Scope {
-   public:
-    explicit Scope(Waiting& waiting) : waiting_(waiting) { waiting_.since_ = Clock::now(); }
-    Scope(Scope const&) = delete;
-    Scope& operator=(Scope const&) = delete;
-    ~Scope() { waiting_.before_ += seconds_since(waiting_.since_); }
-
-   private:
-    Waiting& waiting_;
-  };
-  /// All scopes that have ended.
-  [[nodiscard]] double ended_s() const noexcept { return before_; }
-  /// With the one under way.
-  [[nodiscard]] double until_now_s() const { return before_ + seconds_since(since_); }
-
- private:
-  double before_ = 0;
-  Clock::time_point since_;
-};
 
 /// The save under way.
 struct Save {
@@ -96,7 +68,10 @@ class Saver::Body {
   Body(std::unique_ptr<comm::Communicator> world, SaverOptions options)
       : world_(std::move(world)), options_(std::move(options)), staging_(*world_, options_.ranks_per_file) {
     set_fault_rank(world_->rank());
-    auto const failure = agree(*world_, failure_of([&] { take_directory(); }));
+    auto const failure = agree(*world_, failure_of([&] {
+      read_faults();
+      take_directory();
+    }));
     if (failure) throw_failure<IoError>(*failure);
     token_ = broadcast_text(*world_, std::move(token_), 0);
     auto const file = fmt::format("rank_{:05}.h5", world_->rank());
@@ -117,6 +92,13 @@ class Saver::Body {
     end_save();
     auto const failure = agree(*world_, failure_of([&] { staging_.reserve(snapshot); }));
     if (failure) throw_failure<IoError>(*failure);
+  }
+
+  void learn_from(Loader const& loader) {
+    if (auto const step = step_in(options_.directory, loader.directory())) known_.whole.insert(*step);
+    for (auto const& skipped : loader.skipped()) {
+      if (auto const step = step_in(options_.directory, skipped.directory)) known_.damaged.insert(*step);
+    }
   }
 
   void begin(Snapshot const& snapshot) {
@@ -218,7 +200,7 @@ class Saver::Body {
 
   void start_commit() {
     auto const& snapshot = save_->snapshot;
-    Commit what{options_.directory, temporary_name(snapshot.step, token_), token_, options_.keep, {}};
+    Commit what{options_.directory, temporary_name(snapshot.step, token_), token_, options_.keep, known_, {}};
     what.manifest.created_by = fmt::format("tessera {}", version());
     what.manifest.step = snapshot.step;
     what.manifest.layout = snapshot.layout;
@@ -236,6 +218,8 @@ class Saver::Body {
     std::array<double, 2> times{waiting_.until_now_s() - save_->waited_before_s, seconds_since(save_->start)};
     comm::all_reduce_in_place(*world_, times, comm::Op::max).wait_host();
     auto const step = save_->snapshot.step;
+    known_.whole.insert(step);
+    known_.damaged.erase(step);
     unreported_ = {
         step, path_in(options_.directory, step_name(step)), times[0], times[1], numbers[0], numbers[1] != 0};
     save_.reset();
@@ -267,6 +251,7 @@ class Saver::Body {
   std::optional<DirectoryLock> lock_;  // rank 0
   std::string token_;
   WriteJob job_;
+  KnownSteps known_;
   saving::Waiting waiting_;
   double reported_s_ = 0;
   std::optional<SaveResult> unreported_;
@@ -284,6 +269,7 @@ Saver::Saver(Saver&&) noexcept = default;
 Saver& Saver::operator=(Saver&&) noexcept = default;
 Saver::~Saver() = default;
 
+void Saver::learn_from(Loader const& loader) { body_->learn_from(loader); }
 void Saver::reserve(Snapshot const& snapshot) { body_->reserve(snapshot); }
 void Saver::begin(Snapshot const& snapshot) { body_->begin(snapshot); }
 bool Saver::busy() const noexcept { return body_->busy(); }

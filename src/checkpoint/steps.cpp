@@ -68,6 +68,13 @@ std::vector<std::int64_t> list_steps(std::string const& directory) {
   return steps;
 }
 
+std::optional<std::int64_t> step_in(std::string const& directory, std::string const& path) {
+  std::error_code error;
+  auto const real = std::filesystem::canonical(path, error);
+  if (error || !std::filesystem::equivalent(real.parent_path(), directory, error)) return std::nullopt;
+  return parse_step_name(real.filename().string());
+}
+
 std::vector<std::string> candidates(std::string const& path) {
   std::string const directory = trimmed(path);
   expect_directory(directory);

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "checkpoint/content.hpp"
-#include "tessera/base/error.hpp"
 #include "tessera/checkpoint/files.hpp"
 #include "tessera/checkpoint/shard_file.hpp"
 #include "tessera/checkpoint/steps.hpp"
@@ -23,13 +22,18 @@ std::optional<std::int64_t> step_of_name(std::string const& directory) {
   return parse_step_name((path.has_filename() ? path : path.parent_path()).filename().string());
 }
 
+/// A file that is missing is damage like any other.
+Problem problem_of(std::string file, Error const& error) {
+  return {std::move(file), error.what(), is_unreadable(error.code()) ? error.code() : ExitCode::data};
+}
+
 std::optional<Problem> verify_datasets(std::string const& directory, FileContent const& content) {
   if (content.datasets.empty()) return std::nullopt;
   try {
     ShardFileReader reader(directory, content, Verify::metadata);
     for (auto const& dataset : content.datasets) reader.check(*dataset.tensor, *dataset.shard);
   } catch (Error const& error) {
-    return Problem{content.file->name, error.what()};
+    return problem_of(content.file->name, error);
   }
   return std::nullopt;
 }
@@ -37,6 +41,8 @@ std::optional<Problem> verify_datasets(std::string const& directory, FileContent
 }  // namespace
 
 std::string to_string(Problem const& problem) { return fmt::format("{}: {}", problem.file, problem.what); }
+
+bool is_unreadable(ExitCode code) noexcept { return code == ExitCode::permission || code == ExitCode::io; }
 
 Manifest read_manifest(std::string const& directory) {
   auto const path = path_in(directory, manifest_name);
@@ -55,9 +61,9 @@ std::optional<Problem> verify_file(std::string const& directory, FileContent con
   try {
     auto const problem =
         problem_of_content(open_to_read(path), *content.file, elements_of(content), Verify::all, path);
-    if (problem) return Problem{name, *problem};
+    if (problem) return Problem{name, *problem, ExitCode::data};
   } catch (Error const& error) {
-    return Problem{name, error.what()};
+    return problem_of(name, error);
   }
   return std::nullopt;
 }
@@ -67,7 +73,7 @@ std::vector<Problem> verify_checkpoint(std::string const& directory) {
   try {
     manifest = read_manifest(directory);
   } catch (Error const& error) {
-    return {{std::string(manifest_name), error.what()}};
+    return {problem_of(std::string(manifest_name), error)};
   }
   std::vector<Problem> problems;
   for (auto const& content : contents_of(manifest)) {

@@ -4,12 +4,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <functional>
+#include <limits>
 #include <string_view>
 
 #include "tessera/base/error.hpp"
+#include "tessera/checkpoint/files.hpp"
 #include "train/tile_box.hpp"
 
 namespace tessera::train {
@@ -55,7 +58,26 @@ checkpoint::Part make_part(params::ParameterStore<T> const& store, SavedBox cons
   return part;
 }
 
-std::int64_t number_in(checkpoint::Reader const& from, std::string const& name) {
+constexpr std::size_t most_shown = 80;  // characters of a text from a file
+constexpr std::size_t most_listed = 50;
+
+/// A text from a file for messages: no control characters, not too long.
+std::string shown(std::string const& text) {
+  auto const quoted = checkpoint::in_quotes(std::string_view(text).substr(0, most_shown));
+  auto plain = quoted.substr(1, quoted.size() - 2);
+  if (text.size() > most_shown) plain += fmt::format("... ({} bytes)", text.size());
+  return plain;
+}
+
+void limit(std::vector<std::string>& lines) {
+  if (lines.size() <= most_listed) return;
+  auto const others = lines.size() - most_listed;
+  lines.resize(most_listed);
+  lines.push_back(fmt::format("and {} more", others));
+}
+
+/// A number of the manifest's state, from 0 to `most`. Throws DataError.
+std::int64_t number_in(checkpoint::Reader const& from, std::string const& name, std::int64_t most) {
   auto const& state = from.manifest().state;
   auto const found = state.find(name);
   std::int64_t value = -1;
@@ -64,11 +86,25 @@ std::int64_t number_in(checkpoint::Reader const& from, std::string const& name) 
     auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc{} || end != text.data() + text.size()) value = -1;
   }
+  if (value > most) {
+    throw DataError(
+        fmt::format("{}: the manifest's state has \"{}\" {}, more than the {} that a run can reach",
+                    from.directory(), name, value, most));
+  }
   if (value >= 0) return value;
   throw DataError(
       fmt::format("{}: the manifest's state has no number \"{}\": this is no checkpoint of a "
                   "training run",
                   from.directory(), name));
+}
+
+/// Where training goes on. A step makes one update at most, and the samples of the steps to come, and of one
+/// more, must still be counted in 63 bits.
+TrainingState state_in(checkpoint::Reader const& from, RunConfig const& config) {
+  auto const step = from.manifest().step;
+  auto const to_come = std::max<std::int64_t>(config.training.steps - step, 0) + 1;
+  auto const most = std::numeric_limits<std::int64_t>::max() - to_come * config.batch.global_batch_size;
+  return {step, number_in(from, "updates", step), number_in(from, "position", most)};
 }
 
 checkpoint::Layout layout_of(Layout const& layout) {
@@ -142,8 +178,10 @@ Differences differences(checkpoint::Values const& saved, checkpoint::Values cons
     auto const before = text(saved, name), after = text(now, name);
     if (before == after) continue;
     auto& list = is_essential(name) ? found.impossible : found.allowed;
-    list.push_back(fmt::format("{}: {} when saved, now {}", name, before, after));
+    list.push_back(fmt::format("{}: {} when saved, now {}", shown(name), shown(before), shown(after)));
   }
+  limit(found.impossible);
+  limit(found.allowed);
   return found;
 }
 
@@ -182,7 +220,7 @@ void restore(Trainer<T>& trainer, checkpoint::Reader const& from) {
       });
     }
   }
-  TrainingState const state{from.manifest().step, number_in(from, "updates"), number_in(from, "position")};
+  auto const state = state_in(from, trainer.config());
   from.read(slices);
   trainer.resume(state);
 }

@@ -43,16 +43,16 @@ using FaultPointDeathTest = FaultPoint;
 TEST_F(FaultPointDeathTest, KillsAtTheTimeAndOnTheRankAskedFor) {
   auto const body = [](int rank) {
     set_fault_rank(rank);
-    fault_point("a.point");
-    fault_point("another.point");
+    fault_point("ckpt.begin");
+    fault_point("ckpt.written");
     std::fprintf(stderr, "still here");
-    fault_point("a.point");
+    fault_point("ckpt.begin");
   };
-  EXPECT_EXIT(with_fault("x:stop,a.point#2:kill@1", [&] { body(1); }), testing::KilledBySignal(SIGKILL),
-              "still here");
-  EXPECT_EXIT(with_fault("a.point#2:kill@1", [&] { body(0); }), testing::ExitedWithCode(0), "still here");
-  EXPECT_EXIT(with_fault("a.point#3:kill", [&] { body(0); }), testing::ExitedWithCode(0), "still here");
-  EXPECT_EXIT(with_fault("a.point:kill", [&] { body(7); }), testing::KilledBySignal(SIGKILL), "^$");
+  EXPECT_EXIT(with_fault("files.write:stop,ckpt.begin#2:kill@1", [&] { body(1); }),
+              testing::KilledBySignal(SIGKILL), "still here");
+  EXPECT_EXIT(with_fault("ckpt.begin#2:kill@1", [&] { body(0); }), testing::ExitedWithCode(0), "still here");
+  EXPECT_EXIT(with_fault("ckpt.begin#3:kill", [&] { body(0); }), testing::ExitedWithCode(0), "still here");
+  EXPECT_EXIT(with_fault("ckpt.begin:kill", [&] { body(7); }), testing::KilledBySignal(SIGKILL), "^$");
   EXPECT_EXIT(with_fault("", [&] { body(0); }), testing::ExitedWithCode(0), "still here");
 }
 
@@ -74,19 +74,30 @@ TEST_F(FaultPointDeathTest, AnErrorOnPurposeIsLikeARealOne) {
 TEST_F(FaultPointDeathTest, SleepWaits) {
   auto const body = [] {
     auto const begin = std::chrono::steady_clock::now();
-    fault_point("a");
+    fault_point("ckpt.begin");
     if (std::chrono::steady_clock::now() - begin < std::chrono::milliseconds(200)) std::exit(2);
   };
-  EXPECT_EXIT(with_fault("a:sleep=200", body), testing::ExitedWithCode(0), "");
+  EXPECT_EXIT(with_fault("ckpt.begin:sleep=200", body), testing::ExitedWithCode(0), "");
 }
 
 TEST_F(FaultPointDeathTest, WhatCannotBeUnderstoodIsAConfigurationError) {
   for (char const* const wrong :
-       {"a", "a:", "a:explode", "a:kill@", "a:kill@x", "a#:kill", "a#-1:kill", "a:sleep=1s"}) {
-    EXPECT_EXIT(with_fault(wrong, [] { fault_point("b"); }), testing::ExitedWithCode(1),
-                "78 TESSERA_FAULT: 'a")
+       {"files.write", "files.write:", "files.write:explode", "files.write:kill@", "files.write:kill@x",
+        "files.write#:kill", "files.write#-1:kill", "files.write:sleep=1s"}) {
+    EXPECT_EXIT(with_fault(wrong, [] { fault_point("ckpt.begin"); }), testing::ExitedWithCode(1),
+                "78 TESSERA_FAULT: 'files.write.* is not POINT")
         << wrong;
   }
+}
+
+TEST_F(FaultPointDeathTest, APointThatThereIsNotIsRefusedWhenTheProgramStarts) {
+  for (char const* const wrong : {"ckpt.before_remane:kill", ":kill", "files.write:kill,files.writes:stop"}) {
+    EXPECT_EXIT(with_fault(wrong, read_faults), testing::ExitedWithCode(1),
+                "78 TESSERA_FAULT: there is no fault point '.*', but ckpt.create_file, ckpt.write_data")
+        << wrong;
+  }
+  EXPECT_EXIT(with_fault("files.write:kill", [] { fault_point("files.writes"); }), testing::ExitedWithCode(1),
+              "70 .*table of fault points");
 }
 
 }  // namespace tessera::checkpoint

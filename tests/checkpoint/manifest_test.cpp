@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tessera/checkpoint/manifest.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <random>
@@ -47,7 +48,41 @@ void expect_refused(std::string const& from, std::string const& to, std::vector<
                  [&] { static_cast<void>(parse_manifest(changed(from, to), "m.json")); });
 }
 
+/// "0,0,0": `count` of them, or of something else.
+std::string numbers(int count, std::string const& what = "0") {
+  std::string text = what;
+  for (int k = 1; k < count; ++k) text += ',' + what;
+  return text;
+}
+
+std::string keys(int count) {
+  std::string text = "\"0\":\"\"";
+  for (int k = 1; k < count; ++k) text += fmt::format(",\"{}\":\"\"", k);
+  return text;
+}
+
 }  // namespace
+
+TEST(Manifest, TheLeastThatAManifestHoldsIsRead) {
+  Manifest manifest = small_manifest();
+  manifest.tensors.clear();
+  manifest.files[0].bytes = std::int64_t{1} << 30;
+  for (int k = 0; k < 1000; ++k) {
+    auto const name = fmt::format("{}", k);
+    auto const ndim = static_cast<std::size_t>(1 + k % max_ndim);
+    Box const box{std::vector<std::int64_t>(ndim, 0), std::vector<std::int64_t>(ndim, 1)};
+    manifest.tensors.push_back({{name, DType::u8, box.extent}, {{box, 0, name, k, Hash128{}}}});
+  }
+  EXPECT_EQ(parse_manifest(to_text(manifest), "m.json"), manifest);
+  std::string dense = to_text(manifest);
+  dense.resize(dense.rfind(" \"xxh3_128\": \""));
+  std::erase(dense, ' ');
+  std::erase(dense, '\n');
+  auto const format = dense.find("tesseracheckpoint");
+  dense.replace(format, 17, "tessera checkpoint");
+  auto const read = parse_manifest(seal(dense + "\n"), "m.json");
+  EXPECT_EQ(read.tensors, manifest.tensors);
+}
 
 TEST(Manifest, TextIsReadBackAsItWas) {
   auto const manifest = small_manifest();
@@ -165,6 +200,10 @@ TEST(Manifest, DeepAndBrokenTextIsRefusedQuickly) {
   std::string deep;
   for (int k = 0; k < 100'000; ++k) deep += "{\"a\":";
   refuse(deep, "nested deeper");
+  refuse("{\"a\":[" + numbers(1 << 20) + "],\n", "more values than");
+  refuse("{\"a\":[" + numbers(1 << 20, "{}") + "],\n", "more values than");
+  refuse("{\"a\":[" + numbers(10, "[]") + "],\n", "more values than");
+  refuse("{\"a\":{" + keys(200'000) + "},\n", "more values than");
   refuse("", "not JSON");
   refuse("[1,\n", "not JSON");
   refuse("{\"format\": \"\xff\xfe\",\n", "not JSON");

@@ -3,12 +3,14 @@
 //
 // A run that is cut and goes on in the same layout is the run that was not cut, bit for bit, in fast mode
 // too.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
 #include <limits>
 
 #include "resuming.hpp"
+#include "support/failure.hpp"
 #include "support/parallel.hpp"
 #include "tessera/checkpoint/loader.hpp"
 #include "tessera/comm/collectives.hpp"
@@ -167,15 +169,18 @@ TEST(Resume, ADamagedStateOfTheRunIsRefused) {
   auto config = fast_run(tokens);
   config.parallel.dp = 1;
   TrainingRun<float> run(group->duplicate(), config);
-  for (char const* const updates : {"-1", "2x", ""}) {
-    auto const directory = folder.path(std::to_string(support::world().rank()) + "." + updates);
-    checkpoint::Saver saver(group->duplicate(), {.directory = directory});
-    auto snapshot = make_snapshot(run.trainer());
-    snapshot.state["updates"] = updates;
-    saver.begin(snapshot);
-    saver.finish();
-    auto const loader = checkpoint::Loader::open(*group, directory);
-    EXPECT_THROW(restore(run.trainer(), loader), DataError) << updates;
+  int number = 0;
+  for (std::string const key : {"updates", "position"}) {
+    for (char const* const value : {"-1", "2x", "", "9223372036854775807", "9223372036854775808"}) {
+      auto const directory = folder.path(fmt::format("{}.{}", support::world().rank(), ++number));
+      checkpoint::Saver saver(group->duplicate(), {.directory = directory});
+      auto snapshot = make_snapshot(run.trainer());
+      snapshot.state[key] = value;
+      saver.begin(snapshot);
+      saver.finish();
+      auto const loader = checkpoint::Loader::open(*group, directory);
+      support::expect_failure(ExitCode::data, {"\"" + key + "\""}, [&] { restore(run.trainer(), loader); });
+    }
   }
 }
 

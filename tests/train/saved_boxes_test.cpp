@@ -107,5 +107,18 @@ TEST(SavedConfig, DifferencesNameTheValueThenAndNow) {
                                                      "optimizer.lr: 0.002 when saved, now 0.1"}));
 }
 
+TEST(SavedConfig, DifferencesShowWhatAFileSaysWithoutControlCharactersAndShortened) {
+  checkpoint::Values const now{{"model.layers", "4"}};
+  checkpoint::Values saved{{"model.layers", "\x1b[2J"}, {"data.path", std::string(900'000, 'x')}};
+  auto found = differences(saved, now);
+  EXPECT_EQ(found.impossible, (std::vector<std::string>{"model.layers: \\x1B[2J when saved, now 4"}));
+  EXPECT_EQ(found.allowed, (std::vector<std::string>{"data.path: " + std::string(80, 'x') +
+                                                     "... (900000 bytes) when saved, now not set"}));
+  for (int k = 0; k < 1000; ++k) saved["other." + std::to_string(k)] = "1";
+  found = differences(saved, now);
+  EXPECT_EQ(found.allowed.size(), 51u);
+  EXPECT_EQ(found.allowed.back(), "and 951 more");
+}
+
 }  // namespace
 }  // namespace tessera::train::test

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 
 #include "tessera/checkpoint/manifest.hpp"
@@ -25,12 +26,19 @@ std::int64_t complete(std::string const& directory, Manifest manifest, std::stri
 /// Gives a complete directory its name in the same parent, at once, and returns when that is on the disk.
 void put_in_place(std::string const& temporary, std::string const& place);
 
+/// What a job knows of the steps in its directory without reading their bytes again.
+struct KnownSteps {
+  std::set<std::int64_t> whole;    ///< it wrote and hashed them, or verified them when it loaded
+  std::set<std::int64_t> damaged;  ///< it passed over them when it loaded
+};
+
 /// A step that all ranks have written into `temporary`.
 struct Commit {
   std::string directory;  ///< of all steps
   std::string temporary;  ///< name in it, see temporary_name
   std::string token;      ///< of the job
   int keep = 2;           ///< see SaverOptions
+  KnownSteps known;       ///< without this step
   Manifest manifest;      ///< without model.h5
 };
 
@@ -47,9 +55,10 @@ struct Committed {
 void remove_leftovers(std::string const& directory);
 
 /// Completes the step, gives it its name, points `latest` to it and removes what is older than the newest
-/// `keep` steps. A directory that has the name already stays if it verifies, else it is moved aside to
-/// `step_00000100.damaged-N`. Steps newer than this one (of a run that was taken back) are neither counted
-/// nor removed, nor are those that lack their manifest or a file of the right size.
+/// `keep` steps that are known to be whole, this one among them: while there are fewer, nothing is removed.
+/// A directory that has the name already stays if it verifies, else it is moved aside to
+/// `step_00000100.damaged-N`. Neither counted nor removed are steps newer than this one (of a run that was
+/// taken back), those known to be damaged, and those that lack their manifest or a file of the right size.
 Committed commit(Commit const& what);
 
 }  // namespace tessera::checkpoint

@@ -2,11 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Faults on purpose, to test what a crash or a full disk does at a certain moment. Compiled in always, off
-// unless the environment variable TESSERA_FAULT is set when the process first comes by a fault point:
+// unless the environment variable TESSERA_FAULT is set when the process calls read_faults, or comes by the
+// first fault point:
 //
 //   TESSERA_FAULT=POINT[#N]:ACTION[=VALUE][@RANK][,...]
 //
-//   POINT   a name below, or one that the caller of fault_point documents
+//   POINT   a name below; any other is refused
 //   #N      the N-th time the process comes by, from 1; without it, every time
 //   ACTION  kill         SIGKILL to the process itself
 //           stop         SIGSTOP: a process that no longer answers
@@ -33,8 +34,13 @@ namespace tessera::checkpoint {
 /// The rank that `@RANK` is compared with; 0 until this is called. Call it before threads start.
 void set_fault_rank(int rank) noexcept;
 
+/// Reads TESSERA_FAULT, once. Programs call it when they start, so that a name that is spelt wrong is told
+/// then and not at the first save, or never; a Saver and a Loader do. Throws ConfigError when the variable
+/// cannot be understood or names a point that there is not.
+void read_faults();
+
 /// Does what TESSERA_FAULT asks for at this point; else costs the reading of one static. Throws IoError when
-/// that is what it asks for, and ConfigError when the variable cannot be understood. Any thread.
+/// that is what it asks for, and as read_faults. `point` is one of the table in fault_point.cpp. Any thread.
 void fault_point(std::string_view point);
 
 }  // namespace tessera::checkpoint

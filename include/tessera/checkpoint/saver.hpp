@@ -35,9 +35,13 @@
 
 namespace tessera::checkpoint {
 
+class Loader;
+
 struct SaverOptions {
   std::string directory;
-  /// How many of the newest checkpoints stay, at least 1; 0: all of them.
+  /// How many of the newest checkpoints stay, at least 1; 0: all of them. Only those count that this saver
+  /// wrote or that learn_from told it of, so that one whose bytes are damaged never takes the place of a good
+  /// one; others stay until so many newer ones count.
   int keep = 2;
   /// `begin` returns when the checkpoint has its name. Nothing is copied, so no memory is needed.
   bool synchronous = false;
@@ -94,14 +98,20 @@ class Saver {
   /// Slurm job, as it may be on a node that was lost, whose locks the file system keeps until it gives the
   /// node up. One that is not held but names an owner is a dead job's if
   /// that ran on this host, or was an earlier start of this Slurm job (SLURM_JOB_ID, SLURM_RESTART_COUNT), or
-  /// left the file untouched for 60 s by the file system's clock, which is waited for: some file systems keep
-  /// flock within a host. One that is touched meanwhile is refused.
+  /// left the file untouched for 60 s by the file system's clock, which is waited for, with a warning in
+  /// the log that tells how long: some file systems keep flock within a host. One that is touched meanwhile
+  /// is refused.
   Saver(std::unique_ptr<comm::Communicator> world, SaverOptions options);
   Saver(Saver&&) noexcept;
   Saver& operator=(Saver&&) noexcept;
   /// Not collective; waits for this rank's threads. A save whose files are not all written is dropped, every
   /// rank removing its own; one that is being committed is committed.
   ~Saver();
+
+  /// Not collective. Which steps of `directory` are known to be whole or damaged since a loader has verified
+  /// them: the one it chose counts among the `keep` kept, those it passed over neither count nor are they
+  /// removed. A loader of another directory teaches nothing. Call it before `begin`.
+  void learn_from(Loader const& loader);
 
   /// Collective. Makes the memory for the copies of such a snapshot now instead of in the first `begin`,
   /// which would wait for the system to hand it out, page by page. Waits for a save under way. Throws

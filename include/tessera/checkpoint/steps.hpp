@@ -34,6 +34,9 @@ inline constexpr std::string_view lock_name = "lock";
 /// when there is no such directory, permission when it may not be read.
 [[nodiscard]] std::vector<std::int64_t> list_steps(std::string const& directory);
 
+/// The step that the checkpoint `path` is, if it lies in `directory`, however either is spelt.
+[[nodiscard]] std::optional<std::int64_t> step_in(std::string const& directory, std::string const& path);
+
 /// What a user means by a path: a checkpoint's directory itself (it has a manifest or a step's name), or a
 /// directory of them. Returns the directories to try, newest first. Throws as list_steps does, and no_input
 /// when there is no step.

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tessera/base/error.hpp"
 #include "tessera/checkpoint/manifest.hpp"
 
 namespace tessera::checkpoint {
@@ -16,7 +17,11 @@ namespace tessera::checkpoint {
 struct Problem {
   std::string file;
   std::string what;
+  ExitCode code = ExitCode::data;  ///< permission or io: what the file holds is not known
 };
+
+/// Whether the file could not be looked at, for want of permission or because reading failed.
+[[nodiscard]] bool is_unreadable(ExitCode code) noexcept;
 
 /// "FILE: WHAT".
 [[nodiscard]] std::string to_string(Problem const& problem);

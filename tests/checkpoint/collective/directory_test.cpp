@@ -46,9 +46,48 @@ TEST(SaveDirectory, StepsOfARunTakenBackAndStepsThatAreNotWholeDoNotCount) {
     std::filesystem::resize_file(folder.path("step_00000004/rank_00000.h5"), 100);
     std::filesystem::remove(folder.path("step_00000003/manifest.json"));
   });
-  EXPECT_EQ(after_saving({5}, folder.path(), 2),
-            (Strings{"latest", "step_00000002", "step_00000003", "step_00000004", "step_00000005",
+  EXPECT_EQ(after_saving({5, 6}, folder.path(), 2),
+            (Strings{"latest", "step_00000003", "step_00000004", "step_00000005", "step_00000006",
                      "step_00000900"}));
+}
+
+TEST(SaveDirectory, NothingIsRemovedUntilAsManyNewerStepsAreKnownToBeWhole) {
+  SharedFolder const folder(support::world());
+  after_saving({1, 2, 3}, folder.path(), 0);
+  EXPECT_EQ(after_saving({4}, folder.path(), 2),
+            (Strings{"latest", "step_00000001", "step_00000002", "step_00000003", "step_00000004"}));
+  EXPECT_EQ(after_saving({5, 6}, folder.path(), 2), (Strings{"latest", "step_00000005", "step_00000006"}));
+}
+
+TEST(SaveDirectory, AStepThatALoaderFoundDamagedTakesNobodysPlaceAndStays) {
+  auto& world = support::world();
+  SharedFolder const folder(world);
+  after_saving({1, 2, 4}, folder.path(), 0);
+  on_rank_0(world, [&] { flip_bit(folder.path("step_00000004/rank_00000.h5")); });
+  Saver saver(world.duplicate(), {.directory = folder.path(), .keep = 2});
+  saver.learn_from(load_and_compare(world, folder.path("./")));
+  save(saver, world, 3);
+  EXPECT_EQ(names_in(world, folder.path()),
+            (Strings{"latest", "step_00000002", "step_00000003", "step_00000004"}));
+  save(saver, world, 6);
+  EXPECT_EQ(names_in(world, folder.path()),
+            (Strings{"latest", "step_00000003", "step_00000004", "step_00000006"}));
+  save(saver, world, 9);
+  EXPECT_EQ(names_in(world, folder.path()),
+            (Strings{"latest", "step_00000004", "step_00000006", "step_00000009"}));
+  load_and_compare(world, folder.path());
+}
+
+TEST(SaveDirectory, ALoaderOfAnotherDirectoryTeachesNothing) {
+  auto& world = support::world();
+  SharedFolder const folder(world);
+  after_saving({1, 2}, folder.path("a"), 0);
+  after_saving({2}, folder.path("b"), 0);
+  Saver saver(world.duplicate(), {.directory = folder.path("a"), .keep = 2});
+  saver.learn_from(load_and_compare(world, folder.path("b")));
+  save(saver, world, 3);
+  EXPECT_EQ(names_in(world, folder.path("a")),
+            (Strings{"latest", "step_00000001", "step_00000002", "step_00000003"}));
 }
 
 TEST(SaveDirectory, AStepThatIsThereAndWholeIsKept) {

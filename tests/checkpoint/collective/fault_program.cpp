@@ -30,7 +30,9 @@ void load_and_save(comm::Communicator& world, std::string const& directory, int 
   Saver saver(world.duplicate(), {.directory = directory, .synchronous = synchronous});
   std::int64_t step = 0;
   if (Loader::any_step(directory)) {
-    step = test::load_and_compare(world, directory).manifest().step;
+    auto const loader = test::load_and_compare(world, directory);
+    saver.learn_from(loader);
+    step = loader.manifest().step;
     say(world, "loaded " + std::to_string(step));
   }
   for (int k = 0; k < steps; ++k) {

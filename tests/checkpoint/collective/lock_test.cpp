@@ -6,6 +6,7 @@
 
 #include "checkpoint/directory_lock.hpp"
 #include "run.hpp"
+#include "tessera/base/log.hpp"
 
 namespace tessera::checkpoint {
 
@@ -98,7 +99,14 @@ TEST(Lock, OfAnEarlierStartOfTheJobIsTakenAtOnce) {
 TEST(Lock, OfAnotherHostIsTakenWhenItGoesUntouched) {
   TemporaryFolder const folder;
   leave_behind(folder, "host there\nprocess 1\njob 3\nrestart 0\nstart long ago\n");
+  std::vector<std::string> told;
+  set_log_sink([&](LogLevel, std::string_view message) { told.emplace_back(message); });
   EXPECT_GT(seconds([&] { DirectoryLock(folder.path(), owner("here", "3", 0), quick); }), 0.25);
+  EXPECT_NO_THROW(DirectoryLock(folder.path(), owner("here", "3", 0), quick));
+  set_log_sink({});
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_NE(told[0].find("waiting up to 0.3 s for '" + folder.path("lock")), std::string::npos) << told[0];
+  EXPECT_NE(told[0].find("'job 3 (process 1 on there, since long ago)'"), std::string::npos) << told[0];
 }
 
 TEST(Lock, OfAnotherHostIsRefusedWhileItIsTouched) {
