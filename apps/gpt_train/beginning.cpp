@@ -137,6 +137,7 @@ Beginning begin(std::unique_ptr<tessera::comm::Communicator> world, train::RunCo
   }
   if (!beginning.resumed) check_steps(c.save, newest, beginning.loader ? beginning.step() : -1);
   make_saver();
+  if (beginning.saver && beginning.loader) beginning.saver->learn_from(*beginning.loader);
   return beginning;
 }
 

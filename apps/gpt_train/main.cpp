@@ -16,6 +16,7 @@
 #include "identity.hpp"
 #include "inspection.hpp"
 #include "tessera/base/kokkos.hpp"
+#include "tessera/checkpoint/fault_point.hpp"
 #include "tessera/comm/session.hpp"
 #include "tessera/train/signals.hpp"
 #include "top.hpp"
@@ -72,6 +73,7 @@ int main(int argc, char** argv) {
   auto const place = comm::launcher_place();
   int code = static_cast<int>(tessera::ExitCode::internal);
   auto const failure = attempt([&] {
+    tessera::checkpoint::read_faults();
     // Started alone, the program needs no communication library; its launcher's is asked for otherwise.
     auto const session = comm::open_session(place ? "mpi" : "loopback", argc, argv);
     if (auto const mismatch = comm::launcher_mismatch(session->world()->size())) {
