@@ -14,12 +14,14 @@ namespace gpt_train {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
-Json as_json(OverRanks const& figure) { return {{"mean", figure.mean}, {"largest", figure.largest}}; }
+OrderedJson as_json(OverRanks const& figure) { return {{"mean", figure.mean}, {"largest", figure.largest}}; }
 
 /// Text of a configuration need not be UTF-8; what is not is replaced.
-std::string dumped(Json const& object) { return object.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string dumped(OrderedJson const& object) {
+  return object.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
+}
 
 }  // namespace
 
@@ -57,7 +59,7 @@ std::string begin_event(tessera::train::RunConfig const& config, tessera::train:
 }
 
 std::string end_event(RunResult const& result) {
-  Json event{{"event", "end"}, {"code", result.code}};
+  OrderedJson event{{"event", "end"}, {"code", result.code}};
   if (result.weights) {
     event["weights"] = fmt::format("{:016x}", *result.weights);
     event["tokens_per_s"] = result.tokens_per_s;
