@@ -157,6 +157,9 @@ class Faults(unittest.TestCase):
                 os.kill(chance.choice(ranks), signal.SIGKILL)
                 out, error = process.communicate(timeout=60)
                 self.assertIn(process.returncode, KILLED[True], error)
+                deadline = time.monotonic() + 10  # the launcher's kill may still be on its way when it has ended
+                while any(map(is_running, ranks)) and time.monotonic() < deadline:
+                    time.sleep(0.05)
                 self.assertEqual([rank for rank in ranks if is_running(rank)], [])
                 self.expect_recovery(directory, out, ranks=3)
 
