@@ -11,7 +11,7 @@ namespace gpt_train {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 using SystemClock = std::chrono::system_clock;
 
 std::int64_t milliseconds(SystemClock::time_point moment) {
@@ -21,14 +21,15 @@ std::int64_t milliseconds(SystemClock::time_point moment) {
 /// Before main: what MPI and the data take to start counts as initialisation.
 std::int64_t const program_began_ms = milliseconds(SystemClock::now());
 
-std::string mllog_line(std::int64_t time_ms, std::string_view kind, std::string_view key, Json value,
-                       Json metadata) {
-  return ":::MLLOG " + Json{{"namespace", ""}, {"time_ms", time_ms},        {"event_type", kind},
-                            {"key", key},      {"value", std::move(value)}, {"metadata", std::move(metadata)}}
-                           .dump(-1, ' ', false, Json::error_handler_t::replace);
+std::string mllog_line(std::int64_t time_ms, std::string_view kind, std::string_view key, OrderedJson value,
+                       OrderedJson metadata) {
+  return ":::MLLOG " + OrderedJson{{"namespace", ""},           {"time_ms", time_ms},
+                                   {"event_type", kind},        {"key", key},
+                                   {"value", std::move(value)}, {"metadata", std::move(metadata)}}
+                           .dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
 }
 
-Json place_of(std::source_location const& where) {
+OrderedJson place_of(std::source_location const& where) {
   return {{"file", std::filesystem::path(where.file_name()).filename().string()}, {"lineno", where.line()}};
 }
 
