@@ -24,7 +24,7 @@ struct RunFacts {
   std::int64_t begins_at = 0;      ///< step after which it begins
   std::string_view matmul;         ///< library of matrix products
   double peak_flops = 0;           ///< measured, summed over the ranks
-  OverRanks stored_parameters{};   ///< elements that a rank keeps, with what tiles pad them by
+  OverRanks stored_parameters{};   ///< elements of the tensors that a rank keeps
   OverRanks predicted_bytes{};     ///< memory
   std::int64_t train_samples = 0;  ///< sequences
 };

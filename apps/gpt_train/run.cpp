@@ -42,6 +42,17 @@ Mllog::Write mllog_writer(train::RunConfig const& config, Console& console, Line
   return [&file](std::string const& text) { file.write(text); };
 }
 
+/// Elements of the tensors that this rank keeps, without what aligns their tiles.
+template <class T>
+double stored_parameters(tessera::params::ParameterStore<T> const& store) {
+  std::int64_t elements = 0;
+  for (auto const& parameter : store.parameters()) {
+    if (parameter.role != tessera::params::Role::tied_gradient)
+      elements += parameter.spec.tile_size() * parameter.tiles.count;
+  }
+  return static_cast<double>(elements);
+}
+
 OverRanks over_ranks(comm::Communicator& world, double own) {
   double const sum = all_reduce_value(world, own, comm::Op::sum);
   return {sum / world.size(), all_reduce_value(world, own, comm::Op::max)};
@@ -80,12 +91,11 @@ void Run<T>::prepare_saving() {
 template <class T>
 void Run<T>::begin() {
   auto& world = setup_.mesh->world();
-  auto const stored = static_cast<double>(trainer_.stage().store().values().extent(0));
   RunFacts const facts{setup_.nodes,
                        trainer_.steps_done(),
                        setup_.inputs.matmul->name(),
                        peak_flops_,
-                       over_ranks(world, stored),
+                       over_ranks(world, stored_parameters(trainer_.stage().store())),
                        over_ranks(world, static_cast<double>(setup_.memory.total_bytes())),
                        setup_.inputs.dataset->training_samples()};
   metrics_.write(begin_event(config_, setup_.plan.layout, facts));

@@ -141,8 +141,9 @@ class Metrics(Folder):
                                                  "global_batch_size", "microbatches_per_replica", "schedule")],
                          ["begin", 0, 3, 2, 1, 1, 2, 1, 8, 4, "1f1b"])
         stored = begin["stored_parameters_per_rank"]
-        # Each stage holds its half of the blocks and a copy of the tied table, with what tiles pad them by.
-        self.assertTrue(begin["parameters"] / 2 < stored["mean"] <= stored["largest"] <= 2 * stored["mean"], stored)
+        # Each stage holds its half of the blocks and the tied table; the first the positions, the last a norm.
+        self.assertEqual(2 * stored["mean"], begin["parameters"] + 256 * 32)
+        self.assertTrue(stored["mean"] < stored["largest"] < begin["parameters"], stored)
         self.assertEqual([step["step"] for step in steps], [1, 2, 3])
         self.assertEqual((end["event"], end["code"]), ("end", 0))
         self.assertIn(f"Weights: {end['weights']}\n", done.stdout)
