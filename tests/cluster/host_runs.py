@@ -87,6 +87,16 @@ class OnHosts(unittest.TestCase):
         return [line["step"] for line in lines if "step" in line]
 
 
+class Machine(unittest.TestCase):
+    def test_hosts_go_when_the_process_that_made_them_is_killed(self):
+        lines = "import cluster, os; print(cluster.Hosts(1).state.name, flush=True); os.kill(os.getpid(), 9)"
+        name = subprocess.run([sys.executable, "-c", lines], cwd=cluster.HERE, capture_output=True, text=True,
+                              timeout=60).stdout.strip()
+        self.assertRegex(name, "^tessera-cluster-")
+        cluster.wait_until("its hosts have gone", lambda: name not in subprocess.run(
+            ["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout)
+
+
 class Working(OnHosts):
     def test_the_mesh_finds_the_hosts_and_the_bits_are_those_of_one_rank(self):
         before = hosts.received_bytes("h2")

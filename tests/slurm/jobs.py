@@ -85,7 +85,8 @@ class Training(Jobs):
     def wait_for_steps(self, count):
         """Until so many steps are in the metrics beyond those that are there."""
         seen = len(self.steps())
-        cluster.wait_until(f"{count} more steps", lambda: len(self.steps()) >= seen + count, 60, self.log)
+        cluster.wait_until(f"{count} more steps", lambda: len(self.steps()) >= seen + count, 60,
+                           lambda: self.log() + self.slurm.client("scontrol", "show", "jobs"))
 
     def steps(self):
         path = self.run_folder / "metrics.jsonl"

@@ -30,9 +30,9 @@ def wait_until(what, condition, limit_s=60, told=lambda: ""):
     return value
 
 
-def _program_of(pid):
+def _name_of(pid):
     try:
-        return os.readlink(f"/proc/{pid}/exe")
+        return pathlib.Path("/proc", pid, "comm").read_text().strip()
     except OSError:
         return ""  # gone meanwhile
 
@@ -70,10 +70,10 @@ class Hosts:
                        "--host", hosts, "-n", ranks, *words)
 
     def processes(self, host, name):
-        """Those of a program on a host."""
+        """Those of a host that have a name."""
         pids = subprocess.run(["ip", "netns", "pids", f"{self.state.name}-{host}"], capture_output=True, text=True,
                               check=True).stdout.split()
-        return [int(pid) for pid in pids if os.path.basename(_program_of(pid)) == name]
+        return [int(pid) for pid in pids if _name_of(pid) == name]
 
     def received_bytes(self, host):
         return int(self._script("hosts.sh", "received", host))
@@ -112,10 +112,12 @@ class Slurm(Hosts):
         return dict(re.findall(r"(?:^|\s)([A-Z]\w*)=(\S*)", self.client("scontrol", "show", "job", job)))
 
     def start_at_once(self, job):
-        """Slurm makes a requeued job wait for two minutes, anew when its last process has gone."""
+        """Takes from a requeued job the two minutes that Slurm makes it wait."""
+        time.sleep(2)  # a node refuses a job that it has ended in the same second
+
         def started():
             self.client("scontrol", "update", f"JobId={job}", "StartTime=now", code=None)
-            return self.fields(job)["JobState"] != "PENDING"
+            return self.fields(job)["JobState"] not in ("PENDING", "COMPLETING")
         wait_until(f"job {job} starts", started)
 
     def daemon(self, host):
