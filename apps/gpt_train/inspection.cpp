@@ -19,6 +19,7 @@ namespace {
 void check_backend(RunConfig const& config, tessera::comm::Communicator const& world) {
   auto const& wanted = config.parallel.backend;
   if (wanted == "auto" || wanted == world.backend()) return;
+  if (fmt::format("staging({})", wanted) == world.backend()) return;
   throw tessera::ConfigError({fmt::format(
       "parallel.backend = \"{}\": this job communicates by {}; \"loopback\" is for one process started "
       "without a launcher, \"mpi\" for one started by mpirun or srun, \"auto\" takes what fits",
