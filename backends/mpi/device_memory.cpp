@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
-#include "device_memory.hpp"
+#include "tessera/backends/mpi_device_memory.hpp"
 
 #include <fmt/format.h>
 #include <mpi.h>

@@ -1,8 +1,10 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
-#include "device_memory.hpp"
+#include <mpi.h>
+
 #include "error.hpp"
 #include "tessera/backends/mpi.hpp"
+#include "tessera/backends/mpi_device_memory.hpp"
 #include "tessera/base/error.hpp"
 #include "tessera/comm/session.hpp"
 #include "tessera/comm/staging.hpp"
