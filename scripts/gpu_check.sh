@@ -44,6 +44,4 @@ if ((${#missing[@]} > 0)); then
   stage "Build ${missing[*]}" cmake --build --preset cuda --parallel "${jobs}" --target "${missing[@]}"
 fi
 
-# A process alone needs no daemon of its MPI.
-export OMPI_MCA_ess_singleton_isolated=1
 python3 bench/gpu/check.py --build-dir "${build_dir}" --output "${output}" "${check[@]}"
