@@ -33,8 +33,7 @@ void add_bias(ExecutionSpace const& exec, Matrix<T> x, ConstVector<T> bias) {
   rows(
       exec, label_add_bias, static_cast<std::ptrdiff_t>(x.extent(0)),
       KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t row) {
-        T* const line = to + row * width;
-        team.for_each(width, [&](std::ptrdiff_t c) { line[c] += b[c]; });
+        team.map(width, [](T& x, T shift) { x += shift; }, Update(to + row * width), Read(b));
       });
 }
 

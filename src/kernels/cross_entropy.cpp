@@ -65,9 +65,10 @@ void cross_entropy_loss(ExecutionSpace const& exec, ConstVector<T> maximum, Cons
   T const* const sum = sum_exp.data();
   T const* const target = target_logit.data();
   T* const result = loss.data();
-  elements(
+  map_elements(
       exec, label_loss, static_cast<std::ptrdiff_t>(loss.extent(0)),
-      KOKKOS_LAMBDA(std::ptrdiff_t i) { result[i] = math::log(sum[i]) + (most[i] - target[i]); });
+      KOKKOS_LAMBDA(T & x, T total, T largest, T logit) { x = math::log(total) + (largest - logit); },
+      Write(result), Read(sum), Read(most), Read(target));
 }
 
 template <class T>
@@ -84,7 +85,7 @@ void cross_entropy_backward(ExecutionSpace const& exec, Matrix<T> logits, std::i
         T* const line = to + row * width;
         T const most = maximum(row);
         T const factor = scale / sum_exp(row);
-        team.for_each(valid, [&](std::ptrdiff_t c) { line[c] = math::exp(line[c] - most) * factor; });
+        team.map(valid, [&](T& x) { x = math::exp(x - most) * factor; }, Update(line));
         team.for_each(width - valid, [&](std::ptrdiff_t c) { line[valid + c] = T(0); });
         team.barrier();
         std::int64_t const target = targets(row) - first_column;

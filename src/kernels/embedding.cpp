@@ -12,7 +12,87 @@ std::string const label_position_forward = "tessera::kernels::position_forward";
 std::string const label_position_backward = "tessera::kernels::position_backward";
 
 /// Columns of the table that one team owns in the scatter-add.
-constexpr std::ptrdiff_t owned_columns = runs_on_host ? 1024 : sum_lanes;
+constexpr std::ptrdiff_t owned_columns = runs_on_host ? 1024 : 8 * sum_lanes;
+
+/// dtable += dy by rows of equal token, in token order.
+template <class T>
+struct ScatterAdd {
+  Vector<std::int32_t const> tokens;
+  T const* dy;
+  T* dtable;
+  std::int64_t first_row, held;
+  std::ptrdiff_t n, d;
+
+  KOKKOS_INLINE_FUNCTION void operator()(RowTeam const& team, std::ptrdiff_t index) const {
+    if constexpr (runs_on_host) {
+      all_tokens(team, index);
+    } else {
+      first_of_token(team, index);
+    }
+  }
+
+ private:
+  [[nodiscard]] KOKKOS_INLINE_FUNCTION std::ptrdiff_t columns_from(std::ptrdiff_t column) const {
+    return d - column < owned_columns ? d - column : owned_columns;
+  }
+
+  /// On a host a team walks all tokens with its block of columns.
+  template <class Team>
+  KOKKOS_INLINE_FUNCTION void all_tokens(Team const& team, std::ptrdiff_t block) const {
+    std::ptrdiff_t const column = block * owned_columns;
+    std::ptrdiff_t const count = columns_from(column);
+    for (std::ptrdiff_t row = 0; row < n; ++row) {
+      std::int64_t const index = tokens(row) - first_row;
+      if (index < 0 || index >= held) continue;
+      T const* const slope = dy + row * d + column;
+      T* const entry = dtable + index * d + column;
+      team.for_each(count, [&](std::ptrdiff_t c) { entry[c] += slope[c]; });
+    }
+  }
+
+  /// On a device the team of the first row of a token adds all rows of that token to its entry, each thread its
+  /// columns; `index` counts rows, then blocks of columns.
+  template <class Team>
+  KOKKOS_INLINE_FUNCTION void first_of_token(Team const& team, std::ptrdiff_t index) const {
+    std::ptrdiff_t const row = index % n;
+    std::int32_t const token = tokens(row);
+    std::int64_t const entry = token - first_row;
+    if (entry < 0 || entry >= held || !is_first(team, row, token)) return;
+    std::ptrdiff_t const column = index / n * owned_columns + team.lane();
+    std::ptrdiff_t const count = columns_from(column - team.lane()) - team.lane();
+    constexpr int held_columns = owned_columns / sum_lanes;
+    T total[held_columns];
+    T* const to = dtable + entry * d + column;
+    for (int i = 0; i < held_columns; ++i) total[i] = i * sum_lanes < count ? to[i * sum_lanes] : T(0);
+    for (std::ptrdiff_t begin = row; begin < n; begin += sum_lanes) {
+      unsigned same = rows_with(team, begin, n, token);
+      for (T const* slope = dy + begin * d + column; same != 0; same >>= 1, slope += d) {
+        if ((same & 1u) == 0) continue;
+        for (int i = 0; i < held_columns; ++i) {
+          if (i * sum_lanes < count) total[i] += slope[i * sum_lanes];
+        }
+      }
+    }
+    for (int i = 0; i < held_columns; ++i) {
+      if (i * sum_lanes < count) to[i * sum_lanes] = total[i];
+    }
+  }
+
+  /// Bit l is set where row begin + l, before `end`, has `token`.
+  template <class Team>
+  KOKKOS_INLINE_FUNCTION unsigned rows_with(Team const& team, std::ptrdiff_t begin, std::ptrdiff_t end,
+                                            std::int32_t token) const {
+    std::ptrdiff_t const own = begin + team.lane();
+    return lanes_where(own < end && tokens(own < end ? own : begin) == token);
+  }
+  template <class Team>
+  KOKKOS_INLINE_FUNCTION bool is_first(Team const& team, std::ptrdiff_t row, std::int32_t token) const {
+    for (std::ptrdiff_t begin = 0; begin < row; begin += sum_lanes) {
+      if (rows_with(team, begin, row, token) != 0) return false;
+    }
+    return true;
+  }
+};
 
 }  // namespace
 
@@ -31,8 +111,12 @@ void embedding_forward(ExecutionSpace const& exec, Vector<std::int32_t const> to
         if (index < 0 || index >= held) {
           team.for_each(d, [&](std::ptrdiff_t c) { line[c] = accumulate ? line[c] + T(0) : T(0); });
         } else {
-          T const* const entry = from + index * d;
-          team.for_each(d, [&](std::ptrdiff_t c) { line[c] = (accumulate ? line[c] : T(0)) + entry[c]; });
+          Read const entry(from + index * d);
+          if (accumulate) {
+            team.map(d, [](T& x, T value) { x += value; }, Update(line), entry);
+          } else {
+            team.map(d, [](T& x, T value) { x = T(0) + value; }, Write(line), entry);
+          }
         }
       });
 }
@@ -45,19 +129,9 @@ void embedding_backward(ExecutionSpace const& exec, Vector<std::int32_t const> t
   auto const held = static_cast<std::int64_t>(dtable.extent(0));
   T const* const from = dy.data();
   T* const to = dtable.data();
-  rows(
-      exec, embedding_backward_label, (d + owned_columns - 1) / owned_columns,
-      KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t block) {
-        std::ptrdiff_t const column = block * owned_columns;
-        std::ptrdiff_t const count = d - column < owned_columns ? d - column : owned_columns;
-        for (std::ptrdiff_t row = 0; row < n; ++row) {
-          std::int64_t const index = tokens(row) - first_row;
-          if (index < 0 || index >= held) continue;
-          T const* const slope = from + row * d + column;
-          T* const entry = to + index * d + column;
-          team.for_each(count, [&](std::ptrdiff_t c) { entry[c] += slope[c]; });
-        }
-      });
+  ScatterAdd<T> const add{tokens, from, to, first_row, held, n, d};
+  std::ptrdiff_t const blocks = (d + owned_columns - 1) / owned_columns;
+  rows(exec, embedding_backward_label, runs_on_host ? blocks : blocks * n, add);
 }
 
 template <class T>
@@ -72,8 +146,9 @@ void position_forward(ExecutionSpace const& exec, Matrix<T> x, ConstMatrix<T> ta
       KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t row) {
         T* const line = to + row * d;
         T const* const entry = from + (first_position + row / batch) * d;
-        with_factors<T>(team, factors, first_element(dropout, row, d), d,
-                        [&](std::ptrdiff_t c, T factor) { line[c] = (line[c] + entry[c]) * factor; });
+        map_with_factors<T>(
+            team, factors, first_element(dropout, row, d), d,
+            [](T factor, T& x, T value) { x = (x + value) * factor; }, Update(line), Read(entry));
       });
 }
 

@@ -49,13 +49,13 @@ void bias_gelu_forward(ExecutionSpace const& exec, Matrix<T> pre, ConstVector<T>
   rows(
       exec, gelu_forward_label, static_cast<std::ptrdiff_t>(pre.extent(0)),
       KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t row) {
-        T* const line = before + row * width;
-        T* const result = after + row * width;
-        team.for_each(width, [&](std::ptrdiff_t c) {
-          T const x = line[c] + b[c];
-          line[c] = x;
-          result[c] = gelu(x);
-        });
+        team.map(
+            width,
+            [](T& x, T& result, T shift) {
+              x += shift;
+              result = gelu(x);
+            },
+            Update(before + row * width), Write(after + row * width), Read(b));
       });
 }
 
@@ -64,9 +64,10 @@ void gelu_backward(ExecutionSpace const& exec, ConstMatrix<T> dout, ConstMatrix<
   T const* const slope = dout.data();
   T const* const before = pre.data();
   T* const result = dpre.data();
-  elements(
+  map_elements(
       exec, gelu_backward_label, static_cast<std::ptrdiff_t>(pre.size()),
-      KOKKOS_LAMBDA(std::ptrdiff_t i) { result[i] = slope[i] * gelu_slope(before[i]); });
+      KOKKOS_LAMBDA(T & dx, T dy, T x) { dx = dy * gelu_slope(x); }, Write(result), Read(slope),
+      Read(before));
 }
 
 #define TESSERA_INSTANTIATE(T)                                                                     \

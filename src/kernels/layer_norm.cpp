@@ -41,14 +41,18 @@ KOKKOS_INLINE_FUNCTION void backward_row(RowTeam const& team, NormBackward<T> co
       team.template sum<T>(d, [&](std::ptrdiff_t i) { return dy[i] * gamma[i] * ((x[i] - mean) * rstd); });
   T const a = sum / static_cast<T>(d);
   T const b = dot / static_cast<T>(d);
-  auto const value = [&](std::ptrdiff_t i) {
-    T const h = (x[i] - mean) * rstd;
-    return rstd * (dy[i] * gamma[i] - math::fma(h, b, a));
+  auto const value = [&](T slope, T scale, T from) {
+    T const h = (from - mean) * rstd;
+    return rstd * (slope * scale - math::fma(h, b, a));
   };
   if (norm.accumulate) {
-    team.for_each(d, [&](std::ptrdiff_t i) { dx[i] += value(i); });
+    team.map(
+        d, [&](T& to, T slope, T scale, T from) { to += value(slope, scale, from); }, Update(dx), Read(dy),
+        Read(gamma), Read(x));
   } else {
-    team.for_each(d, [&](std::ptrdiff_t i) { dx[i] = value(i); });
+    team.map(
+        d, [&](T& to, T slope, T scale, T from) { to = value(slope, scale, from); }, Write(dx), Read(dy),
+        Read(gamma), Read(x));
   }
 }
 

@@ -30,10 +30,9 @@ KOKKOS_INLINE_FUNCTION void normalise_row(RowTeam const& team, NormForward<T> co
     return difference * difference;
   });
   T const rstd = math::rsqrt(squares / static_cast<T>(d) + norm.epsilon);
-  T* const y = norm.y + row * d;
-  T const* const gamma = norm.gamma;
-  T const* const beta = norm.beta;
-  team.for_each(d, [&](std::ptrdiff_t i) { y[i] = math::fma((x[i] - mean) * rstd, gamma[i], beta[i]); });
+  team.map(
+      d, [&](T& y, T value, T gamma, T beta) { y = math::fma((value - mean) * rstd, gamma, beta); },
+      Write(norm.y + row * d), Read(x), Read(norm.gamma), Read(norm.beta));
   team.once([&] {
     norm.mean[row] = mean;
     norm.rstd[row] = rstd;

@@ -39,12 +39,10 @@ Addition<T> make_addition(Matrix<T const> branch, Vector<T const> bias, Matrix<T
 template <class T>
 KOKKOS_INLINE_FUNCTION void add_row(RowTeam const& team, Addition<T> const& add, std::ptrdiff_t row) {
   std::ptrdiff_t const d = add.d;
-  T const* const branch = add.branch + row * d;
-  T const* const residual = add.residual + row * d;
-  T const* const bias = add.bias;
-  T* const out = add.out + row * d;
-  with_factors<T>(team, add.factors, first_element(add.place, row, d), d,
-                  [&](std::ptrdiff_t i, T factor) { out[i] = residual[i] + (branch[i] + bias[i]) * factor; });
+  map_with_factors<T>(
+      team, add.factors, first_element(add.place, row, d), d,
+      [](T factor, T& out, T residual, T branch, T bias) { out = residual + (branch + bias) * factor; },
+      Write(add.out + row * d), Read(add.residual + row * d), Read(add.branch + row * d), Read(add.bias));
 }
 
 }  // namespace
@@ -69,10 +67,10 @@ void dropout_backward(ExecutionSpace const& exec, ConstMatrix<T> dy, DropoutRows
   rows(
       exec, residual_backward_label, static_cast<std::ptrdiff_t>(dx.extent(0)),
       KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t row) {
-        T const* const source = from + row * d;
-        T* const target = to + row * d;
-        with_factors<T>(team, factors, first_element(dropout, row, d), d,
-                        [&](std::ptrdiff_t i, T factor) { target[i] = source[i] * factor; });
+        map_with_factors<T>(
+            team, factors, first_element(dropout, row, d), d,
+            [](T factor, T& target, T source) { target = source * factor; }, Write(to + row * d),
+            Read(from + row * d));
       });
 }
 

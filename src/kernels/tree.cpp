@@ -65,34 +65,34 @@ template <class T>
 void add_to(ExecutionSpace const& exec, Vector<T> a, ConstVector<T> b) {
   T* const to = a.data();
   T const* const from = b.data();
-  elements(
-      exec, label_add_to, static_cast<std::ptrdiff_t>(a.extent(0)),
-      KOKKOS_LAMBDA(std::ptrdiff_t i) { to[i] += from[i]; });
+  map_elements(
+      exec, label_add_to, static_cast<std::ptrdiff_t>(a.extent(0)), KOKKOS_LAMBDA(T & x, T y) { x += y; },
+      Update(to), Read(from));
 }
 
 template <class T>
 void fill(ExecutionSpace const& exec, Vector<T> v, std::type_identity_t<T> value) {
   T* const to = v.data();
-  elements(
-      exec, label_fill, static_cast<std::ptrdiff_t>(v.extent(0)),
-      KOKKOS_LAMBDA(std::ptrdiff_t i) { to[i] = value; });
+  map_elements(
+      exec, label_fill, static_cast<std::ptrdiff_t>(v.extent(0)), KOKKOS_LAMBDA(T & x) { x = value; },
+      Write(to));
 }
 
 template <class T>
 void copy(ExecutionSpace const& exec, ConstVector<T> source, Vector<T> destination) {
   T const* const from = source.data();
   T* const to = destination.data();
-  elements(
-      exec, label_copy, static_cast<std::ptrdiff_t>(source.extent(0)),
-      KOKKOS_LAMBDA(std::ptrdiff_t i) { to[i] = from[i]; });
+  map_elements(
+      exec, label_copy, static_cast<std::ptrdiff_t>(source.extent(0)), KOKKOS_LAMBDA(T & x, T y) { x = y; },
+      Write(to), Read(from));
 }
 
 template <class T>
 void add_positive_zero(ExecutionSpace const& exec, Vector<T> v) {
   T* const to = v.data();
-  elements(
+  map_elements(
       exec, label_add_positive_zero, static_cast<std::ptrdiff_t>(v.extent(0)),
-      KOKKOS_LAMBDA(std::ptrdiff_t i) { to[i] += T(0); });
+      KOKKOS_LAMBDA(T & x) { x += T(0); }, Update(to));
 }
 
 #define TESSERA_INSTANTIATE(T)                                                 \

@@ -17,10 +17,51 @@ using MemorySpace = ExecutionSpace::memory_space;
 inline constexpr bool tensors_on_host =
     Kokkos::SpaceAccessibility<Kokkos::HostSpace, MemorySpace>::accessible;
 
+/// Host memory that a device's copy engine reads and writes without a detour, where there is a device.
+#if defined(KOKKOS_ENABLE_CUDA)
+using StagingSpace = Kokkos::CudaHostPinnedSpace;
+#elif defined(KOKKOS_ENABLE_HIP)
+using StagingSpace = Kokkos::HIPHostPinnedSpace;
+#else
+using StagingSpace = Kokkos::HostSpace;
+#endif
+
 /// Runs the calling thread's process until all work given to `exec` so far has ended.
 inline void fence(ExecutionSpace const& exec) { exec.fence(); }
 
 /// True between initialisation and finalisation of Kokkos.
 inline bool kokkos_is_ready() { return Kokkos::is_initialized(); }
+
+/// In kernels that run on neighbouring threads, 32 to a warp: the value that thread `lane` of the caller's warp
+/// holds. All threads of the warp call it. On a host a thread is alone.
+template <class A>
+KOKKOS_INLINE_FUNCTION A exchanged_in_warp(A const& value, int lane) {
+#if defined(__CUDA_ARCH__) || defined(__HIP_DEVICE_COMPILE__)
+  return Kokkos::shfl(value, lane, 32);
+#else
+  (void)lane;
+  return value;
+#endif
+}
+
+/// Bit l is set where thread l of the caller's warp calls with `condition` true.
+KOKKOS_INLINE_FUNCTION unsigned lanes_where(bool condition) {
+#if defined(__CUDA_ARCH__)
+  return __ballot_sync(0xffffffffu, condition);
+#elif defined(__HIP_DEVICE_COMPILE__)
+  return static_cast<unsigned>(__ballot(condition) >> (__lane_id() & 32u));
+#else
+  return condition ? 1 : 0;
+#endif
+}
+
+/// Makes what the threads of a warp have written visible to all of them.
+KOKKOS_INLINE_FUNCTION void synchronise_warp() {
+#if defined(__CUDA_ARCH__)
+  __syncwarp();
+#elif defined(__HIP_DEVICE_COMPILE__)
+  __builtin_amdgcn_wave_barrier();
+#endif
+}
 
 }  // namespace tessera
