@@ -7,6 +7,7 @@
 
 #include "kernels/attention_device.hpp"
 #include "kernels/attention_host.hpp"
+#include "kernels/flash/device.hpp"
 #include "tessera/base/error.hpp"
 
 namespace tessera::kernels {
@@ -59,7 +60,7 @@ void attention_forward(ExecutionSpace const& exec, AttentionShape const& shape, 
   if constexpr (runs_on_host) {
     for_each_head<T>(exec, attention_forward_label, shape,
                      [=](std::ptrdiff_t index, T* memory) { attention::forward_head(call, index, memory); });
-  } else {
+  } else if (!flash::forward(exec, attention_forward_label, call)) {
     attention::forward_on_device(exec, attention_forward_label, call);
   }
 }
@@ -79,7 +80,7 @@ void attention_backward(ExecutionSpace const& exec, AttentionShape const& shape,
   if constexpr (runs_on_host) {
     for_each_head<T>(exec, attention_backward_label, shape,
                      [=](std::ptrdiff_t index, T* memory) { attention::backward_head(call, index, memory); });
-  } else {
+  } else if (!flash::backward(exec, attention_backward_label, call)) {
     attention::backward_on_device(exec, attention_backward_label, call);
   }
 }

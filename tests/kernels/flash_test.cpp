@@ -1,9 +1,9 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// The tile kernels of attention for GPUs, played on the host, against the reference.
-#include "kernels/flash/backward.hpp"
-#include "kernels/flash/forward.hpp"
+// The tile kernels of attention for GPUs, played on the host, against the reference: the very bodies that are
+// launched on a GPU.
+#include "kernels/flash/choices.hpp"
 #include "played_block.hpp"
 #include "tensors.hpp"
 
@@ -11,86 +11,141 @@ namespace tessera::kernels::test {
 
 namespace {
 
-struct Call {
-  AttentionShape shape;
-  std::uint16_t const* qkv;
-  std::uint16_t* out;
-  float* log_sum_exp;
-  DropoutHeads dropout;
-  DropoutFactors factors;
-};
-struct BackCall {
-  AttentionShape shape;
-  std::uint16_t const* qkv;
-  std::uint16_t const* out;
-  float const* log_sum_exp;
-  std::uint16_t const* dout;
-  DropoutHeads dropout;
-  DropoutFactors factors;
-  std::uint16_t* dqkv;
-};
+std::vector<bf16> narrowed(Tensor const& tensor) {
+  std::vector<bf16> result;
+  for (double const x : tensor) result.emplace_back(static_cast<float>(x));
+  return result;
+}
+std::vector<float> narrowed_to(Tensor const& tensor, float) { return as<float>(tensor); }
+std::vector<bf16> narrowed_to(Tensor const& tensor, bf16) { return narrowed(tensor); }
 
-std::uint16_t narrow(double x) {
-  PlayedBlock b(0, 0, {});
-  return static_cast<std::uint16_t>(PlayedThread(b, 0).pack(static_cast<float>(x), 0));
-}
-double wide(std::uint16_t x) {
-  PlayedBlock b(0, 0, {});
-  return PlayedThread(b, 0).low(x);
-}
-std::vector<std::uint16_t> narrowed(Tensor const& t) {
-  std::vector<std::uint16_t> r(t.size());
-  for (std::size_t i = 0; i < t.size(); ++i) r[i] = narrow(t[i]);
-  return r;
-}
-Tensor widened16(std::vector<std::uint16_t> const& t) {
-  Tensor r(t.size());
-  for (std::size_t i = 0; i < t.size(); ++i) r[i] = wide(t[i]);
-  return r;
-}
+/// Forward and backward of one shape, with dropout as of a tile that begins at some head and sequence.
+template <class T>
+struct Played {
+  Played(reference::AttentionSizes s, float p)
+      : sizes(s),
+        width(s.heads * s.head_size),
+        qkv(narrowed_to(random_tensor(s.positions * s.batch * 3 * width, 1, 2), T())),
+        dout(narrowed_to(random_tensor(s.positions * s.batch * width, 2), T())),
+        out(dout.size()),
+        dqkv(qkv.size()),
+        log_sum_exp(s.heads * s.batch * s.positions),
+        deltas(log_sum_exp.size()) {
+    dropout.probability = p;
+    dropout.site = RandomSite(11, 12, 13);
+    dropout.first_sequence = 2;
+    dropout.first_head = 1;
+    dropout.total_heads = static_cast<std::int64_t>(s.heads) + 2;
+  }
 
-template <int D, int warps, class Own, class QOwn, class KOwn, int step, bool drop>
-void check(std::size_t batch, std::size_t positions, std::size_t heads, float probability) {
-  reference::AttentionSizes sizes{batch, positions, heads, D};
-  std::size_t const width = heads * D;
-  auto qkv = narrowed(random_tensor(positions * batch * 3 * width, 1, 2));
-  auto dout = narrowed(random_tensor(positions * batch * width, 2));
-  std::vector<std::uint16_t> out(dout.size()), dqkv(qkv.size());
-  std::vector<float> lse(heads * batch * positions), deltas(lse.size());
-  AttentionShape shape{static_cast<std::ptrdiff_t>(batch), static_cast<std::ptrdiff_t>(positions),
-                       static_cast<std::ptrdiff_t>(heads), D};
-  DropoutHeads dropout;
-  dropout.probability = probability;
-  dropout.site = RandomSite(11, 12, 13);
-  dropout.first_sequence = 2;
-  dropout.first_head = 1;
-  dropout.total_heads = static_cast<std::int64_t>(heads) + 2;
-  DropoutFactors f(probability, dropout.site);
-  Tensor factors;
-  std::size_t const square = positions * positions;
-  for (std::size_t b = 0; b < batch; ++b)
-    for (std::size_t h = 0; h < heads; ++h) {
-      auto part = factors_of(probability, dropout.site, ((2 + b) * (heads + 2) + 1 + h) * square, square);
-      factors.insert(factors.end(), part.begin(), part.end());
+  [[nodiscard]] AttentionShape shape() const {
+    return {static_cast<std::ptrdiff_t>(sizes.batch), static_cast<std::ptrdiff_t>(sizes.positions),
+            static_cast<std::ptrdiff_t>(sizes.heads), static_cast<std::ptrdiff_t>(sizes.head_size)};
+  }
+  [[nodiscard]] DropoutFactors drawn() const { return {dropout.probability, dropout.site}; }
+  attention::Forward<T> forward() {
+    return {shape(), qkv.data(), out.data(), log_sum_exp.data(), dropout, drawn()};
+  }
+  attention::Backward<T> backward() {
+    return {shape(), qkv.data(), out.data(), log_sum_exp.data(), dout.data(), dropout, drawn(), dqkv.data()};
+  }
+  [[nodiscard]] Tensor factors() const {
+    Tensor result;
+    std::size_t const square = sizes.positions * sizes.positions;
+    for (std::size_t b = 0; b < sizes.batch; ++b) {
+      for (std::size_t h = 0; h < sizes.heads; ++h) {
+        std::uint64_t const first = ((2 + b) * (sizes.heads + 2) + 1 + h) * square;
+        Tensor const part = factors_of(dropout.probability, dropout.site, first, square);
+        result.insert(result.end(), part.begin(), part.end());
+      }
     }
-  Call call{shape, qkv.data(), out.data(), lse.data(), dropout, f};
-  play(flash::ForwardBody<Call, D, warps, Own, drop>{call});
-  auto truth = reference::attention(sizes, widened16(qkv), factors);
-  expect_near(widened16(out), truth.out, 0.01);
-  expect_near(lse, truth.log_sum_exp, 1e-5);
-  BackCall back{shape, qkv.data(), out.data(), lse.data(), dout.data(), dropout, f, dqkv.data()};
-  play(flash::DeltasBody<BackCall, D>{back, deltas.data()});
-  play(flash::QueriesBody<BackCall, QOwn, D, warps, step, drop>{back, deltas.data()});
-  play(flash::KeysBody<BackCall, KOwn, D, warps, step, drop>{back, deltas.data()});
-  expect_near(widened16(dqkv), reference::attention_gradient(sizes, widened16(qkv), widened16(dout), factors), 0.02);
+    return result;
+  }
+
+  /// Results within some roundings of T of the reference.
+  void expect_truth() const {
+    double const rounding = std::is_same_v<T, bf16> ? 0x1p-8 : std::numeric_limits<float>::epsilon();
+    double const operations = std::is_same_v<T, bf16> ? 2 : 32;
+    auto const truth = reference::attention(sizes, widened(qkv), factors());
+    expect_near(out, truth.out, operations * rounding);
+    expect_near(log_sum_exp, truth.log_sum_exp, tolerance<float>(16));
+    expect_near(dqkv, reference::attention_gradient(sizes, widened(qkv), widened(dout), factors()),
+                2 * operations * rounding);
+  }
+
+  reference::AttentionSizes sizes;
+  std::size_t width;
+  DropoutHeads dropout;
+  std::vector<T> qkv, dout, out, dqkv;
+  std::vector<float> log_sum_exp, deltas;
+};
+
+template <int D, bool drop>
+Played<bf16> play_bf16(std::size_t batch, std::size_t positions, std::size_t heads) {
+  Played<bf16> played({batch, positions, heads, D}, drop ? 0.3F : 0.0F);
+  play(flash::ForwardChoice<D, drop>{played.forward()});
+  play(flash::DeltasChoice<D>{played.backward(), played.deltas.data()});
+  play(flash::QueriesChoice<D, drop>{played.backward(), played.deltas.data()});
+  play(flash::KeysChoice<D, drop>{played.backward(), played.deltas.data()});
+  return played;
 }
 
-using namespace flash;
-TEST(FlashTest, A) { check<64, 4, HeldRows<64, 2>, HeldRows<64, 2>, HeldRows<64, 1>, 32, false>(1, 130, 2, 0); }
-TEST(FlashTest, B) { check<64, 4, HeldRows<64, 1>, HeldRows<64, 1>, HeldRows<64, 1>, 64, true>(2, 128, 2, 0.3F); }
-TEST(FlashTest, C) { check<80, 4, HeldRows<80, 1>, HeldRows<80, 1>, SharedRows<80, 1>, 32, true>(2, 67, 1, 0.3F); }
-TEST(FlashTest, D) { check<128, 4, SharedRows<128, 2>, HeldRows<128, 1>, SharedRows<128, 1>, 32, false>(1, 200, 1, 0); }
-TEST(FlashTest, E) { check<96, 4, SharedRows<96, 2>, HeldRows<96, 1>, SharedRows<96, 1>, 32, true>(1, 1, 1, 0.3F); }
+TEST(FlashAttentionTest, EqualsReferenceInBf16) {
+  play_bf16<64, false>(1, 1, 1).expect_truth();
+  play_bf16<64, false>(1, 130, 2).expect_truth();
+  play_bf16<80, false>(2, 67, 1).expect_truth();
+  play_bf16<96, false>(1, 97, 1).expect_truth();
+  play_bf16<128, false>(1, 129, 1).expect_truth();
+}
+
+TEST(FlashAttentionTest, EqualsReferenceInBf16WithDropout) {
+  play_bf16<64, true>(2, 100, 1).expect_truth();
+  play_bf16<64, true>(1, 67, 2).expect_truth();
+  play_bf16<128, true>(1, 72, 1).expect_truth();
+}
+
+template <int D>
+Played<float> play_float(reference::AttentionSizes sizes, float probability) {
+  Played<float> played(sizes, probability);
+  play(flash::FloatForwardBody<D>{played.forward()});
+  play(flash::FloatDeltasBody{played.backward(), played.deltas.data()});
+  play(flash::FloatQueriesBody<D>{{played.backward(), played.deltas.data()}});
+  play(flash::FloatKeysBody<D>{{played.backward(), played.deltas.data()}});
+  return played;
+}
+
+TEST(FlashAttentionTest, EqualsReferenceInFloat) {
+  play_float<64>({1, 1, 1, 1}, 0).expect_truth();
+  play_float<64>({2, 130, 1, 33}, 0).expect_truth();
+  play_float<128>({1, 67, 2, 80}, 0.3F).expect_truth();
+}
+
+/// A head alone and the same one among others.
+TEST(FlashAttentionTest, BitsOfAHeadDoNotDependOnTheOthers) {
+  auto const all = play_bf16<64, false>(2, 70, 2);
+  Played<bf16> alone({1, 70, 1, 64}, 0);
+  auto const row = [](std::size_t s) { return s * 2 + 1; };
+  for (std::size_t s = 0; s < 70; ++s) {
+    for (std::size_t d = 0; d < 64; ++d) {
+      for (std::size_t part = 0; part < 3; ++part)
+        alone.qkv[(s * 3 + part) * 64 + d] = all.qkv[row(s) * 384 + (2 * part + 1) * 64 + d];
+      alone.dout[s * 64 + d] = all.dout[row(s) * 128 + 64 + d];
+    }
+  }
+  play(flash::ForwardChoice<64, false>{alone.forward()});
+  play(flash::DeltasChoice<64>{alone.backward(), alone.deltas.data()});
+  play(flash::QueriesChoice<64, false>{alone.backward(), alone.deltas.data()});
+  play(flash::KeysChoice<64, false>{alone.backward(), alone.deltas.data()});
+  std::vector<bf16> out, dqkv;
+  for (std::size_t s = 0; s < 70; ++s) {
+    for (std::size_t d = 0; d < 64; ++d) out.push_back(all.out[row(s) * 128 + 64 + d]);
+    for (std::size_t part = 0; part < 3; ++part) {
+      for (std::size_t d = 0; d < 64; ++d) dqkv.push_back(all.dqkv[row(s) * 384 + (2 * part + 1) * 64 + d]);
+    }
+  }
+  EXPECT_TRUE(same_bits(alone.out, out));
+  EXPECT_TRUE(same_bits(alone.dqkv, dqkv));
+}
 
 }  // namespace
 

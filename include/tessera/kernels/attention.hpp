@@ -15,6 +15,7 @@
 
 #include <cstddef>
 
+#include "tessera/base/bf16.hpp"
 #include "tessera/base/views.hpp"
 #include "tessera/kernels/dropout.hpp"
 

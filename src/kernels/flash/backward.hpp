@@ -69,8 +69,7 @@ struct BackwardHead {
         k(attention::head_rows(c.shape, c.qkv, 3 * c.shape.heads * c.shape.head_size, place, 1)),
         v(attention::head_rows(c.shape, c.qkv, 3 * c.shape.heads * c.shape.head_size, place, 2)),
         dout(attention::head_rows(c.shape, c.dout, c.shape.heads * c.shape.head_size, place, 0)),
-        numbers{c.factors.site(), attention::first_probability(c.shape, c.dropout, place),
-                static_cast<std::uint64_t>(c.shape.positions)},
+        numbers(numbers_of(c, place)),
         rows((place.head * c.shape.batch + place.sequence) * c.shape.positions),
         scale(attention::score_scale<float>(c.shape)) {}
 

@@ -83,27 +83,28 @@ class CudaThread {
   std::uint32_t shared_;
 };
 
-template <class Body>
-__global__ void __launch_bounds__(Body::threads, Body::blocks_wanted) run_block(Body body) {
+/// `blocks` of them are to find room on a multiprocessor at a time: the compiler shares out registers so.
+template <int blocks, class Body>
+__global__ void __launch_bounds__(Body::threads, blocks) run_block(Body body) {
   extern __shared__ __align__(16) unsigned char shared_memory[];
   body(CudaThread(shared_memory), static_cast<int>(blockIdx.x));
 }
 
 inline void expect_success(cudaError_t result, std::string const& label) {
-  if (result != cudaSuccess) throw DeviceError(label + ": " + cudaGetErrorString(result));
+  if (result != cudaSuccess) throw InternalError(label + ": " + cudaGetErrorString(result));
 }
 
-template <class Body>
+template <int blocks, class Body>
 void launch(Kokkos::Cuda const& exec, std::string const& label, Body const& body) {
   if (body.blocks() == 0) return;
   if constexpr (Body::shared_bytes > 48 * 1024) {
-    expect_success(cudaFuncSetAttribute(run_block<Body>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+    expect_success(cudaFuncSetAttribute(run_block<blocks, Body>, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                         Body::shared_bytes),
                    label);
   }
   std::uint64_t kernel = 0;
   Kokkos::Tools::beginParallelFor(label, Kokkos::Tools::Experimental::device_id(exec), &kernel);
-  run_block<Body><<<body.blocks(), Body::threads, Body::shared_bytes, exec.cuda_stream()>>>(body);
+  run_block<blocks, Body><<<body.blocks(), Body::threads, Body::shared_bytes, exec.cuda_stream()>>>(body);
   expect_success(cudaGetLastError(), label);
   Kokkos::Tools::endParallelFor(kernel);
 }

@@ -21,7 +21,15 @@ struct HeadNumbers {
   [[nodiscard]] TESSERA_TILE_FUNCTION std::uint64_t index(int query, int key) const {
     return first + static_cast<std::uint64_t>(query) * positions + static_cast<std::uint64_t>(key);
   }
+  [[nodiscard]] TESSERA_TILE_FUNCTION std::uint32_t bits(int query, int key) const {
+    return site.bits(index(query, key));
+  }
 };
+template <class Call>
+TESSERA_TILE_FUNCTION HeadNumbers numbers_of(Call const& call, attention::Place place) {
+  return {call.factors.site(), attention::first_probability(call.shape, call.dropout, place),
+          static_cast<std::uint64_t>(call.shape.positions)};
+}
 
 /// Rows are queries from `query` on, columns keys from `key` on, both multiples of 8.
 template <class Thread>
@@ -32,7 +40,7 @@ TESSERA_TILE_FUNCTION void numbers_of_queries(Thread const& thread, HeadNumbers 
   if (!numbers.aligned()) {
     TESSERA_UNROLL
     for (int i = 0; i < 4; ++i)
-      bits[i] = numbers.site.bits(numbers.index(row + i / 2 * 8, key + 2 * pair + i % 2));
+      bits[i] = numbers.bits(row + i / 2 * 8, key + 2 * pair + i % 2);
     return;
   }
   bool const odd = pair % 2 != 0;
@@ -63,7 +71,7 @@ TESSERA_TILE_FUNCTION void numbers_of_keys(Thread const& thread, HeadNumbers con
   if (!numbers.aligned()) {
     TESSERA_UNROLL
     for (int i = 0; i < 4; ++i)
-      bits[i] = numbers.site.bits(numbers.index(column + i % 2, key + row + i / 2 * 8));
+      bits[i] = numbers.bits(column + i % 2, key + row + i / 2 * 8);
     return;
   }
   // Of the four lanes that hold keys 4u .. 4u + 3, lane r draws what all of them hold as bits[r].

@@ -9,6 +9,7 @@
 
 #include <limits>
 
+#include "kernels/flash/blocks.hpp"
 #include "kernels/flash/dropped.hpp"
 #include "kernels/flash/fragments.hpp"
 
@@ -16,22 +17,6 @@ namespace tessera::kernels::flash {
 
 inline constexpr float log2_e = 1.44269504F;
 inline constexpr float ln_2 = 0.693147181F;
-
-/// Which queries or keys a block works on: those of one (sequence, head) follow each other, dearest first.
-struct BlockPlace {
-  attention::Place place;
-  int first;
-};
-template <bool dearest_last>
-TESSERA_TILE_FUNCTION BlockPlace block_place(AttentionShape const& shape, int block, int rows) {
-  int const tiles = (static_cast<int>(shape.positions) + rows - 1) / rows;
-  int const index = block % tiles;
-  return {attention::place_of(shape, block / tiles), (dearest_last ? tiles - 1 - index : index) * rows};
-}
-inline int block_count(AttentionShape const& shape, int rows) {
-  auto const positions = static_cast<int>(shape.positions);
-  return static_cast<int>(shape.batch * shape.heads) * ((positions + rows - 1) / rows);
-}
 
 /// What a warp keeps of its rows of scores: the largest, and this lane's part of the total.
 template <int M>
@@ -211,10 +196,7 @@ struct ForwardBody {
     if (key + tile - 1 > query) mask_later_keys(thread, query, key, scores);
     running_softmax(thread, scale() * log2_e, scores, rows, sums);
     if constexpr (drop) {
-      HeadNumbers const numbers{call.factors.site(),
-                                attention::first_probability(call.shape, call.dropout, place),
-                                static_cast<std::uint64_t>(call.shape.positions)};
-      drop_queries(thread, call.factors, numbers, query, key, scores);
+      drop_queries(thread, call.factors, numbers_of(call, place), query, key, scores);
     }
     std::uint32_t weights[M][tile / 16][4];
     as_weights(thread, scores, weights);
