@@ -114,6 +114,7 @@ class PlayedThread {
   [[nodiscard]] float low(std::uint32_t word) const;
   [[nodiscard]] float high(std::uint32_t word) const { return low(word >> 16); }
   [[nodiscard]] float exp2(float x) const { return std::exp2(x); }
+  [[nodiscard]] float larger(float x, float y) const { return std::fmax(x, y); }
 
  private:
   using Words = std::array<std::uint32_t, 6>;

@@ -78,6 +78,7 @@ class CudaThread {
     asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
     return y;
   }
+  __device__ __forceinline__ float larger(float x, float y) const { return fmaxf(x, y); }
 
  private:
   std::uint32_t shared_;

@@ -17,10 +17,7 @@ namespace tessera::kernels::flash {
 template <class Thread>
 TESSERA_TILE_FUNCTION float float_row_most(Thread const& thread, float value) {
   TESSERA_UNROLL
-  for (int mask = 1; mask < 16; mask *= 2) {
-    float const other = thread.shuffle_xor(value, mask);
-    value = value < other ? other : value;
-  }
+  for (int mask = 1; mask < 16; mask *= 2) value = thread.larger(value, thread.shuffle_xor(value, mask));
   return value;
 }
 template <class Thread>
@@ -92,7 +89,7 @@ struct FloatForwardBody {
       for (int n = 0; n < 4; ++n) {
         bool const later = key + column_of(thread) + 16 * n > query;
         p[i][n] = later ? -std::numeric_limits<float>::infinity() : p[i][n] * scale;
-        most = most < p[i][n] ? p[i][n] : most;
+        most = thread.larger(most, p[i][n]);
       }
       most = float_row_most(thread, most);
       float const shrink = math::exp(rows.most[i] - most);

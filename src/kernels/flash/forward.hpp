@@ -47,10 +47,7 @@ TESSERA_TILE_FUNCTION void mask_later_keys(Thread const& thread, int query, int 
 template <class Thread>
 TESSERA_TILE_FUNCTION float row_most(Thread const& thread, float value) {
   TESSERA_UNROLL
-  for (int mask = 1; mask < 4; mask *= 2) {
-    float const other = thread.shuffle_xor(value, mask);
-    value = value < other ? other : value;
-  }
+  for (int mask = 1; mask < 4; mask *= 2) value = thread.larger(value, thread.shuffle_xor(value, mask));
   return value;
 }
 template <class Thread>
@@ -73,7 +70,7 @@ TESSERA_TILE_FUNCTION void running_softmax(Thread const& thread, float scale, fl
       TESSERA_UNROLL
       for (int n = 0; n < N; ++n) {
         TESSERA_UNROLL
-        for (int i = 2 * half; i < 2 * half + 2; ++i) most = most < scores[m][n][i] ? scores[m][n][i] : most;
+        for (int i = 2 * half; i < 2 * half + 2; ++i) most = thread.larger(most, scores[m][n][i]);
       }
       most = row_most(thread, most);
       float const shrink = thread.exp2((rows.most[m][half] - most) * scale);

@@ -37,9 +37,8 @@ TESSERA_TILE_FUNCTION void copy_rows(Thread const& thread, HeadRows<E const> fro
     int const row = index / chunks;
     int const chunk = index % chunks;
     if ((rows * chunks) % threads != 0 && row >= rows) break;
-    bool const there = first + row < positions;
-    E const* const source = from.data + (there ? first + row : 0) * from.stride + chunk * 8;
-    thread.copy(to + static_cast<std::uint32_t>(row * row_bytes<D> + chunk * 16), source, there);
+    E const* const source = from.data + (first + row) * from.stride + chunk * 8;
+    thread.copy(to + static_cast<std::uint32_t>(row * row_bytes<D> + chunk * 16), source, first + row < positions);
   }
 }
 

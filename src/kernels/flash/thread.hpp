@@ -24,10 +24,10 @@
 //                                 b0, b1:  column g; rows 2t and the next, of b1 + 8
 //                                 c[0..3]: rows g, g, g + 8, g + 8; columns 2t, 2t + 1, 2t, 2t + 1
 //   copy(to, from, there)       16 bytes from global to shared memory, in the background; zeros if not there
-//   commit(), wait()            ends a group of copies; waits until all of this thread's copies are done
+//   wait()                      until all of this thread's copies are done
 //   load(address), store(...)   of shared memory
 //   pack(low, high)             two floats rounded to nearest bf16, in one word; low<>, high<> widen them
-//   exp2(x)                     2^x
+//   exp2(x), larger(x, y)       2^x; the larger, or the one that is a number
 #pragma once
 
 #include <cstdint>
