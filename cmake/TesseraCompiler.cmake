@@ -14,14 +14,6 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_CXX_FLAGS_RELEASE "-O3")
 
-# Not before nvcc: ccache hashes what the compiler makes of a file for the host, and device code may differ where
-# that is the same.
-find_program(TESSERA_CCACHE ccache)
-mark_as_advanced(TESSERA_CCACHE)
-if(TESSERA_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER AND NOT CMAKE_CXX_COMPILER MATCHES "nvcc")
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${TESSERA_CCACHE})
-endif()
-
 add_library(tessera_compiler INTERFACE)
 target_compile_features(tessera_compiler INTERFACE cxx_std_20)
 target_compile_options(tessera_compiler INTERFACE

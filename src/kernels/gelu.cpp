@@ -41,19 +41,19 @@ KOKKOS_INLINE_FUNCTION T gelu_slope(T x) {
 }  // namespace
 
 template <class T>
-void bias_gelu_forward(ExecutionSpace const& exec, Matrix<T> pre, ConstVector<T> bias, Matrix<T> out) {
+void bias_gelu_forward(ExecutionSpace const& exec, Matrix<T> pre, ConstVector<Wide<T>> bias, Matrix<T> out) {
   auto const width = static_cast<std::ptrdiff_t>(pre.extent(1));
   T* const before = pre.data();
-  T const* const b = bias.data();
+  Wide<T> const* const b = bias.data();
   T* const after = out.data();
   rows(
       exec, gelu_forward_label, static_cast<std::ptrdiff_t>(pre.extent(0)),
       KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t row) {
         team.map(
             width,
-            [](T& x, T& result, T shift) {
-              x += shift;
-              result = gelu(x);
+            [](T& x, T& result, Wide<T> shift) {
+              x = static_cast<T>(x + shift);
+              result = static_cast<T>(gelu<Wide<T>>(x));
             },
             Update(before + row * width), Write(after + row * width), Read(b));
       });
@@ -66,14 +66,15 @@ void gelu_backward(ExecutionSpace const& exec, ConstMatrix<T> dout, ConstMatrix<
   T* const result = dpre.data();
   map_elements(
       exec, gelu_backward_label, static_cast<std::ptrdiff_t>(pre.size()),
-      KOKKOS_LAMBDA(T & dx, T dy, T x) { dx = dy * gelu_slope(x); }, Write(result), Read(slope),
-      Read(before));
+      KOKKOS_LAMBDA(T & dx, T dy, T x) { dx = static_cast<T>(dy * gelu_slope<Wide<T>>(x)); }, Write(result),
+      Read(slope), Read(before));
 }
 
 #define TESSERA_INSTANTIATE(T)                                                                     \
-  template void bias_gelu_forward<T>(ExecutionSpace const&, Matrix<T>, ConstVector<T>, Matrix<T>); \
+  template void bias_gelu_forward<T>(ExecutionSpace const&, Matrix<T>, ConstVector<Wide<T>>, Matrix<T>); \
   template void gelu_backward<T>(ExecutionSpace const&, ConstMatrix<T>, ConstMatrix<T>, Matrix<T>);
 TESSERA_INSTANTIATE(float)
 TESSERA_INSTANTIATE(double)
+TESSERA_INSTANTIATE(bf16)
 
 }  // namespace tessera::kernels

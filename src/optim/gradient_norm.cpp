@@ -12,7 +12,7 @@ template <class T>
 SquaredSums<T>::SquaredSums(Arena& arena, std::int64_t elements)
     : chunks_(arena.vector<double>(static_cast<std::size_t>(elements / params::tile_alignment))) {
   if (!arena.counting()) {
-    host_chunks_ = Kokkos::View<double*, Kokkos::HostSpace>("tessera::optim::chunks", chunks_.extent(0));
+    host_chunks_ = Kokkos::View<double*, StagingSpace>("tessera::optim::chunks", chunks_.extent(0));
   }
 }
 

@@ -12,7 +12,7 @@ namespace tessera::train {
 
 template <class T>
 double measure_peak_flops(kernels::MatmulProvider const& provider, comm::Communicator& world) {
-  constexpr std::ptrdiff_t n = 1024;
+  constexpr std::ptrdiff_t n = tensors_on_host ? 1024 : 8192;  // what keeps all of a GPU busy
   constexpr int runs = 4;
   ExecutionSpace const exec;
   Arena arena("tessera::train::peak");

@@ -21,33 +21,26 @@ namespace {
 
 constexpr std::array<std::string_view, 3> prefixes{"", "optimizer/exp_avg/", "optimizer/exp_avg_sq/"};
 
-template <class T>
-Vector<T> numbers_of(params::ParameterStore<T> const& store, std::size_t kind) {
-  return kind == 0 ? store.values() : kind == 1 ? store.first_moments() : store.second_moments();
-}
-
 /// Calls `visit(tile, box, data)` for each tile of a parameter that has more than padding; `tile` is a global
-/// tile index and `data` its first element among the numbers of `kind`.
+/// tile index and `data` its first element among `numbers`, those of the whole store.
 template <class T, class Visit>
-void for_each_tile(params::ParameterStore<T> const& store, params::Parameter const& parameter,
-                   std::size_t kind, Visit const& visit) {
-  auto const numbers = numbers_of(store, kind);
+void for_each_tile(params::Parameter const& parameter, T* numbers, Visit const& visit) {
   for (int i = 0; i < parameter.tiles.count; ++i) {
     auto const tile = parameter.tiles.first + i;
     auto box = box_of_tiles(parameter.spec, {parameter.tiles.total, tile, 1});
-    if (box) visit(tile, std::move(*box), numbers.data() + parameter.range.begin + i * parameter.tile_stride);
+    if (box) visit(tile, std::move(*box), numbers + parameter.range.begin + i * parameter.tile_stride);
   }
 }
 
 template <class T>
-checkpoint::Part make_part(params::ParameterStore<T> const& store, SavedBox const& saved,
-                           std::size_t tensor_count) {
+checkpoint::Part make_part(Trainer<T>& trainer, SavedBox const& saved, std::size_t tensor_count) {
+  auto const& store = trainer.stage().store();
   auto const& parameter = store[saved.parameter];
   auto const kind = static_cast<std::size_t>(saved.kind);
   checkpoint::Part part;
   part.tensor = kind * tensor_count + static_cast<std::size_t>(parameter.spec.index);
   part.box = saved.box;
-  for_each_tile(store, parameter, kind, [&](int tile, checkpoint::Box box, T const* data) {
+  for_each_tile(parameter, trainer.host_tensors().numbers(store, kind), [&](int tile, checkpoint::Box box, T const* data) {
     auto const inside = checkpoint::intersection(box, saved.box);
     if (!inside) return;
     part.sources.push_back(
@@ -187,10 +180,10 @@ Differences differences(checkpoint::Values const& saved, checkpoint::Values cons
 
 template <class T>
 checkpoint::Snapshot make_snapshot(Trainer<T>& trainer) {
-  require(tensors_on_host, "a snapshot points to tensors in host memory");
   auto const& plan = trainer.plan();
   auto const& store = trainer.stage().store();
   auto const state = trainer.state();
+  trainer.host_tensors().fetch(trainer.exec(), store);
   checkpoint::Snapshot snapshot;
   snapshot.step = state.step;
   snapshot.layout = layout_of(plan.layout);
@@ -199,20 +192,21 @@ checkpoint::Snapshot make_snapshot(Trainer<T>& trainer) {
                     {"position", fmt::format("{}", state.position)}};
   snapshot.tensors = saved_tensors(plan.specs, dtype_of<T>);
   for (auto const& saved : saved_boxes(store.parameters(), plan.layout, plan.place))
-    snapshot.parts.push_back(make_part(store, saved, plan.specs.size()));
+    snapshot.parts.push_back(make_part(trainer, saved, plan.specs.size()));
   return snapshot;
 }
 
 template <class T>
 void restore(Trainer<T>& trainer, checkpoint::Reader const& from) {
-  require(tensors_on_host, "a checkpoint is read into tensors in host memory");
   auto const& store = trainer.stage().store();
+  auto& tensors = trainer.host_tensors();
+  tensors.fetch(trainer.exec(), store);
   std::vector<checkpoint::Slice> slices;
   for (auto const& parameter : store.parameters()) {
     if (parameter.role == params::Role::tied_gradient) continue;
     auto const& spec = parameter.spec;
     for (std::size_t kind = 0; kind < prefixes.size(); ++kind) {
-      for_each_tile(store, parameter, kind, [&](int, checkpoint::Box box, T* data) {
+      for_each_tile(parameter, tensors.numbers(store, kind), [&](int, checkpoint::Box box, T* data) {
         slices.push_back({std::string(prefixes[kind]) + spec.name,
                           dtype_of<T>,
                           spec.shape,
@@ -222,6 +216,7 @@ void restore(Trainer<T>& trainer, checkpoint::Reader const& from) {
   }
   auto const state = state_in(from, trainer.config());
   from.read(slices);
+  tensors.put_back(trainer.exec(), store);
   trainer.resume(state);
 }
 

@@ -51,9 +51,9 @@ MatmulShape dense(bool ta, bool tb, Sizes const& s) {
 
 /// Copies rows of `columns` to rows of `ld`, the gaps filled with NaN.
 template <class T>
-std::vector<T> with_gaps(Tensor const& dense_rows, std::ptrdiff_t columns, std::ptrdiff_t ld) {
+Buffer<T> with_gaps(Tensor const& dense_rows, std::ptrdiff_t columns, std::ptrdiff_t ld) {
   std::size_t const rows = dense_rows.size() / static_cast<std::size_t>(columns);
-  std::vector<T> result(rows * static_cast<std::size_t>(ld), std::numeric_limits<T>::quiet_NaN());
+  Buffer<T> result(rows * static_cast<std::size_t>(ld), std::numeric_limits<T>::quiet_NaN());
   for (std::size_t i = 0; i < dense_rows.size(); ++i) {
     std::size_t const row = i / static_cast<std::size_t>(columns);
     result[row * static_cast<std::size_t>(ld) + i % static_cast<std::size_t>(columns)] =
@@ -81,7 +81,7 @@ void expect_product(MatmulProvider const& provider, bool ta, bool tb, Sizes cons
             c_rows.data());
   reference::matmul(ta, tb, static_cast<std::size_t>(s.m), static_cast<std::size_t>(s.n),
                     static_cast<std::size_t>(s.k), a, b, beta, c);
-  std::vector<T> result;
+  Buffer<T> result;
   for (std::size_t i = 0; i < c_rows.size(); ++i) {
     auto const column = static_cast<std::ptrdiff_t>(i) % shape.ldc;
     if (column < s.n) {
@@ -128,11 +128,11 @@ TEST_P(MatmulTest, EqualCallsGiveEqualBitsWhereverTheOperandsLie) {
     MatmulShape const shape = dense(false, true, s);
     auto const a = as<float>(random_tensor(static_cast<std::size_t>(s.m * s.k), 4));
     auto const b = as<float>(random_tensor(static_cast<std::size_t>(s.k * s.n), 5));
-    std::vector<float> first;
+    Buffer<float> first;
     for (std::size_t shift = 0; shift < 20; ++shift) {
-      std::vector<float> a_moved(a.size() + shift);
-      std::vector<float> b_moved(b.size() + 2 * shift);
-      std::vector<float> c(static_cast<std::size_t>(s.m * s.n) + shift);
+      Buffer<float> a_moved(a.size() + shift);
+      Buffer<float> b_moved(b.size() + 2 * shift);
+      Buffer<float> c(static_cast<std::size_t>(s.m * s.n) + shift);
       std::copy(a.begin(), a.end(), a_moved.begin() + static_cast<std::ptrdiff_t>(shift));
       std::copy(b.begin(), b.end(), b_moved.begin() + static_cast<std::ptrdiff_t>(2 * shift));
       matmul<float>(*provider, ExecutionSpace(), shape, a_moved.data() + shift, b_moved.data() + 2 * shift,

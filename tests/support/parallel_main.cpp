@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "device.hpp"
 #include "leaks.hpp"
 #include "parallel.hpp"
 #include "tessera/base/kokkos.hpp"
@@ -127,6 +128,7 @@ int run(comm::Communicator& all) {
 }  // namespace tessera::support
 
 int main(int argc, char** argv) {
+  tessera::support::let_the_host_read_tensors();
   ::testing::InitGoogleTest(&argc, argv);
   auto const session = tessera::support::open_mpi(argc, argv);
   Kokkos::ScopeGuard const kokkos(argc, argv);

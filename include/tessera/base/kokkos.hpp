@@ -17,13 +17,17 @@ using MemorySpace = ExecutionSpace::memory_space;
 inline constexpr bool tensors_on_host =
     Kokkos::SpaceAccessibility<Kokkos::HostSpace, MemorySpace>::accessible;
 
-/// Host memory that a device's copy engine reads and writes without a detour, where there is a device.
+/// StagingSpace: host memory that a device's copy engine reads and writes without a detour. SharedSpace: memory
+/// that host and device both work on, moved by the system page by page. On a host both are its own.
 #if defined(KOKKOS_ENABLE_CUDA)
 using StagingSpace = Kokkos::CudaHostPinnedSpace;
+using SharedSpace = Kokkos::CudaUVMSpace;
 #elif defined(KOKKOS_ENABLE_HIP)
 using StagingSpace = Kokkos::HIPHostPinnedSpace;
+using SharedSpace = Kokkos::HIPManagedSpace;
 #else
 using StagingSpace = Kokkos::HostSpace;
+using SharedSpace = Kokkos::HostSpace;
 #endif
 
 /// Runs the calling thread's process until all work given to `exec` so far has ended.

@@ -23,11 +23,12 @@ struct Pass {
 /// Token and loss memory of one stage: inputs on the first, targets and losses on the last.
 template <class T>
 struct TokenBuffers {
-  /// For `microbatches` of a replica in a step.
-  TokenBuffers(Arena& arena, model::StageLayout const& layout, int microbatches);
+  /// For `count` microbatches of a replica in a step.
+  TokenBuffers(Arena& arena, model::StageLayout const& layout, int count);
 
   Matrix<std::int32_t> tokens, targets;  ///< (slots, S*B)
   Matrix<T> losses;                      ///< (microbatches, S*B)
+  int microbatches;
 };
 
 /// One stage's work on the microbatches of a step: reads its tokens, computes, keeps the losses. The executor
@@ -64,8 +65,8 @@ class StageRunner final : public pipeline::StageWork<T> {
   params::ParameterHooks* hooks_;
   Pass pass_;
   TokenBuffers<T> buffers_;
-  Kokkos::View<std::int32_t**, Kokkos::LayoutRight, Kokkos::HostSpace> host_tokens_;  // (2, S*B)
-  Kokkos::View<T**, Kokkos::LayoutRight, Kokkos::HostSpace> host_losses_;
+  Kokkos::View<std::int32_t***, Kokkos::LayoutRight, StagingSpace> host_tokens_;  // (microbatches or 1, 2, S*B)
+  Kokkos::View<T**, Kokkos::LayoutRight, StagingSpace> host_losses_;
 };
 
 extern template struct TokenBuffers<float>;

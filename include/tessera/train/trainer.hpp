@@ -16,6 +16,7 @@
 #include "tessera/optim/adamw.hpp"
 #include "tessera/optim/gradient_norm.hpp"
 #include "tessera/optim/learning_rate.hpp"
+#include "tessera/train/host_tensors.hpp"
 #include "tessera/train/plan.hpp"
 #include "tessera/train/run_config.hpp"
 #include "tessera/train/sampler.hpp"
@@ -76,6 +77,9 @@ class Trainer {
   [[nodiscard]] data::Dataset const& dataset() const noexcept { return *around_.dataset; }
   [[nodiscard]] model::Stage<T>& stage() noexcept { return *stage_; }
   [[nodiscard]] Plan const& plan() const noexcept { return plan_; }
+  [[nodiscard]] ExecutionSpace const& exec() const noexcept { return exec_; }
+  /// What checkpoints are read from and into; kept, since a save goes on while training does.
+  [[nodiscard]] HostTensors<T>& host_tensors() noexcept { return host_tensors_; }
 
  private:
   [[nodiscard]] layers::Context make_context();
@@ -102,6 +106,7 @@ class Trainer {
   std::optional<optim::SquaredSums<T>> squared_sums_;
   std::optional<StageRunner<T>> runner_;
   std::optional<Sampler<T>> sampler_;
+  HostTensors<T> host_tensors_;
   pipeline::Executor<T> executor_;
   pipeline::Schedule training_, evaluation_;  // of this stage
   optim::Adamw<T> optimiser_;
