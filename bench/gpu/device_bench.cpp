@@ -201,28 +201,6 @@ void optimiser(Report const& report, std::size_t rows) {
                 [&] { kernels::squared_norm_chunks<float>(exec(), g, chunks); });
 }
 
-/// B (sequences) x H heads of 64, S = 1024, causal: operations of the lower triangle alone.
-void attention(std::size_t rows) {
-  Arena arena("tessera::bench::attention");
-  auto const batch = static_cast<std::ptrdiff_t>(std::max<std::size_t>(1, rows / positions));
-  kernels::AttentionShape const shape{batch, std::min<std::ptrdiff_t>(positions, static_cast<std::ptrdiff_t>(rows)),
-                                      heads, hidden / heads};
-  auto const n = static_cast<std::size_t>(batch * shape.positions);
-  auto const qkv = random_matrix(arena, n, 3 * hidden), dqkv = arena.matrix<float>(n, 3 * hidden);
-  auto const out = arena.matrix<float>(n, hidden), dout = random_matrix(arena, n, hidden, 2);
-  auto const log_sum_exp = arena.vector<float>(n * heads);
-  kernels::DropoutHeads const none;
-  auto const s = static_cast<double>(shape.positions);
-  double const pairs = static_cast<double>(batch) * heads * s * (s + 1) / 2;
-  double const width = hidden / heads;
-  print_operations("attention", "attention_forward/float32", 4 * width * pairs, seconds([&] {
-                     kernels::attention_forward<float>(exec(), shape, qkv, none, out, log_sum_exp);
-                   }, 3, 2));
-  print_operations("attention", "attention_backward/float32", 10 * width * pairs, seconds([&] {
-                     kernels::attention_backward<float>(exec(), shape, qkv, out, log_sum_exp, dout, none, dqkv);
-                   }, 2, 1));
-}
-
 Vector<bf16> narrowed(Arena& arena, Vector<float> x) {
   auto const result = arena.vector<bf16>(x.extent(0));
   auto* const to = result.data();
@@ -231,6 +209,40 @@ Vector<bf16> narrowed(Arena& arena, Vector<float> x) {
       exec(), "tessera::bench::narrowed", static_cast<std::ptrdiff_t>(x.extent(0)),
       KOKKOS_LAMBDA(std::ptrdiff_t i) { to[i] = bf16(from[i]); });
   return result;
+}
+
+/// The same numbers as T.
+template <class T>
+Matrix<T> random_matrix_of(Arena& arena, std::size_t rows, std::size_t columns, std::uint32_t site = 1) {
+  auto const wide = random_vector(arena, rows * columns, site);
+  if constexpr (std::is_same_v<T, float>) {
+    return Matrix<T>(wide.data(), rows, columns);
+  } else {
+    return Matrix<T>(narrowed(arena, wide).data(), rows, columns);
+  }
+}
+
+/// B (sequences) x H heads of 64, S = 1024, causal: operations of the lower triangle alone.
+template <class T>
+void attention(std::size_t rows, std::string const& type) {
+  Arena arena("tessera::bench::attention");
+  auto const batch = static_cast<std::ptrdiff_t>(std::max<std::size_t>(1, rows / positions));
+  kernels::AttentionShape const shape{batch, std::min<std::ptrdiff_t>(positions, static_cast<std::ptrdiff_t>(rows)),
+                                      heads, hidden / heads};
+  auto const n = static_cast<std::size_t>(batch * shape.positions);
+  auto const qkv = random_matrix_of<T>(arena, n, 3 * hidden), dqkv = arena.matrix<T>(n, 3 * hidden);
+  auto const out = arena.matrix<T>(n, hidden), dout = random_matrix_of<T>(arena, n, hidden, 2);
+  auto const log_sum_exp = arena.vector<float>(n * heads);
+  kernels::DropoutHeads const none;
+  auto const s = static_cast<double>(shape.positions);
+  double const pairs = static_cast<double>(batch) * heads * s * (s + 1) / 2;
+  double const width = hidden / heads;
+  print_operations("attention", "attention_forward/" + type, 4 * width * pairs, seconds([&] {
+                     kernels::attention_forward<T>(exec(), shape, qkv, none, out, log_sum_exp);
+                   }));
+  print_operations("attention", "attention_backward/" + type, 10 * width * pairs, seconds([&] {
+                     kernels::attention_backward<T>(exec(), shape, qkv, out, log_sum_exp, dout, none, dqkv);
+                   }));
 }
 
 /// Products of 8192 x 8192 matrices of random numbers by every provider but the plain one.
@@ -266,7 +278,8 @@ void run(std::size_t rows) {
   embedding(report, rows);
   optimiser(report, rows);
   products(rows);
-  attention(rows);
+  attention<float>(rows, "float32");
+  attention<bf16>(rows, "bf16");
 }
 
 }  // namespace
