@@ -29,6 +29,7 @@ include(TesseraHdf5)
 find_package(nlohmann_json REQUIRED)
 
 # Matrix-product providers: each is built where its library is found; the plain Kokkos one always is.
+find_package(CUDAToolkit QUIET)
 include(TesseraOneDnn)
 find_package(BLAS QUIET)
 find_path(TESSERA_CBLAS_INCLUDE_DIR cblas.h PATH_SUFFIXES x86_64-linux-gnu openblas)

@@ -85,6 +85,8 @@ void divide_typed(void* values, double divisor, std::size_t count, StreamRef str
 
 using Bytes = Kokkos::View<std::byte*, MemorySpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
 using ConstBytes = Kokkos::View<std::byte const*, MemorySpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
+using HostBytes = Kokkos::View<std::byte*, StagingSpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
+using ConstHostBytes = Kokkos::View<std::byte const*, StagingSpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
 
 }  // namespace
 
@@ -97,6 +99,26 @@ void copy_bytes(void* to, void const* from, std::size_t bytes, StreamRef stream)
     Kokkos::deep_copy(exec, Bytes(static_cast<std::byte*>(to), bytes),
                       ConstBytes(static_cast<std::byte const*>(from), bytes));
     fence(exec);
+  }
+}
+
+void copy_to_host(ExecutionSpace const& exec, void* to, void const* from, std::size_t bytes) {
+  if (bytes == 0) return;
+  if constexpr (tensors_on_host) {
+    std::copy_n(static_cast<std::byte const*>(from), bytes, static_cast<std::byte*>(to));
+  } else {
+    Kokkos::deep_copy(exec, HostBytes(static_cast<std::byte*>(to), bytes),
+                      ConstBytes(static_cast<std::byte const*>(from), bytes));
+  }
+}
+
+void copy_from_host(ExecutionSpace const& exec, void* to, void const* from, std::size_t bytes) {
+  if (bytes == 0) return;
+  if constexpr (tensors_on_host) {
+    std::copy_n(static_cast<std::byte const*>(from), bytes, static_cast<std::byte*>(to));
+  } else {
+    Kokkos::deep_copy(exec, Bytes(static_cast<std::byte*>(to), bytes),
+                      ConstHostBytes(static_cast<std::byte const*>(from), bytes));
   }
 }
 

@@ -65,9 +65,9 @@ void VocabHead<T>::make_loss(Context const& context, Replicated<T> x, Vector<std
                                    targets, first_row(tile), slice(head.sum_exp, i),
                                    slice(head.target_logit, i));
   }
-  for (auto const& sums : {head.target_logit, head.sum_exp}) {
-    auto const sum = slice(sums, 0);
-    kernels::tree_sum<Wide<T>>(context.exec, sums, sum);
+  for (auto const* sums : {&head.target_logit, &head.sum_exp}) {
+    auto const sum = slice(*sums, 0);
+    kernels::tree_sum<Wide<T>>(context.exec, *sums, sum);
     all_reduce_in_place(*context.tp, sum, comm::Op::sum, context.stream()).wait(context.stream());
   }
   kernels::cross_entropy_loss<Wide<T>>(context.exec, head.maximum, slice(head.sum_exp, 0),

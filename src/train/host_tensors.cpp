@@ -9,7 +9,7 @@ namespace tessera::train {
 namespace {
 
 template <class T>
-Vector<T> numbers_of(params::ParameterStore<T> const& store, std::size_t kind) {
+Vector<Wide<T>> numbers_of(params::ParameterStore<T> const& store, std::size_t kind) {
   return kind == 0 ? store.values() : kind == 1 ? store.first_moments() : store.second_moments();
 }
 
@@ -22,7 +22,7 @@ void HostTensors<T>::fetch(ExecutionSpace const& exec, params::ParameterStore<T>
     for (std::size_t kind = 0; kind < kinds; ++kind) {
       auto const numbers = numbers_of(store, kind);
       if (copies_[kind].extent(0) != numbers.extent(0)) {
-        copies_[kind] = Kokkos::View<T*, StagingSpace>(
+        copies_[kind] = Kokkos::View<Wide<T>*, StagingSpace>(
             Kokkos::view_alloc(Kokkos::WithoutInitializing, "tessera::train::host_tensors"),
             numbers.extent(0));
       }
@@ -42,7 +42,7 @@ void HostTensors<T>::put_back(ExecutionSpace const& exec, params::ParameterStore
 }
 
 template <class T>
-T* HostTensors<T>::numbers(params::ParameterStore<T> const& store, std::size_t kind) const {
+Wide<T>* HostTensors<T>::numbers(params::ParameterStore<T> const& store, std::size_t kind) const {
   if constexpr (tensors_on_host) return numbers_of(store, kind).data();
   require(copies_[kind].data() != nullptr, "tensors are fetched before they are looked at");
   return copies_[kind].data();
@@ -50,5 +50,6 @@ T* HostTensors<T>::numbers(params::ParameterStore<T> const& store, std::size_t k
 
 template class HostTensors<float>;
 template class HostTensors<double>;
+template class HostTensors<bf16>;
 
 }  // namespace tessera::train

@@ -33,6 +33,32 @@ using SharedSpace = Kokkos::HostSpace;
 /// Runs the calling thread's process until all work given to `exec` so far has ended.
 inline void fence(ExecutionSpace const& exec) { exec.fence(); }
 
+/// Whether code on the host may read what `memory` points to.
+inline bool host_can_read(void const* memory) {
+#if defined(KOKKOS_ENABLE_CUDA)
+  cudaPointerAttributes attributes{};
+  if (cudaPointerGetAttributes(&attributes, memory) == cudaSuccess)
+    return attributes.type != cudaMemoryTypeDevice;
+  cudaGetLastError();  // of memory that CUDA does not know
+#elif defined(KOKKOS_ENABLE_HIP)
+  hipPointerAttribute_t attributes{};
+  if (hipPointerGetAttributes(&attributes, memory) == hipSuccess)
+    return attributes.type != hipMemoryTypeDevice;
+  (void)hipGetLastError();
+#endif
+  (void)memory;
+  return true;
+}
+
+/// An instance for copies that are not to wait for kernels: a queue of its own where there are queues.
+inline ExecutionSpace copying_instance() {
+#if defined(KOKKOS_ENABLE_CUDA) || defined(KOKKOS_ENABLE_HIP)
+  return Kokkos::Experimental::partition_space(ExecutionSpace(), 1)[0];
+#else
+  return {};
+#endif
+}
+
 /// True between initialisation and finalisation of Kokkos.
 inline bool kokkos_is_ready() { return Kokkos::is_initialized(); }
 

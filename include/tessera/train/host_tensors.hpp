@@ -22,13 +22,14 @@ class HostTensors {
   /// Blocks until the store has what was written since `fetch`.
   void put_back(ExecutionSpace const& exec, params::ParameterStore<T> const& store) const;
   /// Element 0 of the flat store's numbers of one kind, as of the last `fetch`.
-  [[nodiscard]] T* numbers(params::ParameterStore<T> const& store, std::size_t kind) const;
+  [[nodiscard]] Wide<T>* numbers(params::ParameterStore<T> const& store, std::size_t kind) const;
 
  private:
-  std::array<Kokkos::View<T*, StagingSpace>, kinds> copies_;  // none on a host
+  std::array<Kokkos::View<Wide<T>*, StagingSpace>, kinds> copies_;  // none on a host
 };
 
 extern template class HostTensors<float>;
 extern template class HostTensors<double>;
+extern template class HostTensors<bf16>;
 
 }  // namespace tessera::train
