@@ -7,6 +7,7 @@
 
 #include "kernels/attention_device.hpp"
 #include "kernels/attention_host.hpp"
+#include "kernels/flash/device.hpp"
 #include "tessera/base/error.hpp"
 
 namespace tessera::kernels {
@@ -60,7 +61,7 @@ void attention_forward(ExecutionSpace const& exec, AttentionShape const& shape, 
     for_each_head<Wide<T>>(
         exec, attention_forward_label, shape,
         [=](std::ptrdiff_t index, Wide<T>* memory) { attention::forward_head(call, index, memory); });
-  } else {
+  } else if (!flash::forward(exec, attention_forward_label, call)) {
     attention::forward_on_device(exec, attention_forward_label, call);
   }
 }
@@ -81,7 +82,7 @@ void attention_backward(ExecutionSpace const& exec, AttentionShape const& shape,
     for_each_head<Wide<T>>(
         exec, attention_backward_label, shape,
         [=](std::ptrdiff_t index, Wide<T>* memory) { attention::backward_head(call, index, memory); });
-  } else {
+  } else if (!flash::backward(exec, attention_backward_label, call)) {
     attention::backward_on_device(exec, attention_backward_label, call);
   }
 }
