@@ -148,8 +148,8 @@ void position_forward(ExecutionSpace const& exec, ConstMatrix<Wide<T>> sum, Cons
       KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t row) {
         map_with_factors<Wide<T>>(
             team, factors, first_element(dropout, row, d), d,
-            [](Wide<T> factor, T& x, Wide<T> token, T position) {
-              x = static_cast<T>((token + position) * factor);
+            [](Wide<T> factor, T& result, Wide<T> token, T position) {
+              result = static_cast<T>((token + position) * factor);
             },
             Write(to + row * d), Read(tokens + row * d), Read(from + (first_position + row / batch) * d));
       });
