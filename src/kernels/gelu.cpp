@@ -65,11 +65,12 @@ void gelu_backward(ExecutionSpace const& exec, ConstMatrix<T> dout, ConstMatrix<
   T const* const before = pre.data();
   T* const result = dpre.data();
   elements(
-      exec, gelu_backward_label, static_cast<std::ptrdiff_t>(pre.size()),
-      KOKKOS_LAMBDA(std::ptrdiff_t i) { result[i] = static_cast<T>(slope[i] * gelu_slope<Wide<T>>(before[i])); });
+      exec, gelu_backward_label, static_cast<std::ptrdiff_t>(pre.size()), KOKKOS_LAMBDA(std::ptrdiff_t i) {
+        result[i] = static_cast<T>(slope[i] * gelu_slope<Wide<T>>(before[i]));
+      });
 }
 
-#define TESSERA_INSTANTIATE(T)                                                                     \
+#define TESSERA_INSTANTIATE(T)                                                                           \
   template void bias_gelu_forward<T>(ExecutionSpace const&, Matrix<T>, ConstVector<Wide<T>>, Matrix<T>); \
   template void gelu_backward<T>(ExecutionSpace const&, ConstMatrix<T>, ConstMatrix<T>, Matrix<T>);
 TESSERA_INSTANTIATE(float)

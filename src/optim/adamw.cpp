@@ -16,7 +16,8 @@ void Adamw<T>::update(ExecutionSpace const& exec, params::ReducedGradients<T>&& 
   for (auto const& parameter : store.parameters()) {
     if (parameter.role == params::Role::tied_gradient) continue;
     auto const part = [&](Vector<Wide<T>> const& flat) {
-      return Vector<Wide<T>>(flat.data() + parameter.range.begin, static_cast<std::size_t>(parameter.range.size()));
+      return Vector<Wide<T>>(flat.data() + parameter.range.begin,
+                             static_cast<std::size_t>(parameter.range.size()));
     };
     kernels::AdamwStep const constants{learning_rate,
                                        options_.beta1,

@@ -59,7 +59,7 @@ TEST(Bf16, LoopsRoundAsSingleNumbersDo) {
   std::vector<bf16> to(from.size());
   for (std::size_t i = 0; i < from.size(); ++i) to[i] = bf16(from[i]);
   for (std::size_t i = 0; i < from.size(); i += 7) {
-    auto volatile const one = from[i];
+    auto const volatile one = from[i];
     EXPECT_EQ(to[i].bits, bf16(one).bits) << i;
   }
 }

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// Kernels of bf16 compute in float32 and round once, where they write: each gives, bit for bit, what the float
-// kernel gives for the same numbers, rounded. The float kernels are compared with the truth elsewhere.
+// Kernels of bf16 compute in float32 and round once, where they write: each gives, bit for bit, what the
+// float kernel gives for the same numbers, rounded. The float kernels are compared with the truth elsewhere.
 #include "tensors.hpp"
 #include "tessera/kernels/attention.hpp"
 #include "tessera/kernels/bias.hpp"
@@ -33,9 +33,8 @@ struct Pair {
   [[nodiscard]] ::testing::AssertionResult agrees() const {
     for (std::size_t i = 0; i < half.size(); ++i) {
       if (half[i].bits != bf16(single[i]).bits) {
-        return ::testing::AssertionFailure()
-               << "element " << i << " of " << half.size() << ": " << static_cast<float>(half[i]) << " and "
-               << single[i];
+        return ::testing::AssertionFailure() << "element " << i << " of " << half.size() << ": "
+                                             << static_cast<float>(half[i]) << " and " << single[i];
       }
     }
     return ::testing::AssertionSuccess();

@@ -162,8 +162,8 @@ std::optional<Deviation> deviation_in_bf16(recorded::Course const& course, Cut c
 
 std::vector<Cut> some_cuts() { return {{{1, 1, 1}, false, 4}, {{2, 2, 1}, true, 4}, {{4, 1, 1}, false, 0}}; }
 
-// Rounded to 8 bits in other places: PyTorch's autocast keeps a float32 residual stream and multiplies in bf16
-// with its own roundings.
+// Rounded to 8 bits in other places: PyTorch's autocast keeps a float32 residual stream and multiplies in
+// bf16 with its own roundings.
 TEST(Gpt2InBf16, TenLossesAreCloseToThoseOfPytorchsAutocast) {
   for (auto const& cut : some_cuts()) {
     SCOPED_TRACE(cut.name());

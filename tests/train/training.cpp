@@ -47,7 +47,7 @@ TokenFile::TokenFile(std::int64_t vocabulary, std::int64_t tokens)
 
 template <class T>
 Vector<Wide<T>> numbers_of_tile(params::ParameterStore<T> const& store, Kind kind, params::ParameterId id,
-                          int tile) {
+                                int tile) {
   if (kind == Kind::gradient) return store.gradient(id, tile, 0);
   auto const value = store.value(id, tile);
   if (kind == Kind::value) return value;
@@ -72,14 +72,15 @@ template <class T>
 Image<T> TrainingRun<T>::image(Kind kind) {
   auto const first = offsets(trainer_->plan().specs);
   Image<T> image(static_cast<std::size_t>(first.back()));
-  for_each_tile<T>(trainer_->stage().store(), kind,
-                   [&](params::Parameter const& parameter, int, Vector<Wide<T>> values, auto const& position) {
-                     auto const start = first[static_cast<std::size_t>(parameter.spec.index)];
-                     for (std::size_t i = 0; i < values.extent(0); ++i) {
-                       auto const global = position(static_cast<std::int64_t>(i));
-                       if (global) image[static_cast<std::size_t>(start + *global)] = values(i);
-                     }
-                   });
+  for_each_tile<T>(
+      trainer_->stage().store(), kind,
+      [&](params::Parameter const& parameter, int, Vector<Wide<T>> values, auto const& position) {
+        auto const start = first[static_cast<std::size_t>(parameter.spec.index)];
+        for (std::size_t i = 0; i < values.extent(0); ++i) {
+          auto const global = position(static_cast<std::int64_t>(i));
+          if (global) image[static_cast<std::size_t>(start + *global)] = values(i);
+        }
+      });
   return image;
 }
 

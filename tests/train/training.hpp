@@ -37,7 +37,7 @@ enum class Kind { value, gradient, first_moment, second_moment };
 /// The numbers of one owned tile of a store.
 template <class T>
 Vector<Wide<T>> numbers_of_tile(params::ParameterStore<T> const& store, Kind kind, params::ParameterId id,
-                          int tile);
+                                int tile);
 
 /// One training run on the ranks of a communicator.
 template <class T>
