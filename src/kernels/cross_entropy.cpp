@@ -31,7 +31,8 @@ void cross_entropy_max(ExecutionSpace const& exec, ConstMatrix<T> logits, std::i
         T const* const line = from + row * width;
         constexpr Wide<T> infinity = std::numeric_limits<Wide<T>>::infinity();
         Wide<T> const least = accumulate ? result[row] : -infinity;
-        Wide<T> const most = team.template max<Wide<T>>(valid, least, [&](std::ptrdiff_t c) { return line[c]; });
+        Wide<T> const most =
+            team.template max<Wide<T>>(valid, least, [&](std::ptrdiff_t c) { return line[c]; });
         team.once([&] { result[row] = most; });
       });
 }
@@ -98,14 +99,14 @@ void cross_entropy_backward(ExecutionSpace const& exec, Matrix<T> logits, std::i
       });
 }
 
-#define TESSERA_INSTANTIATE(T)                                                                               \
-  template void cross_entropy_max<T>(ExecutionSpace const&, ConstMatrix<T>, std::int64_t, Vector<Wide<T>>,   \
-                                     bool);                                                                  \
-  template void cross_entropy_sums<T>(ExecutionSpace const&, ConstMatrix<T>, std::int64_t,                   \
-                                      ConstVector<Wide<T>>, Vector<std::int32_t const>, std::int64_t,        \
-                                      Vector<Wide<T>>, Vector<Wide<T>>);                                     \
-  template void cross_entropy_backward<T>(ExecutionSpace const&, Matrix<T>, std::int64_t,                    \
-                                          ConstVector<Wide<T>>, ConstVector<Wide<T>>,                        \
+#define TESSERA_INSTANTIATE(T)                                                                             \
+  template void cross_entropy_max<T>(ExecutionSpace const&, ConstMatrix<T>, std::int64_t, Vector<Wide<T>>, \
+                                     bool);                                                                \
+  template void cross_entropy_sums<T>(ExecutionSpace const&, ConstMatrix<T>, std::int64_t,                 \
+                                      ConstVector<Wide<T>>, Vector<std::int32_t const>, std::int64_t,      \
+                                      Vector<Wide<T>>, Vector<Wide<T>>);                                   \
+  template void cross_entropy_backward<T>(ExecutionSpace const&, Matrix<T>, std::int64_t,                  \
+                                          ConstVector<Wide<T>>, ConstVector<Wide<T>>,                      \
                                           Vector<std::int32_t const>, std::int64_t, Wide<T>);
 TESSERA_INSTANTIATE(float)
 TESSERA_INSTANTIATE(double)

@@ -109,7 +109,8 @@ void embedding_forward(ExecutionSpace const& exec, Vector<std::int32_t const> to
         std::int64_t const index = tokens(row) - first_row;
         Wide<T>* const line = to + row * d;
         if (index < 0 || index >= held) {
-          team.for_each(d, [&](std::ptrdiff_t c) { line[c] = accumulate ? line[c] + Wide<T>(0) : Wide<T>(0); });
+          team.for_each(d,
+                        [&](std::ptrdiff_t c) { line[c] = accumulate ? line[c] + Wide<T>(0) : Wide<T>(0); });
         } else {
           Read const entry(from + index * d);
           if (accumulate) {
@@ -174,14 +175,14 @@ void position_backward(ExecutionSpace const& exec, ConstMatrix<T> dx, std::int64
       });
 }
 
-#define TESSERA_INSTANTIATE(T)                                                                               \
-  template void embedding_forward<T>(ExecutionSpace const&, Vector<std::int32_t const>, ConstMatrix<T>,      \
-                                     std::int64_t, Matrix<Wide<T>>, bool);                                   \
-  template void embedding_backward<T>(ExecutionSpace const&, Vector<std::int32_t const>, ConstMatrix<T>,     \
-                                      std::int64_t, Matrix<Wide<T>>);                                        \
-  template void position_forward<T>(ExecutionSpace const&, ConstMatrix<Wide<T>>, ConstMatrix<T>,             \
-                                    std::int64_t, std::int64_t, DropoutRows const&, Matrix<T>);              \
-  template void position_backward<T>(ExecutionSpace const&, ConstMatrix<T>, std::int64_t, std::int64_t,      \
+#define TESSERA_INSTANTIATE(T)                                                                           \
+  template void embedding_forward<T>(ExecutionSpace const&, Vector<std::int32_t const>, ConstMatrix<T>,  \
+                                     std::int64_t, Matrix<Wide<T>>, bool);                               \
+  template void embedding_backward<T>(ExecutionSpace const&, Vector<std::int32_t const>, ConstMatrix<T>, \
+                                      std::int64_t, Matrix<Wide<T>>);                                    \
+  template void position_forward<T>(ExecutionSpace const&, ConstMatrix<Wide<T>>, ConstMatrix<T>,         \
+                                    std::int64_t, std::int64_t, DropoutRows const&, Matrix<T>);          \
+  template void position_backward<T>(ExecutionSpace const&, ConstMatrix<T>, std::int64_t, std::int64_t,  \
                                      Matrix<Wide<T>>);
 TESSERA_INSTANTIATE(float)
 TESSERA_INSTANTIATE(double)

@@ -70,7 +70,7 @@ void gelu_backward(ExecutionSpace const& exec, ConstMatrix<T> dout, ConstMatrix<
       Read(slope), Read(before));
 }
 
-#define TESSERA_INSTANTIATE(T)                                                                     \
+#define TESSERA_INSTANTIATE(T)                                                                           \
   template void bias_gelu_forward<T>(ExecutionSpace const&, Matrix<T>, ConstVector<Wide<T>>, Matrix<T>); \
   template void gelu_backward<T>(ExecutionSpace const&, ConstMatrix<T>, ConstMatrix<T>, Matrix<T>);
 TESSERA_INSTANTIATE(float)

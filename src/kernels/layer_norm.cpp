@@ -110,17 +110,16 @@ void layer_norm_backward_parameters(ExecutionSpace const& exec, ConstMatrix<Wide
       });
 }
 
-#define TESSERA_INSTANTIATE(T)                                                                               \
-  template void layer_norm_forward<T>(ExecutionSpace const&, ConstMatrix<T>, ConstVector<Wide<T>>,           \
-                                      ConstVector<Wide<T>>, Wide<T>, Matrix<T>, Vector<Wide<T>>,             \
-                                      Vector<Wide<T>>);                                                      \
-  template void layer_norm_backward<T>(ExecutionSpace const&, ConstMatrix<Wide<T>>, ConstMatrix<T>,          \
-                                       ConstVector<Wide<T>>, ConstVector<Wide<T>>, ConstVector<Wide<T>>,     \
-                                       Matrix<T>, bool);                                                     \
-  template void layer_norm_backward_parameters<T>(ExecutionSpace const&, ConstMatrix<Wide<T>>,               \
-                                                  ConstMatrix<T>, ConstVector<Wide<T>>,                      \
-                                                  ConstVector<Wide<T>>, Matrix<Wide<T>>, Matrix<Wide<T>>,    \
-                                                  bool);
+#define TESSERA_INSTANTIATE(T)                                                                           \
+  template void layer_norm_forward<T>(ExecutionSpace const&, ConstMatrix<T>, ConstVector<Wide<T>>,       \
+                                      ConstVector<Wide<T>>, Wide<T>, Matrix<T>, Vector<Wide<T>>,         \
+                                      Vector<Wide<T>>);                                                  \
+  template void layer_norm_backward<T>(ExecutionSpace const&, ConstMatrix<Wide<T>>, ConstMatrix<T>,      \
+                                       ConstVector<Wide<T>>, ConstVector<Wide<T>>, ConstVector<Wide<T>>, \
+                                       Matrix<T>, bool);                                                 \
+  template void layer_norm_backward_parameters<T>(                                                       \
+      ExecutionSpace const&, ConstMatrix<Wide<T>>, ConstMatrix<T>, ConstVector<Wide<T>>,                 \
+      ConstVector<Wide<T>>, Matrix<Wide<T>>, Matrix<Wide<T>>, bool);
 TESSERA_INSTANTIATE(float)
 TESSERA_INSTANTIATE(double)
 TESSERA_INSTANTIATE(bf16)
