@@ -40,11 +40,11 @@ struct Pair {
     return ::testing::AssertionSuccess();
   }
 
-  std::vector<bf16> half;
-  std::vector<float> single;
+  Buffer<bf16> half;
+  Buffer<float> single;
 };
 
-std::vector<float> floats(std::size_t count, unsigned seed) { return as<float>(random_tensor(count, seed)); }
+Buffer<float> floats(std::size_t count, unsigned seed) { return as<float>(random_tensor(count, seed)); }
 
 /// Odd widths, so that every loop has a vector body and a scalar end, at every alignment of rows.
 constexpr std::size_t n = 12;
@@ -145,12 +145,12 @@ TEST_P(Bf16KernelTest, ResidualAdditionNormAndDropout) {
 TEST_P(Bf16KernelTest, CrossEntropy) {
   auto const valid = static_cast<std::int64_t>(d - d / 4);
   Pair logits(n * d, 1, 4);
-  std::vector<std::int32_t> targets;
+  Buffer<std::int32_t> targets;
   for (std::size_t r = 0; r < n; ++r) targets.push_back(static_cast<std::int32_t>(r * 5 % (d + 1)));
   Vector<std::int32_t const> const wanted(targets.data(), n);
-  std::array<std::vector<float>, 3> of_half{zeros<float>(n), zeros<float>(n), zeros<float>(n)};
+  std::array<Buffer<float>, 3> of_half{zeros<float>(n), zeros<float>(n), zeros<float>(n)};
   auto of_single = of_half;
-  auto const run = [&]<class T>(std::vector<T>& values, std::array<std::vector<float>, 3>& sums) {
+  auto const run = [&]<class T>(Buffer<T>& values, std::array<Buffer<float>, 3>& sums) {
     cross_entropy_max<T>(exec(), mat(values, d), valid, vec(sums[0]), false);
     cross_entropy_sums<T>(exec(), mat(values, d), valid, vec(sums[0]), wanted, 0, vec(sums[1]), vec(sums[2]));
     cross_entropy_backward<T>(exec(), mat(values, d), valid, vec(sums[0]), vec(sums[1]), wanted, 0, 0.25F);
@@ -164,7 +164,7 @@ TEST_P(Bf16KernelTest, CrossEntropy) {
 TEST_P(Bf16KernelTest, Embeddings) {
   auto const dropout = some_rows();
   Pair table(9 * d, 1), positions(4 * d, 2), x(n * d), dy(n * d, 3);
-  std::vector<std::int32_t> tokens;
+  Buffer<std::int32_t> tokens;
   for (std::size_t r = 0; r < n; ++r) tokens.push_back(static_cast<std::int32_t>(r * 7 % 13));
   Vector<std::int32_t const> const ids(tokens.data(), n);
   auto sum = zeros<float>(n * d), sum_of_single = sum;
@@ -186,7 +186,7 @@ TEST_P(Bf16KernelTest, Embeddings) {
 
 TEST_P(Bf16KernelTest, RoundAndCopy) {
   auto from = floats(n * d, 1);
-  std::vector<bf16> to(n * d), again(n * d);
+  Buffer<bf16> to(n * d), again(n * d);
   round<bf16>(exec(), vec(from), vec(to));
   copy<bf16>(exec(), vec(to), vec(again));
   for (std::size_t i = 0; i < to.size(); ++i) EXPECT_EQ(to[i].bits, bf16(from[i]).bits);

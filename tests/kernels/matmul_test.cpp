@@ -164,8 +164,8 @@ TEST_P(MatmulTest, OneThreadMakesAProductWhateverOpenMpIsToldAndTheSettingStays)
 }
 
 /// bf16 numbers, and the same as the truth takes them.
-std::vector<bf16> random_halves(std::ptrdiff_t count, unsigned seed, Tensor& exact) {
-  std::vector<bf16> halves;
+Buffer<bf16> random_halves(std::ptrdiff_t count, unsigned seed, Tensor& exact) {
+  Buffer<bf16> halves;
   for (double const x : random_tensor(static_cast<std::size_t>(count), seed)) {
     halves.emplace_back(static_cast<float>(x));
   }
@@ -185,7 +185,7 @@ void expect_bf16_product(MatmulProvider const& provider, bool ta, bool tb, Sizes
                     static_cast<std::size_t>(s.k), a, b, beta, c);
   expect_near(wide, c, tolerance<float>(std::max(4.0, static_cast<double>(s.k))));
   if (beta != 0) return;
-  std::vector<bf16> narrow(wide.size());
+  Buffer<bf16> narrow(wide.size());
   matmul<bf16>(provider, ExecutionSpace(), shape, a_half.data(), b_half.data(), 0, narrow.data());
   for (std::size_t i = 0; i < wide.size(); ++i) ASSERT_EQ(narrow[i].bits, bf16(wide[i]).bits) << i;
 }
@@ -213,10 +213,10 @@ TEST(Bf16MatmulTest, EqualCallsGiveEqualBitsWhereverTheOperandsLieAndWhateverCam
   auto const shape = dense(false, true, s);
   Tensor exact;
   auto const a = random_halves(s.m * s.k, 4, exact), b = random_halves(s.k * s.n, 5, exact);
-  std::vector<float> first;
+  Buffer<float> first;
   for (std::size_t shift = 0; shift < 20; ++shift) {
-    std::vector<bf16> a_moved(a.size() + shift), b_moved(b.size() + 2 * shift);
-    std::vector<float> c(static_cast<std::size_t>(s.m * s.n));
+    Buffer<bf16> a_moved(a.size() + shift), b_moved(b.size() + 2 * shift);
+    Buffer<float> c(static_cast<std::size_t>(s.m * s.n));
     std::copy(a.begin(), a.end(), a_moved.begin() + static_cast<std::ptrdiff_t>(shift));
     std::copy(b.begin(), b.end(), b_moved.begin() + static_cast<std::ptrdiff_t>(2 * shift));
     matmul<bf16>(*provider, ExecutionSpace(), shape, a_moved.data() + shift, b_moved.data() + 2 * shift, 0,
