@@ -17,7 +17,7 @@ constexpr std::ptrdiff_t owned_columns = runs_on_host ? 1024 : 8 * sum_lanes;
 /// dtable += dy by rows of equal token, in token order.
 template <class T>
 struct ScatterAdd {
-  Vector<std::int32_t const> tokens;
+  std::int32_t const* tokens;
   T const* dy;
   Wide<T>* dtable;
   std::int64_t first_row, held;
@@ -42,7 +42,7 @@ struct ScatterAdd {
     std::ptrdiff_t const column = block * owned_columns;
     std::ptrdiff_t const count = columns_from(column);
     for (std::ptrdiff_t row = 0; row < n; ++row) {
-      std::int64_t const index = tokens(row) - first_row;
+      std::int64_t const index = tokens[row] - first_row;
       if (index < 0 || index >= held) continue;
       T const* const slope = dy + row * d + column;
       Wide<T>* const entry = dtable + index * d + column;
@@ -55,7 +55,7 @@ struct ScatterAdd {
   template <class Team>
   KOKKOS_INLINE_FUNCTION void first_of_token(Team const& team, std::ptrdiff_t index) const {
     std::ptrdiff_t const row = index % n;
-    std::int32_t const token = tokens(row);
+    std::int32_t const token = tokens[row];
     std::int64_t const entry = token - first_row;
     if (entry < 0 || entry >= held || !is_first(team, row, token)) return;
     std::ptrdiff_t const column = index / n * owned_columns + team.lane();
@@ -83,7 +83,7 @@ struct ScatterAdd {
   KOKKOS_INLINE_FUNCTION unsigned rows_with(Team const& team, std::ptrdiff_t begin, std::ptrdiff_t end,
                                             std::int32_t token) const {
     std::ptrdiff_t const own = begin + team.lane();
-    return lanes_where(own < end && tokens(own < end ? own : begin) == token);
+    return lanes_where(own < end && tokens[own < end ? own : begin] == token);
   }
   template <class Team>
   KOKKOS_INLINE_FUNCTION bool is_first(Team const& team, std::ptrdiff_t row, std::int32_t token) const {
@@ -101,12 +101,13 @@ void embedding_forward(ExecutionSpace const& exec, Vector<std::int32_t const> to
                        std::int64_t first_row, Matrix<Wide<T>> out, bool accumulate) {
   auto const d = static_cast<std::ptrdiff_t>(out.extent(1));
   auto const held = static_cast<std::int64_t>(table.extent(0));
+  std::int32_t const* const token = tokens.data();
   T const* const from = table.data();
   Wide<T>* const to = out.data();
   rows(
       exec, embedding_forward_label, static_cast<std::ptrdiff_t>(out.extent(0)),
       KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t row) {
-        std::int64_t const index = tokens(row) - first_row;
+        std::int64_t const index = token[row] - first_row;
         Wide<T>* const line = to + row * d;
         if (index < 0 || index >= held) {
           team.for_each(d,
@@ -130,7 +131,7 @@ void embedding_backward(ExecutionSpace const& exec, Vector<std::int32_t const> t
   auto const held = static_cast<std::int64_t>(dtable.extent(0));
   T const* const from = dy.data();
   Wide<T>* const to = dtable.data();
-  ScatterAdd<T> const add{tokens, from, to, first_row, held, n, d};
+  ScatterAdd<T> const add{tokens.data(), from, to, first_row, held, n, d};
   std::ptrdiff_t const blocks = (d + owned_columns - 1) / owned_columns;
   rows(exec, embedding_backward_label, runs_on_host ? blocks : blocks * n, add);
 }
