@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "support/device.hpp"
 #include "tessera/comm/collectives.hpp"
 #include "tessera/pipeline/generators.hpp"
 
@@ -52,13 +53,15 @@ RecordedWork<T>::RecordedWork(Stage<T>& stage, layers::Context const& context, p
   targets_ = arena_.matrix<std::int32_t>(microbatches, rows);
   losses_ = arena_.matrix<Wide<T>>(microbatches, rows);
   int const batch = recording.microbatch_size;
+  auto const tokens = support::on_host<std::int32_t>(tokens_);
+  auto const targets = support::on_host<std::int32_t>(targets_);
   for (std::size_t i = 0; i < microbatches; ++i) {
     for (std::size_t row = 0; row < rows; ++row) {
       int const sequence =
           (static_cast<int>(first_microbatch) + static_cast<int>(i)) * batch + static_cast<int>(row) % batch;
       int const position = static_cast<int>(row) / batch;
-      tokens_(i, row) = recorded::token(recording, sequence, position);
-      targets_(i, row) = recorded::token(recording, sequence, position + 1);
+      tokens(i, row) = recorded::token(recording, sequence, position);
+      targets(i, row) = recorded::token(recording, sequence, position + 1);
     }
   }
 }
@@ -134,7 +137,7 @@ void RecordedTraining<T>::set_weights() {
     if (parameter.role == params::Role::tied_gradient) continue;
     for (int tile = 0; tile < parameter.tiles.count; ++tile) {
       auto const where = params::elements_of_tile(parameter.spec, parameter.tiles.first + tile);
-      auto const values = store().value(id, tile);
+      auto const values = support::on_host<Wide<T>>(store().value(id, tile));
       for (std::int64_t i = 0; i < where.outer * where.run; ++i) {
         if (i % where.run >= where.valid_run) continue;
         auto const global = where.first + i / where.run * where.stride + i % where.run;
