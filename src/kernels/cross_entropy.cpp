@@ -32,7 +32,7 @@ void cross_entropy_max(ExecutionSpace const& exec, ConstMatrix<T> logits, std::i
         constexpr Wide<T> infinity = std::numeric_limits<Wide<T>>::infinity();
         Wide<T> const least = accumulate ? result[row] : -infinity;
         Wide<T> const most =
-            team.template max<Wide<T>>(valid, least, [&](std::ptrdiff_t c) { return line[c]; });
+            team.template max_of<Wide<T>>(valid, least, [](T x) { return Wide<T>(x); }, Read(line));
         team.once([&] { result[row] = most; });
       });
 }
@@ -53,8 +53,8 @@ void cross_entropy_sums(ExecutionSpace const& exec, ConstMatrix<T> logits, std::
       KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t row) {
         T const* const line = from + row * width;
         Wide<T> const largest = most[row];
-        Wide<T> const sum =
-            team.template sum<Wide<T>>(valid, [&](std::ptrdiff_t c) { return math::exp(line[c] - largest); });
+        Wide<T> const sum = team.template sum_of<Wide<T>>(
+            valid, [&](T x) { return math::exp(x - largest); }, Read(line));
         std::int64_t const target = token[row] - first_column;
         team.once([&] {
           sums[row] = sum;

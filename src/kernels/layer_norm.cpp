@@ -37,9 +37,11 @@ KOKKOS_INLINE_FUNCTION void backward_row(RowTeam const& team, NormBackward<T> co
   T* const dx = norm.dx + row * d;
   W const mean = norm.mean[row];
   W const rstd = norm.rstd[row];
-  W const sum = team.template sum<W>(d, [&](std::ptrdiff_t i) { return dy[i] * gamma[i]; });
-  W const dot =
-      team.template sum<W>(d, [&](std::ptrdiff_t i) { return dy[i] * gamma[i] * ((x[i] - mean) * rstd); });
+  W const sum = team.template sum_of<W>(
+      d, [](W slope, W scale) { return slope * scale; }, Read(dy), Read(gamma));
+  W const dot = team.template sum_of<W>(
+      d, [&](W slope, W scale, T from) { return slope * scale * ((from - mean) * rstd); }, Read(dy), Read(gamma),
+      Read(x));
   W const a = sum / static_cast<W>(d);
   W const b = dot / static_cast<W>(d);
   auto const value = [&](W slope, W scale, W from) {

@@ -22,10 +22,13 @@ void squared_norm_chunks(ExecutionSpace const& exec, ConstVector<T> x, Vector<do
         T const* const begin = from + chunk * norm_chunk;
         std::ptrdiff_t const left = count - chunk * norm_chunk;
         double const sum =
-            team.template sum<double>(left < norm_chunk ? left : norm_chunk, [&](std::ptrdiff_t i) {
-              auto const value = static_cast<double>(begin[i]);
-              return value * value;
-            });
+            team.template sum_of<double>(
+                left < norm_chunk ? left : norm_chunk,
+                [](T x) {
+                  auto const value = static_cast<double>(x);
+                  return value * value;
+                },
+                Read(begin));
         team.once([&] { sums[chunk] = sum; });
       });
 }
