@@ -5,9 +5,10 @@
 //
 //     bench_device [ROWS]        rows of tokens, 16384 unless said; small numbers try the program on a host
 //
-// One JSON object a line. "copy": bytes moved a second by a copy. "kernel": bytes that must move (each tensor read
-// once, each written once) a second, and that as a share of the copy's. "product", "attention": operations a
-// second. Every time is the mean of a run of calls between two waits for the device, the best of several runs.
+// One JSON object a line. "copy": bytes moved a second by a copy. "kernel": bytes that must move (each tensor
+// read once, each written once) a second, and that as a share of the copy's. "product", "attention":
+// operations a second. Every time is the mean of a run of calls between two waits for the device, the best of
+// several runs.
 #include <algorithm>
 #include <cstdlib>
 #include <string>
@@ -39,12 +40,10 @@ void residual_stream(Report const& report, std::size_t rows) {
   auto const dgamma = arena.matrix<W>(1, hidden), dbeta = arena.matrix<W>(1, hidden);
   auto const mean = arena.vector<W>(rows), rstd = arena.vector<W>(rows);
   auto const n = static_cast<double>(x.size());
-  report.kernel(named<T>("layer_norm_forward"), bytes_of<T>(2 * n), [&] {
-    kernels::layer_norm_forward<T>(exec(), x, gamma, beta, 1e-5F, out, mean, rstd);
-  });
-  report.kernel(named<T>("layer_norm_backward"), bytes_of<T>(3 * n) + bytes_of<W>(n), [&] {
-    kernels::layer_norm_backward<T>(exec(), y, x, gamma, mean, rstd, out, true);
-  });
+  report.kernel(named<T>("layer_norm_forward"), bytes_of<T>(2 * n),
+                [&] { kernels::layer_norm_forward<T>(exec(), x, gamma, beta, 1e-5F, out, mean, rstd); });
+  report.kernel(named<T>("layer_norm_backward"), bytes_of<T>(3 * n) + bytes_of<W>(n),
+                [&] { kernels::layer_norm_backward<T>(exec(), y, x, gamma, mean, rstd, out, true); });
   report.kernel(named<T>("layer_norm_backward_parameters"), bytes_of<T>(n) + bytes_of<W>(n), [&] {
     kernels::layer_norm_backward_parameters<T>(exec(), y, x, mean, rstd, dgamma, dbeta, true);
   });
@@ -56,9 +55,8 @@ void residual_stream(Report const& report, std::size_t rows) {
     auto const name = [&](char const* kernel) {
       return named<T>(kernel) + (probability > 0 ? "/dropout" : "");
     };
-    report.kernel(name("bias_dropout_add"), bytes_of<T>(2 * n) + bytes_of<W>(n), [&] {
-      kernels::bias_dropout_add<T>(exec(), y, beta, x, dropout, out);
-    });
+    report.kernel(name("bias_dropout_add"), bytes_of<T>(2 * n) + bytes_of<W>(n),
+                  [&] { kernels::bias_dropout_add<T>(exec(), y, beta, x, dropout, out); });
     report.kernel(name("bias_dropout_add_layer_norm"), bytes_of<T>(3 * n) + bytes_of<W>(n), [&] {
       kernels::bias_dropout_add_layer_norm<T>(exec(), y, beta, x, dropout, gamma, beta, 1e-5F, out, sum, mean,
                                               rstd);
@@ -69,7 +67,8 @@ void residual_stream(Report const& report, std::size_t rows) {
 template <class T>
 void feed_forward(Report const& report, std::size_t rows) {
   Arena arena("tessera::bench::ffn");
-  auto const pre = random_matrix_of<T>(arena, rows, 4 * hidden), dout = random_matrix_of<T>(arena, rows, 4 * hidden, 2);
+  auto const pre = random_matrix_of<T>(arena, rows, 4 * hidden),
+             dout = random_matrix_of<T>(arena, rows, 4 * hidden, 2);
   auto const out = arena.matrix<T>(rows, 4 * hidden);
   auto const bias = random_vector(arena, 4 * hidden), sums = arena.vector<float>(4 * hidden);
   auto const n = static_cast<double>(pre.size());
@@ -90,9 +89,8 @@ void loss(Report const& report, std::size_t rows) {
   auto const targets = random_tokens(arena, rows);
   auto const maximum = arena.vector<W>(rows), sum = arena.vector<W>(rows), target = arena.vector<W>(rows);
   double const bytes = bytes_of<T>(static_cast<double>(logits.size()));
-  report.kernel(named<T>("cross_entropy_max"), bytes, [&] {
-    kernels::cross_entropy_max<T>(exec(), logits, true_vocabulary, maximum, false);
-  });
+  report.kernel(named<T>("cross_entropy_max"), bytes,
+                [&] { kernels::cross_entropy_max<T>(exec(), logits, true_vocabulary, maximum, false); });
   report.kernel(named<T>("cross_entropy_sums"), bytes, [&] {
     kernels::cross_entropy_sums<T>(exec(), logits, true_vocabulary, maximum, targets, 0, sum, target);
   });
@@ -122,12 +120,13 @@ void optimiser(Report const& report, std::size_t rows) {
   auto const n = static_cast<double>(count);
   auto const p = random_vector(arena, count), g = random_vector(arena, count), m = arena.vector<float>(count),
              v = arena.vector<float>(count);
-  auto const chunks =
-      arena.vector<double>(static_cast<std::size_t>(kernels::norm_chunks(static_cast<std::ptrdiff_t>(count))));
+  auto const chunks = arena.vector<double>(
+      static_cast<std::size_t>(kernels::norm_chunks(static_cast<std::ptrdiff_t>(count))));
   auto const weights = arena.vector<bf16>(count);
   kernels::AdamwStep const step{1e-4, 0.9, 0.95, 1e-8, 0.1, 1, 10};
   report.kernel("adamw", bytes_of<float>(7 * n), [&] { kernels::adamw<float>(exec(), p, g, m, v, step); });
-  report.kernel("round", bytes_of<float>(n) + bytes_of<bf16>(n), [&] { kernels::round<bf16>(exec(), p, weights); });
+  report.kernel("round", bytes_of<float>(n) + bytes_of<bf16>(n),
+                [&] { kernels::round<bf16>(exec(), p, weights); });
   report.kernel("squared_norm", bytes_of<float>(n),
                 [&] { kernels::squared_norm_chunks<float>(exec(), g, chunks); });
   report.kernel("add_to", bytes_of<float>(3 * n), [&] { kernels::add_to<float>(exec(), m, g); });
@@ -139,8 +138,8 @@ void attention(std::size_t rows) {
   Arena arena("tessera::bench::attention");
   auto const length = std::min(positions, rows);
   auto const batch = rows / length;
-  kernels::AttentionShape const shape{static_cast<std::ptrdiff_t>(batch), static_cast<std::ptrdiff_t>(length), heads,
-                                      hidden / heads};
+  kernels::AttentionShape const shape{static_cast<std::ptrdiff_t>(batch), static_cast<std::ptrdiff_t>(length),
+                                      heads, hidden / heads};
   std::size_t const n = batch * length;
   auto const qkv = random_matrix_of<T>(arena, n, 3 * hidden), dqkv = arena.matrix<T>(n, 3 * hidden);
   auto const out = arena.matrix<T>(n, hidden), dout = random_matrix_of<T>(arena, n, hidden, 2);
@@ -160,12 +159,15 @@ void attention(std::size_t rows) {
 void products(std::size_t rows) {
   auto const side = static_cast<std::ptrdiff_t>(rows < 16384 ? 256 : 8192);
   auto const count = static_cast<std::size_t>(side * side);
-  double const flops = 2.0 * static_cast<double>(side) * static_cast<double>(side) * static_cast<double>(side);
+  double const flops =
+      2.0 * static_cast<double>(side) * static_cast<double>(side) * static_cast<double>(side);
   kernels::MatmulShape const shape{
       kernels::Transpose::no, kernels::Transpose::yes, side, side, side, side, side, side};
   Arena arena("tessera::bench::products");
-  auto const a = random_vector(arena, count), b = random_vector(arena, count, 2), c = arena.vector<float>(count);
-  auto const narrow_a = random_vector_of<bf16>(arena, count), narrow_b = random_vector_of<bf16>(arena, count, 2);
+  auto const a = random_vector(arena, count), b = random_vector(arena, count, 2),
+             c = arena.vector<float>(count);
+  auto const narrow_a = random_vector_of<bf16>(arena, count),
+             narrow_b = random_vector_of<bf16>(arena, count, 2);
   for (auto const& backend : kernels::matmul_backends()) {
     auto const provider = backend.make();
     auto const time = [&](DType operands, void const* left, void const* right) {

@@ -87,8 +87,8 @@ class Report {
     Arena arena("tessera::bench::copy");
     std::size_t const n = rows * hidden * 4;
     auto const from = random_vector(arena, n), to = arena.vector<float>(n);
-    copy_rate_ = 2.0 * static_cast<double>(n) * sizeof(float) /
-                 seconds([&] { Kokkos::deep_copy(exec(), to, from); });
+    copy_rate_ =
+        2.0 * static_cast<double>(n) * sizeof(float) / seconds([&] { Kokkos::deep_copy(exec(), to, from); });
     fmt::print("{{\"kind\": \"copy\", \"name\": \"copy\", \"bytes_per_s\": {:.4g}}}\n", copy_rate_);
   }
 
@@ -96,9 +96,10 @@ class Report {
   template <class Kernel>
   void kernel(std::string const& name, double bytes, Kernel const& call) const {
     double const time = seconds(call), rate = bytes / time;
-    fmt::print("{{\"kind\": \"kernel\", \"name\": \"{}\", \"seconds\": {:.4g}, \"bytes_per_s\": {:.4g}, "
-               "\"share_of_copy\": {:.3f}}}\n",
-               name, time, rate, rate / copy_rate_);
+    fmt::print(
+        "{{\"kind\": \"kernel\", \"name\": \"{}\", \"seconds\": {:.4g}, \"bytes_per_s\": {:.4g}, "
+        "\"share_of_copy\": {:.3f}}}\n",
+        name, time, rate, rate / copy_rate_);
   }
 
  private:
@@ -106,8 +107,8 @@ class Report {
 };
 
 inline void print_operations(std::string const& kind, std::string const& name, double flops, double time) {
-  fmt::print("{{\"kind\": \"{}\", \"name\": \"{}\", \"seconds\": {:.4g}, \"flop_per_s\": {:.4g}}}\n", kind, name,
-             time, flops / time);
+  fmt::print("{{\"kind\": \"{}\", \"name\": \"{}\", \"seconds\": {:.4g}, \"flop_per_s\": {:.4g}}}\n", kind,
+             name, time, flops / time);
 }
 
 /// "layer_norm_forward/bf16".

@@ -12,7 +12,8 @@ namespace tessera::comm {
 
 namespace {
 
-/// Elements one work item treats: on a host enough for full vectors, on a device neighbours of neighbouring items.
+/// Elements one work item treats: on a host enough for full vectors, on a device neighbours of neighbouring
+/// items.
 constexpr std::size_t block_count = tensors_on_host ? 4096 : 1;
 
 /// Whether all of the arrays are ordinary memory of the host, though tensors are not.
@@ -93,7 +94,8 @@ void add_typed(void* to, void const* a, void const* b, std::size_t count, Stream
 template <class T>
 void divide_typed(void* values, double divisor, std::size_t count, StreamRef stream) {
   static std::string const label = "tessera::comm::divide";
-  for_blocks(label, count, stream, off_device(values), Divide<T>{static_cast<T*>(values), static_cast<T>(divisor)});
+  for_blocks(label, count, stream, off_device(values),
+             Divide<T>{static_cast<T*>(values), static_cast<T>(divisor)});
 }
 
 using Bytes = Kokkos::View<std::byte*, MemorySpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;

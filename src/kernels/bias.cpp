@@ -35,8 +35,8 @@ void add_bias(ExecutionSpace const& exec, Matrix<T> x, ConstVector<Wide<T>> bias
       exec, label_add_bias, static_cast<std::ptrdiff_t>(x.extent(0)),
       KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t row) {
         team.map(
-            width, [](T& value, Wide<T> shift) { value = static_cast<T>(value + shift); }, Update(to + row * width),
-            Read(b));
+            width, [](T& value, Wide<T> shift) { value = static_cast<T>(value + shift); },
+            Update(to + row * width), Read(b));
       });
 }
 

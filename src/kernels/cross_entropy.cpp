@@ -31,8 +31,8 @@ void cross_entropy_max(ExecutionSpace const& exec, ConstMatrix<T> logits, std::i
         T const* const line = from + row * width;
         constexpr Wide<T> infinity = std::numeric_limits<Wide<T>>::infinity();
         Wide<T> const least = accumulate ? result[row] : -infinity;
-        Wide<T> const most =
-            team.template max_of<Wide<T>>(valid, least, [](T x) { return Wide<T>(x); }, Read(line));
+        Wide<T> const most = team.template max_of<Wide<T>>(
+            valid, least, [](T x) { return Wide<T>(x); }, Read(line));
         team.once([&] { result[row] = most; });
       });
 }
@@ -58,7 +58,8 @@ void cross_entropy_sums(ExecutionSpace const& exec, ConstMatrix<T> logits, std::
         std::int64_t const target = token[row] - first_column;
         team.once([&] {
           sums[row] = sum;
-          logit_of_target[row] = target >= 0 && target < valid ? static_cast<Wide<T>>(line[target]) : Wide<T>(0);
+          logit_of_target[row] =
+              target >= 0 && target < valid ? static_cast<Wide<T>>(line[target]) : Wide<T>(0);
         });
       });
 }

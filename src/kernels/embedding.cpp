@@ -50,8 +50,8 @@ struct ScatterAdd {
     }
   }
 
-  /// On a device the team of the first row of a token adds all rows of that token to its entry, each thread its
-  /// columns; `index` counts rows, then blocks of columns.
+  /// On a device the team of the first row of a token adds all rows of that token to its entry, each thread
+  /// its columns; `index` counts rows, then blocks of columns.
   template <class Team>
   KOKKOS_INLINE_FUNCTION void first_of_token(Team const& team, std::ptrdiff_t index) const {
     std::ptrdiff_t const row = index % n;
@@ -115,9 +115,11 @@ void embedding_forward(ExecutionSpace const& exec, Vector<std::int32_t const> to
         } else {
           Read const entry(from + index * d);
           if (accumulate) {
-            team.map(d, [](Wide<T>& x, T value) { x += value; }, Update(line), entry);
+            team.map(
+                d, [](Wide<T>& x, T value) { x += value; }, Update(line), entry);
           } else {
-            team.map(d, [](Wide<T>& x, T value) { x = Wide<T>(0) + value; }, Write(line), entry);
+            team.map(
+                d, [](Wide<T>& x, T value) { x = Wide<T>(0) + value; }, Write(line), entry);
           }
         }
       });

@@ -40,8 +40,8 @@ KOKKOS_INLINE_FUNCTION void backward_row(RowTeam const& team, NormBackward<T> co
   W const sum = team.template sum_of<W>(
       d, [](W slope, W scale) { return slope * scale; }, Read(dy), Read(gamma));
   W const dot = team.template sum_of<W>(
-      d, [&](W slope, W scale, T from) { return slope * scale * ((from - mean) * rstd); }, Read(dy), Read(gamma),
-      Read(x));
+      d, [&](W slope, W scale, T from) { return slope * scale * ((from - mean) * rstd); }, Read(dy),
+      Read(gamma), Read(x));
   W const a = sum / static_cast<W>(d);
   W const b = dot / static_cast<W>(d);
   auto const value = [&](W slope, W scale, W from) {
@@ -54,8 +54,8 @@ KOKKOS_INLINE_FUNCTION void backward_row(RowTeam const& team, NormBackward<T> co
         Update(dx), Read(dy), Read(gamma), Read(x));
   } else {
     team.map(
-        d, [&](T& to, W slope, W scale, T from) { to = static_cast<T>(value(slope, scale, from)); }, Write(dx),
-        Read(dy), Read(gamma), Read(x));
+        d, [&](T& to, W slope, W scale, T from) { to = static_cast<T>(value(slope, scale, from)); },
+        Write(dx), Read(dy), Read(gamma), Read(x));
   }
 }
 

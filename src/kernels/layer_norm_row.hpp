@@ -27,7 +27,9 @@ KOKKOS_INLINE_FUNCTION void normalise_row(RowTeam const& team, NormForward<T> co
   using W = Wide<T>;
   std::ptrdiff_t const d = norm.d;
   Read const from(x);
-  W const mean = team.template sum_of<W>(d, [](T value) { return W(value); }, from) / static_cast<W>(d);
+  W const mean = team.template sum_of<W>(
+                     d, [](T value) { return W(value); }, from) /
+                 static_cast<W>(d);
   auto const squared = [&](T value) {
     W const difference = value - mean;
     return difference * difference;

@@ -21,14 +21,13 @@ void squared_norm_chunks(ExecutionSpace const& exec, ConstVector<T> x, Vector<do
       exec, label_norm, norm_chunks(count), KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t chunk) {
         T const* const begin = from + chunk * norm_chunk;
         std::ptrdiff_t const left = count - chunk * norm_chunk;
-        double const sum =
-            team.template sum_of<double>(
-                left < norm_chunk ? left : norm_chunk,
-                [](T x) {
-                  auto const value = static_cast<double>(x);
-                  return value * value;
-                },
-                Read(begin));
+        double const sum = team.template sum_of<double>(
+            left < norm_chunk ? left : norm_chunk,
+            [](T x) {
+              auto const value = static_cast<double>(x);
+              return value * value;
+            },
+            Read(begin));
         team.once([&] { sums[chunk] = sum; });
       });
 }

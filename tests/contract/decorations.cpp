@@ -42,7 +42,8 @@ std::unique_ptr<comm::Communicator> staging(comm::Communicator& group) {
   return comm::make_staging(group.duplicate(), {.chunk_bytes = 1000, .always = true});
 }
 
-/// Fixed-order sums over staged messages, as tensors of a device are summed over an MPI that reads host memory.
+/// Fixed-order sums over staged messages, as tensors of a device are summed over an MPI that reads host
+/// memory.
 std::unique_ptr<comm::Communicator> tree_over_staging(comm::Communicator& group) {
   if (!std::has_single_bit(static_cast<unsigned>(group.size()))) return nullptr;
   return comm::make_tree(staging(group));

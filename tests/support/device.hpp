@@ -9,8 +9,8 @@
 
 namespace tessera::support {
 
-/// Lets tests read what a kernel has written as soon as the call that launched it returns, where there is a device:
-/// launches block and arenas take memory of both sides. Called before anything of CUDA starts.
+/// Lets tests read what a kernel has written as soon as the call that launched it returns, where there is a
+/// device: launches block and arenas take memory of both sides. Called before anything of CUDA starts.
 inline void let_the_host_read_tensors() {
   if constexpr (!tensors_on_host) {
     ::setenv("CUDA_LAUNCH_BLOCKING", "1", 0);
@@ -21,17 +21,20 @@ inline void let_the_host_read_tensors() {
 /// A tensor as host code reads and writes it.
 template <class T>
 auto on_host(Vector<T> const& x) {
-  using Host = Kokkos::View<T*, Kokkos::LayoutRight, Kokkos::HostSpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
+  using Host =
+      Kokkos::View<T*, Kokkos::LayoutRight, Kokkos::HostSpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
   return Host(x.data(), x.extent(0));
 }
 template <class T>
 auto on_host(Matrix<T> const& x) {
-  using Host = Kokkos::View<T**, Kokkos::LayoutRight, Kokkos::HostSpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
+  using Host =
+      Kokkos::View<T**, Kokkos::LayoutRight, Kokkos::HostSpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
   return Host(x.data(), x.extent(0), x.extent(1));
 }
 template <class T>
 auto on_host(Cube<T> const& x) {
-  using Host = Kokkos::View<T***, Kokkos::LayoutRight, Kokkos::HostSpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
+  using Host =
+      Kokkos::View<T***, Kokkos::LayoutRight, Kokkos::HostSpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
   return Host(x.data(), x.extent(0), x.extent(1), x.extent(2));
 }
 

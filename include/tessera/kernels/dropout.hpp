@@ -121,7 +121,8 @@ KOKKOS_INLINE_FUNCTION void with_factors(RowTeam const& team, DropoutFactors con
 
 namespace detail {
 
-/// map_with_factors on a device, `first` a multiple of 4: a Philox block gives the numbers of four neighbours.
+/// map_with_factors on a device, `first` a multiple of 4: a Philox block gives the numbers of four
+/// neighbours.
 template <class T, class Team, class F, class... Streams>
 KOKKOS_INLINE_FUNCTION void map_with_drawn_packs(Team const& team, DropoutFactors const& factors,
                                                  std::uint64_t first, std::ptrdiff_t n, F const& f,
@@ -137,7 +138,8 @@ KOKKOS_INLINE_FUNCTION void map_with_drawn_packs(Team const& team, DropoutFactor
       for (int j = 0; j < 4; ++j) numbers[4 * b + j] = block.value[j];
     }
     map_numbered_pack(
-        p * pack, aligned, [&](int j, auto&... values) { f(factors.of<T>(numbers[j]), values...); }, streams...);
+        p * pack, aligned, [&](int j, auto&... values) { f(factors.of<T>(numbers[j]), values...); },
+        streams...);
   }
   for (std::ptrdiff_t i = packs * pack + team.lane(); i < n; i += sum_lanes) {
     f(factors.of<T>(factors.site().bits(first + static_cast<std::uint64_t>(i))), streams.at(i)...);
@@ -155,7 +157,8 @@ KOKKOS_INLINE_FUNCTION void map_with_factors(RowTeam const& team, DropoutFactors
     with_factors<T>(team, factors, first, n,
                     [&](std::ptrdiff_t i, T factor) { f(factor, streams.at(i)...); });
   } else if (!factors.active()) {
-    team.map(n, [&](auto&... values) { f(T(1), values...); }, streams...);
+    team.map(
+        n, [&](auto&... values) { f(T(1), values...); }, streams...);
   } else if (first % 4 != 0) {
     with_factors<T>(team, factors, first, n,
                     [&](std::ptrdiff_t i, T factor) { f(factor, streams.at(i)...); });

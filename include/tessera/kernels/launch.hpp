@@ -66,7 +66,8 @@ class HostRowTeam {
     return lane_max<A>(n, least, term);
   }
 
-  /// sum and max of term(element i of each stream); a device reads 16 bytes at a time, in an order of its own.
+  /// sum and max of term(element i of each stream); a device reads 16 bytes at a time, in an order of its
+  /// own.
   template <class A, class Term, class... Streams>
   A sum_of(std::ptrdiff_t n, Term const& term, Streams const&... streams) const {
     return lane_sum<A>(n, [&](std::ptrdiff_t i) { return term(streams.at(i)...); });
@@ -116,12 +117,14 @@ class DeviceRowTeam {
     return fold_packs<A>(n, A(0), Plus{}, term, streams...);
   }
   template <class A, class Term, class... Streams>
-  KOKKOS_INLINE_FUNCTION A max_of(std::ptrdiff_t n, A least, Term const& term, Streams const&... streams) const {
+  KOKKOS_INLINE_FUNCTION A max_of(std::ptrdiff_t n, A least, Term const& term,
+                                  Streams const&... streams) const {
     return fold_packs<A>(n, least, Larger{}, term, streams...);
   }
 
  private:
-  /// Pack p goes to lane p mod 32, what is left after the last whole pack to the first lanes; then the lanes' tree.
+  /// Pack p goes to lane p mod 32, what is left after the last whole pack to the first lanes; then the lanes'
+  /// tree.
   template <class A, class Fold, class Term, class... Streams>
   KOKKOS_INLINE_FUNCTION A fold_packs(std::ptrdiff_t n, A identity, Fold combine, Term const& term,
                                       Streams const&... streams) const {

@@ -15,8 +15,8 @@
 //   float    1.5   1.0   2.5   2.5   1.5
 //   double   1.5   1.0   2.5   4.5   1.5
 //
-// Infinities, NaN and subnormal results of exp and log are as in the standard library. On a GPU float's exp and
-// reciprocal stand on the processor's own; bits are not promised between host and GPU.
+// Infinities, NaN and subnormal results of exp and log are as in the standard library. On a GPU float's exp
+// and reciprocal stand on the processor's own; bits are not promised between host and GPU.
 #pragma once
 
 #include <cmath>

@@ -96,7 +96,8 @@ namespace detail {
 template <class... Streams>
 constexpr int pack_elements() {
   std::size_t narrowest = 16;
-  ((narrowest = sizeof(typename Streams::Element) < narrowest ? sizeof(typename Streams::Element) : narrowest),
+  ((narrowest =
+        sizeof(typename Streams::Element) < narrowest ? sizeof(typename Streams::Element) : narrowest),
    ...);
   return static_cast<int>(16 / narrowest);
 }
