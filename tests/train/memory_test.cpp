@@ -64,9 +64,9 @@ TEST(Memory, InBf16IsWithinTenPercentOfThePrediction) {
   TokenFile const tokens(251, 40'000);
   auto config = small_run(tokens);
   config.model.vocab_size = 251;
-  config.model.hidden_size = 256;
+  config.model.hidden_size = 128;
   config.model.max_positions = 64;
-  config.batch = {64, 4, 16};
+  config.batch = {64, 2, 16};
   config.training.precision = "bf16";
   for (LayoutCase const& layout : {LayoutCase{{1, 1, 1}}, LayoutCase{{2, 1, 1}, true},
                                    LayoutCase{{1, 2, 1}, false, "gpipe"}, LayoutCase{{2, 1, 2}}}) {
