@@ -107,7 +107,6 @@ struct QueriesBody {
     auto const [place, first] = block_place<true>(call.shape, block, queries);
     BackwardHead<Call> const head(call, place);
     std::uint32_t const stages = thread.shared() + (held ? 0 : own_bytes);
-    std::uint32_t const offset = lane_offset<D>(thread);
     int const warp_first = first + thread.warp() * 16 * M;
 
     copy_rows<D, queries, threads>(thread, head.q, first, head.positions, thread.shared());
@@ -117,7 +116,7 @@ struct QueriesBody {
       thread.wait();
       thread.barrier();
     }
-    std::uint32_t const own = thread.shared() + offset + square<D>(thread.warp() * M, 0);
+    std::uint32_t const own = thread.shared() + squares_down<D>(thread) + square<D>(thread.warp() * M, 0);
     rows.q.load(thread, own);
     rows.dout.load(thread, own + own_bytes / 2);
     load_numbers(thread, head, warp_first, rows);
@@ -135,7 +134,7 @@ struct QueriesBody {
         copy_tile(thread, head, (j + 1) * tile,
                   stages + static_cast<std::uint32_t>((j + 1) % 2 * stage_bytes));
       }
-      std::uint32_t const stage = stages + static_cast<std::uint32_t>(j % 2 * stage_bytes) + offset;
+      std::uint32_t const stage = stages + static_cast<std::uint32_t>(j % 2 * stage_bytes);
       TESSERA_UNROLL
       for (int part = 0; part < tile / step; ++part) {
         int const key = j * tile + part * step;
@@ -185,8 +184,9 @@ struct QueriesBody {
     float slopes[M][step / 8][4];
     clear(p);
     clear(slopes);
-    add_products_of_rows<D>(thread, rows.q, address, p);
-    add_products_of_rows<D>(thread, rows.dout, address + tile_bytes<D>, slopes);
+    std::uint32_t const along = address + squares_along<D>(thread);
+    add_products_of_rows<D>(thread, rows.q, along, p);
+    add_products_of_rows<D>(thread, rows.dout, along + tile_bytes<D>, slopes);
     if (key + step - 1 > query) mask_later_keys(thread, query, key, p);
     if constexpr (drop) drop_queries(thread, call.factors, head.numbers, query, key, slopes);
     float const scale = head.scale * log2_e;
@@ -203,7 +203,7 @@ struct QueriesBody {
     }
     std::uint32_t weights[M][step / 16][4];
     as_weights(thread, slopes, weights);
-    add_weighted_rows<D>(thread, weights, address, sums);
+    add_weighted_rows<D>(thread, weights, address + squares_down<D>(thread), sums);
   }
 
   Call call;
@@ -239,7 +239,6 @@ struct KeysBody {
     auto const [place, first] = block_place<false>(call.shape, block, keys);
     BackwardHead<Call> const head(call, place);
     std::uint32_t const stages = thread.shared() + (held ? 0 : own_bytes);
-    std::uint32_t const offset = lane_offset<D>(thread);
     int const warp_first = first + thread.warp() * 16 * M;
 
     copy_rows<D, keys, threads>(thread, head.k, first, head.positions, thread.shared());
@@ -249,7 +248,7 @@ struct KeysBody {
       thread.wait();
       thread.barrier();
     }
-    std::uint32_t const own = thread.shared() + offset + square<D>(thread.warp() * M, 0);
+    std::uint32_t const own = thread.shared() + squares_down<D>(thread) + square<D>(thread.warp() * M, 0);
     rows.k.load(thread, own);
     rows.v.load(thread, own + own_bytes / 2);
     if constexpr (held) thread.barrier();
@@ -305,22 +304,22 @@ struct KeysBody {
   template <class Thread>
   TESSERA_TILE_FUNCTION void add_queries(Thread const& thread, BackwardHead<Call> const& head, int key,
                                          int query, std::uint32_t stage, int row, Rows& rows) const {
-    std::uint32_t const queries = stage + lane_offset<D>(thread) + square<D>(row / 16, 0);
-    std::uint32_t const douts = queries + tile_bytes<D>;
+    std::uint32_t const along = stage + squares_along<D>(thread) + square<D>(row / 16, 0);
+    std::uint32_t const down = stage + squares_down<D>(thread) + square<D>(row / 16, 0);
     float p[M][step / 8][4];
     float slopes[M][step / 8][4];
     clear(p);
     clear(slopes);
-    add_products_of_rows<D>(thread, rows.k, queries, p);
-    add_products_of_rows<D>(thread, rows.v, douts, slopes);
+    add_products_of_rows<D>(thread, rows.k, along, p);
+    add_products_of_rows<D>(thread, rows.v, along + tile_bytes<D>, slopes);
     if (key + 16 * M - 1 > query) mask_earlier_queries(thread, key, query, p);
     std::uint32_t const numbers = stage + numbers_at + static_cast<std::uint32_t>((row + thread.lane() % 4 * 2) * 4);
     differentiate(thread, head, key, query, numbers, p, slopes);
     std::uint32_t weights[M][step / 16][4];
     as_weights(thread, p, weights);
-    add_weighted_rows<D>(thread, weights, douts, rows.dv);
+    add_weighted_rows<D>(thread, weights, down + tile_bytes<D>, rows.dv);
     as_weights(thread, slopes, weights);
-    add_weighted_rows<D>(thread, weights, queries, rows.dk);
+    add_weighted_rows<D>(thread, weights, down, rows.dk);
   }
 
   /// Scores become dropped probabilities, and dout v the slopes of the scores.

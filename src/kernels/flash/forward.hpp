@@ -135,7 +135,6 @@ struct ForwardBody {
     auto const k = attention::head_rows(call.shape, call.qkv, columns, place, 1);
     auto const v = attention::head_rows(call.shape, call.qkv, columns, place, 2);
     std::uint32_t const stages = thread.shared() + (held ? 0 : query_bytes);
-    std::uint32_t const offset = lane_offset<D>(thread);
     int const warp_first = first + thread.warp() * 16 * M;
 
     copy_rows<D, queries, threads>(thread, q, first, positions, thread.shared());
@@ -144,7 +143,7 @@ struct ForwardBody {
       thread.wait();
       thread.barrier();
     }
-    own.load(thread, thread.shared() + offset + square<D>(thread.warp() * M, 0));
+    own.load(thread, thread.shared() + squares_down<D>(thread) + square<D>(thread.warp() * M, 0));
     if constexpr (held) thread.barrier();
 
     float sums[M][D / 8][4];
@@ -169,7 +168,7 @@ struct ForwardBody {
         copy_tile(thread, k, v, (j + 1) * tile, positions,
                   stages + static_cast<std::uint32_t>((j + 1) % 2 * stage_bytes));
       }
-      if (j * tile < warp_first + 16 * M) add_tile(thread, own, place, warp_first, j * tile, stage + offset, rows, sums);
+      if (j * tile < warp_first + 16 * M) add_tile(thread, own, place, warp_first, j * tile, stage, rows, sums);
     }
     thread.barrier();
     finish(thread, place, warp_first, positions, rows, sums);
@@ -189,7 +188,7 @@ struct ForwardBody {
                                       float (&sums)[M][D / 8][4]) const {
     float scores[M][tile / 8][4];
     clear(scores);
-    add_products_of_rows<D>(thread, own, address, scores);
+    add_products_of_rows<D>(thread, own, address + squares_along<D>(thread), scores);
     if (key + tile - 1 > query) mask_later_keys(thread, query, key, scores);
     running_softmax(thread, scale() * log2_e, scores, rows, sums);
     if constexpr (drop) {
@@ -197,7 +196,7 @@ struct ForwardBody {
     }
     std::uint32_t weights[M][tile / 16][4];
     as_weights(thread, scores, weights);
-    add_weighted_rows<D>(thread, weights, address + tile_bytes<D>, sums);
+    add_weighted_rows<D>(thread, weights, address + squares_down<D>(thread) + tile_bytes<D>, sums);
   }
 
   template <class Thread>

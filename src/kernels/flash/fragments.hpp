@@ -31,21 +31,44 @@ template <int D, int rows, int threads, class E, class Thread>
 TESSERA_TILE_FUNCTION void copy_rows(Thread const& thread, HeadRows<E const> from, int first, int positions,
                                      std::uint32_t to) {
   constexpr int chunks = D / 8;
-  TESSERA_UNROLL
-  for (int round = 0; round < (rows * chunks + threads - 1) / threads; ++round) {
-    int const index = round * threads + thread.index();
-    int const row = index / chunks;
-    int const chunk = index % chunks;
-    if ((rows * chunks) % threads != 0 && row >= rows) break;
-    E const* const source = from.data + (first + row) * from.stride + chunk * 8;
-    thread.copy(to + static_cast<std::uint32_t>(row * row_bytes<D> + chunk * 16), source, first + row < positions);
+  if constexpr (threads % chunks == 0) {
+    // A thread copies one chunk of every so many rows: it counts on from its first.
+    constexpr int step = threads / chunks;
+    static_assert(rows % step == 0);
+    int const row = thread.index() / chunks;
+    int const chunk = thread.index() % chunks;
+    E const* source = from.data + (first + row) * from.stride + chunk * 8;
+    std::uint32_t const target = to + static_cast<std::uint32_t>(row * row_bytes<D> + chunk * 16);
+    TESSERA_UNROLL
+    for (int round = 0; round < rows / step; ++round) {
+      thread.copy(target + static_cast<std::uint32_t>(round * step * row_bytes<D>), source,
+                  first + row + round * step < positions);
+      source += step * from.stride;
+    }
+  } else {
+    TESSERA_UNROLL
+    for (int round = 0; round < (rows * chunks + threads - 1) / threads; ++round) {
+      int const index = round * threads + thread.index();
+      int const row = index / chunks;
+      int const chunk = index % chunks;
+      if ((rows * chunks) % threads != 0 && row >= rows) break;
+      E const* const source = from.data + (first + row) * from.stride + chunk * 8;
+      thread.copy(to + static_cast<std::uint32_t>(row * row_bytes<D> + chunk * 16), source, first + row < positions);
+    }
   }
 }
 
-/// Where this lane points for the squares of 16 rows and 16 columns of a tile.
+/// Where this lane points for the four squares of 16 rows and 16 columns of a tile, in the order in which a
+/// product takes them. As left operand, or transposed as right one: down the columns first.
 template <int D, class Thread>
-TESSERA_TILE_FUNCTION std::uint32_t lane_offset(Thread const& thread) {
+TESSERA_TILE_FUNCTION std::uint32_t squares_down(Thread const& thread) {
   return static_cast<std::uint32_t>(thread.lane() % 16 * row_bytes<D> + thread.lane() / 16 * 16);
+}
+/// As right operand, rows being its columns: along the rows first.
+template <int D, class Thread>
+TESSERA_TILE_FUNCTION std::uint32_t squares_along(Thread const& thread) {
+  int const row = thread.lane() / 16 * 8 + thread.lane() % 8;
+  return static_cast<std::uint32_t>(row * row_bytes<D> + thread.lane() / 8 % 2 * 16);
 }
 
 /// Offset of 16 x 16 square (row block, column block) of a tile.
@@ -54,7 +77,7 @@ TESSERA_TILE_FUNCTION constexpr std::uint32_t square(int row_block, int column_b
   return static_cast<std::uint32_t>(row_block * 16 * row_bytes<D> + column_block * 32);
 }
 
-/// The left operand of a product, rows (16 M, D), kept in registers. Addresses contain lane_offset.
+/// The left operand of a product, rows (16 M, D), kept in registers. The address contains squares_down.
 template <int D, int M>
 struct HeldRows {
   static constexpr int row_blocks = M;
@@ -93,7 +116,8 @@ struct SharedRows {
   std::uint32_t address;
 };
 
-/// sums (16 M, columns) += left (16 M, D) times the transpose of the rows (columns, D) at `address`.
+/// sums (16 M, columns) += left (16 M, D) times the transpose of the rows (columns, D) at `address`, which contains
+/// squares_along.
 template <int D, class Left, int M, int N, class Thread>
 TESSERA_TILE_FUNCTION void add_products_of_rows(Thread const& thread, Left const& left, std::uint32_t address,
                                                 float (&sums)[M][N][4]) {
@@ -108,14 +132,14 @@ TESSERA_TILE_FUNCTION void add_products_of_rows(Thread const& thread, Left const
       thread.load_squares(address + square<D>(n, k), b);
       TESSERA_UNROLL
       for (int m = 0; m < M; ++m) {
-        thread.multiply_add(sums[m][2 * n], a[m], b[0], b[2]);
-        thread.multiply_add(sums[m][2 * n + 1], a[m], b[1], b[3]);
+        thread.multiply_add(sums[m][2 * n], a[m], b[0], b[1]);
+        thread.multiply_add(sums[m][2 * n + 1], a[m], b[2], b[3]);
       }
     }
   }
 }
 
-/// sums (16 M, D) += weights (16 M, 16 K) times the rows (16 K, D) at `address`.
+/// sums (16 M, D) += weights (16 M, 16 K) times the rows (16 K, D) at `address`, which contains squares_down.
 template <int D, int M, int K, class Thread>
 TESSERA_TILE_FUNCTION void add_weighted_rows(Thread const& thread, std::uint32_t const (&weights)[M][K][4],
                                              std::uint32_t address, float (&sums)[M][D / 8][4]) {
