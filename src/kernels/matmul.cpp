@@ -49,10 +49,10 @@ class WithFallback final : public MatmulProvider {
   [[nodiscard]] bool supports(DType type) const noexcept override {
     return chosen_->supports(type) || other_->supports(type);
   }
-  void multiply(StreamRef stream, DType type, MatmulShape const& shape, void const* a, void const* b,
-                double beta, void* c) const override {
-    MatmulProvider const& provider = chosen_->supports(type) ? *chosen_ : *other_;
-    provider.multiply(stream, type, shape, a, b, beta, c);
+  void multiply(StreamRef stream, DType operands, DType result, MatmulShape const& shape, void const* a,
+                void const* b, double beta, void* c) const override {
+    MatmulProvider const& provider = chosen_->supports(operands) ? *chosen_ : *other_;
+    provider.multiply(stream, operands, result, shape, a, b, beta, c);
   }
 
  private:
