@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <exception>
 #include <utility>
 
@@ -77,7 +78,8 @@ void Clique::open(ncclUniqueId const& id, int ranks, int rank) {
 /// An ended communicator needs the others' consent, within reason: one of them may be gone for good.
 void Clique::finalize() {
   check_library(ncclCommFinalize(comm_), "ncclCommFinalize", comm_);
-  if (!wait_for(context_->limits().opening, [this] { return settled(); }))
+  auto const limit = std::min(context_->limits().opening, context_->limits().waiting);
+  if (!wait_for(limit, [this] { return settled(); }))
     throw CommError("ncclCommFinalize: the other ranks do not close the communicator");
   check_library(ncclCommDestroy(std::exchange(comm_, nullptr)), "ncclCommDestroy", nullptr);
 }

@@ -16,6 +16,7 @@ inline ncclDataType_t to_nccl(DType type) {
     case DType::u64: return ncclUint64;
     case DType::f32: return ncclFloat32;
     case DType::f64: return ncclFloat64;
+    case DType::bf16: return ncclBfloat16;
   }
   return ncclNumTypes;
 }

@@ -23,7 +23,7 @@
 // What is not modelled:
 // - Kernels, device memory apart from the host's (an access from the wrong side does not crash), unified
 // memory.
-// - The default stream and what waits for it; priorities, timing events, capture into graphs, callbacks.
+// - The default stream and what waits for it; priorities, timing events, capture into graphs.
 // - Limits: how many kernels run at once (operations of different communicators never hold each other up),
 // channels,
 //   buffers, protocols; the order of additions in a sum, which is that of the ranks here.
@@ -44,6 +44,8 @@ void reset();
 void set_device_count(int count);
 /// Lets all devices have one address, as when each rank was shown the same one.
 void set_one_address(bool one);
+/// The node that the calling thread plays: devices of different nodes are different ones.
+void set_node(int node);
 /// Whether memory that the double did not allocate counts as memory of the device: then tests written for
 /// host memory reach NCCL.
 void set_all_memory_on_device(bool all);

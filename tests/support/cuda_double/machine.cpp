@@ -75,6 +75,13 @@ int& current_device() {
   return device;
 }
 
+int& current_node() {
+  thread_local int node = 0;
+  return node;
+}
+
+void set_node(int node) { current_node() = node; }
+
 void reset() {
   auto& machine = Machine::instance();
   machine.device_count = 8;

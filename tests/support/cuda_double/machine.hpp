@@ -38,7 +38,8 @@ class Machine {
 /// Counts a call of the calling thread; true if it has to fail.
 bool must_fail(std::string_view function);
 
-/// The device of the calling thread.
+/// The device and the node of the calling thread.
 int& current_device();
+int& current_node();
 
 }  // namespace tessera::support::cuda_double

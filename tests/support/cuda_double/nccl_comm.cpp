@@ -62,10 +62,10 @@ void meet(CommState& state) {
   auto& meeting = *state.meeting;
   auto const ranks = static_cast<std::size_t>(meeting.exchange.size());
   std::unique_lock lock(meeting.mutex);
-  if (!Machine::instance().is_held(state.device)) meeting.devices.push_back(state.device);
+  if (!Machine::instance().is_held(state.device)) meeting.devices.push_back({state.node, state.device});
   meeting.changed.notify_all();
   meeting.changed.wait(lock, [&] { return meeting.devices.size() == ranks || state.aborted; });
-  std::set<int> const distinct(meeting.devices.begin(), meeting.devices.end());
+  std::set<std::pair<int, int>> const distinct(meeting.devices.begin(), meeting.devices.end());
   if (!state.aborted && (distinct.size() != ranks || Machine::instance().one_address) && ranks > 1)
     state.failure = ncclInvalidUsage;
 }
@@ -110,6 +110,7 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t* comm, int ranks, ncclUniqueId id
   auto state = std::make_shared<CommState>();
   state->meeting = Registry::instance().meeting(id, ranks);
   state->rank = rank;
+  state->node = current_node();
   state->device = current_device();
   Registry::instance().add(state);
   *comm = new ncclComm{state, config->blocking != 0, {}};

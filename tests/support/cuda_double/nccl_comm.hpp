@@ -27,7 +27,7 @@ class Meeting {
   Exchange exchange;
   std::mutex mutex;
   std::condition_variable changed;
-  std::vector<int> devices;  // of those who have come
+  std::vector<std::pair<int, int>> devices;  // node and device of those who have come
   int closed = 0;
   /// How often each end of a way between two ranks was called: (from, to, 0 by the sender or 1).
   std::map<std::pair<std::pair<int, int>, int>, int> called;
@@ -45,6 +45,7 @@ class Meeting {
 struct CommState {
   std::shared_ptr<Meeting> meeting;
   int rank = 0;
+  int node = 0;
   int device = 0;
   std::atomic<bool> aborted{false};
   std::atomic<int> failure{ncclSuccess};

@@ -29,6 +29,7 @@ DType dtype_of_nccl(ncclDataType_t type) {
     case ncclUint64: return DType::u64;
     case ncclFloat32: return DType::f32;
     case ncclFloat64: return DType::f64;
+    case ncclBfloat16: return DType::bf16;
     default: return DType::u8;
   }
 }
