@@ -42,7 +42,8 @@ void Channel::open(comm::Communicator& host) {
     stream_ = make_stream();
     word_ = make_memory(1);
   });
-  together(host, [&] { clique_.open(id, size_, rank_); });
+  together(host, [&] { clique_.start(id, size_, rank_); });
+  together(host, [&] { clique_.await_others(size_); });
 }
 
 Channel::~Channel() { set_enlisted(false); }

@@ -4,7 +4,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <exception>
 #include <utility>
 
@@ -53,15 +52,15 @@ Clique::~Clique() {
   }
 }
 
-void Clique::open(ncclUniqueId const& id, int ranks, int rank) {
-  {
-    std::lock_guard const lock(mutex_);
-    expect_alive();
-    ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
-    config.blocking = 0;
-    check_library(ncclCommInitRankConfig(&comm_, ranks, id, rank, &config), "ncclCommInitRankConfig",
-                  nullptr);
-  }
+void Clique::start(ncclUniqueId const& id, int ranks, int rank) {
+  std::lock_guard const lock(mutex_);
+  expect_alive();
+  ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+  config.blocking = 0;
+  check_library(ncclCommInitRankConfig(&comm_, ranks, id, rank, &config), "ncclCommInitRankConfig", nullptr);
+}
+
+void Clique::await_others(int ranks) {
   auto const limit = context_->limits().opening;
   if (!wait_for(limit, [this] { return settled(); })) {
     auto const reason = fmt::format(
@@ -75,11 +74,11 @@ void Clique::open(ncclUniqueId const& id, int ranks, int rank) {
   open_ = true;
 }
 
-/// An ended communicator needs the others' consent, within reason: one of them may be gone for good.
+/// All operations have ended, so a rank whose others do not come soon loses nothing by aborting.
 void Clique::finalize() {
+  constexpr auto patience = std::chrono::seconds(2);
   check_library(ncclCommFinalize(comm_), "ncclCommFinalize", comm_);
-  auto const limit = std::min(context_->limits().opening, context_->limits().waiting);
-  if (!wait_for(limit, [this] { return settled(); }))
+  if (!wait_for(patience, [this] { return settled(); }))
     throw CommError("ncclCommFinalize: the other ranks do not close the communicator");
   check_library(ncclCommDestroy(std::exchange(comm_, nullptr)), "ncclCommDestroy", nullptr);
 }

@@ -24,9 +24,11 @@ class Clique {
   /// Ends it in good order where all is well, else aborts it.
   ~Clique();
 
-  /// Collective over `ranks` processes that have the same `id`. Throws CommError if it fails, or if they have
-  /// not all come within DeviceLimits::opening.
-  void open(ncclUniqueId const& id, int ranks, int rank);
+  /// Begins to meet the other of `ranks` processes that have the same `id`. Throws CommError if it fails
+  /// here.
+  void start(ncclUniqueId const& id, int ranks, int rank);
+  /// Until they have met. Throws CommError if it fails, or takes longer than DeviceLimits::opening.
+  void await_others(int ranks);
 
   /// False while the library works on earlier calls. Throws CommError once it has failed or was aborted.
   [[nodiscard]] bool settled();

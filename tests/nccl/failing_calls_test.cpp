@@ -97,8 +97,10 @@ TEST_F(FailingCalls, TheLastOfEachKindToo) {
   std::map<std::string, int> calls;
   ASSERT_EQ(live("", 0, &calls), std::vector<std::string>(2));
   for (auto const& [function, count] : calls) {
-    // How often these are called is a matter of time.
-    if (count == 1 || function == "cudaEventQuery" || function == "ncclCommGetAsyncError") continue;
+    // How often some are called is a matter of time, and memory is taken by the test as well.
+    bool const counted =
+        !std::set<std::string>{"cudaEventQuery", "ncclCommGetAsyncError", "cudaMalloc"}.contains(function);
+    if (count == 1 || !counted) continue;
     SCOPED_TRACE(function);
     auto const words = live(function, count, nullptr);
     if (!ending.contains(function)) expect_words(words[1], {function.c_str(), " failed: "});
