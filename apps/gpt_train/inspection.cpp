@@ -8,6 +8,7 @@
 
 #include "beginning.hpp"
 #include "outputs.hpp"
+#include "tessera/train/precision.hpp"
 #include "tessera/train/room_options.hpp"
 
 namespace gpt_train {
@@ -64,12 +65,11 @@ void open_data(Settings& settings, tessera::comm::Communicator const& world, Inp
 
 void inspect(Settings& settings, tessera::comm::Communicator const& world, Inputs& inputs) {
   auto const& config = settings.config();
-  bool const wide = config.training.precision == "float64";
   if (!settings.doubtful("parallel", "backend")) settings.attempt([&] { check_backend(config, world); });
   if (!settings.doubtful("parallel", "matmul")) {
     settings.attempt([&] {
-      inputs.matmul = tessera::kernels::make_matmul_provider(
-          config.parallel.matmul, wide ? tessera::DType::f64 : tessera::DType::f32);
+      inputs.matmul =
+          tessera::kernels::make_matmul_provider(config.parallel.matmul, train::compute_type(config));
     });
   }
   open_data(settings, world, inputs);

@@ -41,10 +41,10 @@ KOKKOS_INLINE_FUNCTION T gelu_slope(T x) {
 }  // namespace
 
 template <class T>
-void bias_gelu_forward(ExecutionSpace const& exec, Matrix<T> pre, ConstVector<T> bias, Matrix<T> out) {
+void bias_gelu_forward(ExecutionSpace const& exec, Matrix<T> pre, ConstVector<Wide<T>> bias, Matrix<T> out) {
   auto const width = static_cast<std::ptrdiff_t>(pre.extent(1));
   T* const before = pre.data();
-  T const* const b = bias.data();
+  Wide<T> const* const b = bias.data();
   T* const after = out.data();
   rows(
       exec, gelu_forward_label, static_cast<std::ptrdiff_t>(pre.extent(0)),
@@ -52,9 +52,9 @@ void bias_gelu_forward(ExecutionSpace const& exec, Matrix<T> pre, ConstVector<T>
         T* const line = before + row * width;
         T* const result = after + row * width;
         team.for_each(width, [&](std::ptrdiff_t c) {
-          T const x = line[c] + b[c];
+          T const x = static_cast<T>(line[c] + b[c]);
           line[c] = x;
-          result[c] = gelu(x);
+          result[c] = static_cast<T>(gelu<Wide<T>>(x));
         });
       });
 }
@@ -65,14 +65,16 @@ void gelu_backward(ExecutionSpace const& exec, ConstMatrix<T> dout, ConstMatrix<
   T const* const before = pre.data();
   T* const result = dpre.data();
   elements(
-      exec, gelu_backward_label, static_cast<std::ptrdiff_t>(pre.size()),
-      KOKKOS_LAMBDA(std::ptrdiff_t i) { result[i] = slope[i] * gelu_slope(before[i]); });
+      exec, gelu_backward_label, static_cast<std::ptrdiff_t>(pre.size()), KOKKOS_LAMBDA(std::ptrdiff_t i) {
+        result[i] = static_cast<T>(slope[i] * gelu_slope<Wide<T>>(before[i]));
+      });
 }
 
-#define TESSERA_INSTANTIATE(T)                                                                     \
-  template void bias_gelu_forward<T>(ExecutionSpace const&, Matrix<T>, ConstVector<T>, Matrix<T>); \
+#define TESSERA_INSTANTIATE(T)                                                                           \
+  template void bias_gelu_forward<T>(ExecutionSpace const&, Matrix<T>, ConstVector<Wide<T>>, Matrix<T>); \
   template void gelu_backward<T>(ExecutionSpace const&, ConstMatrix<T>, ConstMatrix<T>, Matrix<T>);
 TESSERA_INSTANTIATE(float)
 TESSERA_INSTANTIATE(double)
+TESSERA_INSTANTIATE(bf16)
 
 }  // namespace tessera::kernels

@@ -39,6 +39,7 @@ std::string const label_tree_sum = "tessera::kernels::tree_sum";
 std::string const label_add_to = "tessera::kernels::add_to";
 std::string const label_fill = "tessera::kernels::fill";
 std::string const label_copy = "tessera::kernels::copy";
+std::string const label_round = "tessera::kernels::round";
 std::string const label_add_positive_zero = "tessera::kernels::add_positive_zero";
 
 }  // namespace
@@ -88,6 +89,15 @@ void copy(ExecutionSpace const& exec, ConstVector<T> source, Vector<T> destinati
 }
 
 template <class T>
+void round(ExecutionSpace const& exec, ConstVector<Wide<T>> source, Vector<T> destination) {
+  Wide<T> const* const from = source.data();
+  T* const to = destination.data();
+  elements(
+      exec, label_round, static_cast<std::ptrdiff_t>(source.extent(0)),
+      KOKKOS_LAMBDA(std::ptrdiff_t i) { to[i] = static_cast<T>(from[i]); });
+}
+
+template <class T>
 void add_positive_zero(ExecutionSpace const& exec, Vector<T> v) {
   T* const to = v.data();
   elements(
@@ -103,5 +113,7 @@ void add_positive_zero(ExecutionSpace const& exec, Vector<T> v) {
   template void add_positive_zero<T>(ExecutionSpace const&, Vector<T>);
 TESSERA_INSTANTIATE(float)
 TESSERA_INSTANTIATE(double)
+template void copy<bf16>(ExecutionSpace const&, ConstVector<bf16>, Vector<bf16>);
+template void round<bf16>(ExecutionSpace const&, ConstVector<float>, Vector<bf16>);
 
 }  // namespace tessera::kernels

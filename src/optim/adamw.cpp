@@ -2,7 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tessera/optim/adamw.hpp"
 
+#include <type_traits>
+
 #include "tessera/kernels/adamw.hpp"
+#include "tessera/kernels/tree.hpp"
 
 namespace tessera::optim {
 
@@ -12,8 +15,9 @@ void Adamw<T>::update(ExecutionSpace const& exec, params::ReducedGradients<T>&& 
   auto const& store = gradients.store();
   for (auto const& parameter : store.parameters()) {
     if (parameter.role == params::Role::tied_gradient) continue;
-    auto const part = [&](Vector<T> const& flat) {
-      return Vector<T>(flat.data() + parameter.range.begin, static_cast<std::size_t>(parameter.range.size()));
+    auto const part = [&](Vector<Wide<T>> const& flat) {
+      return Vector<Wide<T>>(flat.data() + parameter.range.begin,
+                             static_cast<std::size_t>(parameter.range.size()));
     };
     kernels::AdamwStep const constants{learning_rate,
                                        options_.beta1,
@@ -22,12 +26,14 @@ void Adamw<T>::update(ExecutionSpace const& exec, params::ReducedGradients<T>&& 
                                        parameter.spec.weight_decay ? options_.weight_decay : 0.0,
                                        gradient_scale,
                                        step};
-    kernels::adamw<T>(exec, part(store.values()), part(store.gradients(0)), part(store.first_moments()),
-                      part(store.second_moments()), constants);
+    kernels::adamw<Wide<T>>(exec, part(store.values()), part(store.gradients(0)), part(store.first_moments()),
+                            part(store.second_moments()), constants);
   }
+  if constexpr (!std::is_same_v<T, Wide<T>>) kernels::round<T>(exec, store.values(), store.weights());
 }
 
 template class Adamw<float>;
 template class Adamw<double>;
+template class Adamw<bf16>;
 
 }  // namespace tessera::optim

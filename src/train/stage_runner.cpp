@@ -13,7 +13,7 @@ TokenBuffers<T>::TokenBuffers(Arena& arena, model::StageLayout const& layout, in
   if (layout.is_first()) tokens = arena.matrix<std::int32_t>(slots, rows);
   if (!layout.is_last()) return;
   targets = arena.matrix<std::int32_t>(slots, rows);
-  losses = arena.matrix<T>(static_cast<std::size_t>(microbatches), rows);
+  losses = arena.matrix<Wide<T>>(static_cast<std::size_t>(microbatches), rows);
 }
 
 template <class T>
@@ -40,7 +40,7 @@ layers::Context StageRunner<T>::context_of(int microbatch) const {
 }
 
 template <class T>
-Vector<T> StageRunner<T>::losses_of(int microbatch) const {
+Vector<Wide<T>> StageRunner<T>::losses_of(int microbatch) const {
   return slice(buffers_.losses, static_cast<std::size_t>(microbatch));
 }
 
@@ -88,7 +88,7 @@ void StageRunner<T>::backward(int microbatch) {
   auto const& layout = stage_->layout();
   if (layout.is_last()) {
     stage_->loss_and_gradient(context, own, slice(buffers_.targets, static_cast<std::size_t>(own)),
-                              static_cast<T>(pass_.loss_scale), losses_of(microbatch), *hooks_);
+                              static_cast<Wide<T>>(pass_.loss_scale), losses_of(microbatch), *hooks_);
   }
   auto const tokens =
       layout.is_first() ? slice(buffers_.tokens, static_cast<std::size_t>(own)) : Vector<std::int32_t>();
@@ -109,7 +109,9 @@ void StageRunner<T>::summed_losses(std::span<double> sums) const {
 
 template struct TokenBuffers<float>;
 template struct TokenBuffers<double>;
+template struct TokenBuffers<bf16>;
 template class StageRunner<float>;
 template class StageRunner<double>;
+template class StageRunner<bf16>;
 
 }  // namespace tessera::train

@@ -22,7 +22,7 @@ namespace {
 constexpr std::array<std::string_view, 3> prefixes{"", "optimizer/exp_avg/", "optimizer/exp_avg_sq/"};
 
 template <class T>
-Vector<T> numbers_of(params::ParameterStore<T> const& store, std::size_t kind) {
+Vector<Wide<T>> numbers_of(params::ParameterStore<T> const& store, std::size_t kind) {
   return kind == 0 ? store.values() : kind == 1 ? store.first_moments() : store.second_moments();
 }
 
@@ -47,7 +47,7 @@ checkpoint::Part make_part(params::ParameterStore<T> const& store, SavedBox cons
   checkpoint::Part part;
   part.tensor = kind * tensor_count + static_cast<std::size_t>(parameter.spec.index);
   part.box = saved.box;
-  for_each_tile(store, parameter, kind, [&](int tile, checkpoint::Box box, T const* data) {
+  for_each_tile(store, parameter, kind, [&](int tile, checkpoint::Box box, Wide<T> const* data) {
     auto const inside = checkpoint::intersection(box, saved.box);
     if (!inside) return;
     part.sources.push_back(
@@ -111,9 +111,13 @@ checkpoint::Layout layout_of(Layout const& layout) {
   return {layout.ranks(), layout.tp, layout.pp, layout.dp, layout.explicit_tiles ? layout.tiles : 0};
 }
 
-/// Of values that must be the same for a run to go on.
-bool is_essential(std::string_view name) {
-  return (name.starts_with("model.") && name != "model.init_stddev") || name == "training.precision";
+/// float32 and bf16 runs have the same state: parameters and moments of float32.
+bool is_float64(std::string_view precision) { return precision == "float64"; }
+
+/// Whether a run cannot go on with this value changed.
+bool is_essential(std::string_view name, std::string_view before, std::string_view after) {
+  if (name == "training.precision") return is_float64(before) || is_float64(after);
+  return name.starts_with("model.") && name != "model.init_stddev";
 }
 
 }  // namespace
@@ -177,7 +181,7 @@ Differences differences(checkpoint::Values const& saved, checkpoint::Values cons
   for (auto const& [name, unused] : names) {
     auto const before = text(saved, name), after = text(now, name);
     if (before == after) continue;
-    auto& list = is_essential(name) ? found.impossible : found.allowed;
+    auto& list = is_essential(name, before, after) ? found.impossible : found.allowed;
     list.push_back(fmt::format("{}: {} when saved, now {}", shown(name), shown(before), shown(after)));
   }
   limit(found.impossible);
@@ -197,7 +201,7 @@ checkpoint::Snapshot make_snapshot(Trainer<T>& trainer) {
   snapshot.config = saved_config(trainer.config(), plan.layout, trainer.dataset().training_samples());
   snapshot.state = {{"updates", fmt::format("{}", state.updates)},
                     {"position", fmt::format("{}", state.position)}};
-  snapshot.tensors = saved_tensors(plan.specs, dtype_of<T>);
+  snapshot.tensors = saved_tensors(plan.specs, dtype_of<Wide<T>>);
   for (auto const& saved : saved_boxes(store.parameters(), plan.layout, plan.place))
     snapshot.parts.push_back(make_part(store, saved, plan.specs.size()));
   return snapshot;
@@ -212,9 +216,9 @@ void restore(Trainer<T>& trainer, checkpoint::Reader const& from) {
     if (parameter.role == params::Role::tied_gradient) continue;
     auto const& spec = parameter.spec;
     for (std::size_t kind = 0; kind < prefixes.size(); ++kind) {
-      for_each_tile(store, parameter, kind, [&](int, checkpoint::Box box, T* data) {
+      for_each_tile(store, parameter, kind, [&](int, checkpoint::Box box, Wide<T>* data) {
         slices.push_back({std::string(prefixes[kind]) + spec.name,
-                          dtype_of<T>,
+                          dtype_of<Wide<T>>,
                           spec.shape,
                           {reinterpret_cast<std::byte*>(data), std::move(box), strides_of_tile(spec)}});
       });
@@ -222,12 +226,15 @@ void restore(Trainer<T>& trainer, checkpoint::Reader const& from) {
   }
   auto const state = state_in(from, trainer.config());
   from.read(slices);
+  trainer.stage().round_weights({});
   trainer.resume(state);
 }
 
 template checkpoint::Snapshot make_snapshot(Trainer<float>&);
 template checkpoint::Snapshot make_snapshot(Trainer<double>&);
+template checkpoint::Snapshot make_snapshot(Trainer<bf16>&);
 template void restore(Trainer<float>&, checkpoint::Reader const&);
 template void restore(Trainer<double>&, checkpoint::Reader const&);
+template void restore(Trainer<bf16>&, checkpoint::Reader const&);
 
 }  // namespace tessera::train

@@ -133,7 +133,7 @@ TYPED_TEST(StartsTest, ResidualAndDropoutOfRows) {
     dropout.total_positions = whole;
     bias_dropout_add<T>(exec(), mat(p[0], d), vec(bias), mat(p[1], d), dropout, mat(p[2], d));
     dropout_backward<T>(exec(), mat(p[0], d), dropout, mat(p[1], d));
-    position_forward<T>(exec(), mat(p[0], d), mat(p[2], d), 0, 1, dropout);
+    position_forward<T>(exec(), mat(p[0], d), mat(p[2], d), 0, 1, dropout, mat(p[0], d));
   });
 }
 

@@ -71,7 +71,8 @@ std::span<MatmulBackend const> matmul_backends();
 
 /// The provider of `table` called `name` ("plain" is always there), or for "auto" the fastest one that
 /// supports `type` (cublas, onednn, cblas, plain). What it does not support it hands to the next of that
-/// list. Throws ConfigError naming the providers there are.
+/// list; on a host it multiplies bf16 as float32, widening block by block. Throws ConfigError naming the
+/// providers there are.
 [[nodiscard]] std::unique_ptr<MatmulProvider> make_matmul_provider(std::span<MatmulBackend const> table,
                                                                    std::string_view name, DType type);
 
@@ -79,5 +80,8 @@ std::span<MatmulBackend const> matmul_backends();
 [[nodiscard]] inline std::unique_ptr<MatmulProvider> make_matmul_provider(std::string_view name, DType type) {
   return make_matmul_provider(matmul_backends(), name, type);
 }
+
+/// Bytes that a provider made for `operands` keeps for itself from its first product on.
+[[nodiscard]] std::size_t matmul_scratch_bytes(DType operands);
 
 }  // namespace tessera::kernels

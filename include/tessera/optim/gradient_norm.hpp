@@ -38,5 +38,6 @@ class SquaredSums {
 
 extern template class SquaredSums<float>;
 extern template class SquaredSums<double>;
+extern template class SquaredSums<bf16>;
 
 }  // namespace tessera::optim

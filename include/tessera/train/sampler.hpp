@@ -59,5 +59,6 @@ class Sampler final : public pipeline::StageWork<T> {
 
 extern template class Sampler<float>;
 extern template class Sampler<double>;
+extern template class Sampler<bf16>;
 
 }  // namespace tessera::train

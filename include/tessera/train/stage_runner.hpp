@@ -27,7 +27,7 @@ struct TokenBuffers {
   TokenBuffers(Arena& arena, model::StageLayout const& layout, int microbatches);
 
   Matrix<std::int32_t> tokens, targets;  ///< (slots, S*B)
-  Matrix<T> losses;                      ///< (microbatches, S*B)
+  Matrix<Wide<T>> losses;                ///< (microbatches, S*B)
 };
 
 /// One stage's work on the microbatches of a step: reads its tokens, computes, keeps the losses. The executor
@@ -55,7 +55,7 @@ class StageRunner final : public pipeline::StageWork<T> {
  private:
   [[nodiscard]] int slot(int microbatch) const { return microbatch % stage_->layout().slots; }
   [[nodiscard]] layers::Context context_of(int microbatch) const;
-  [[nodiscard]] Vector<T> losses_of(int microbatch) const;
+  [[nodiscard]] Vector<Wide<T>> losses_of(int microbatch) const;
   void load(int microbatch);
 
   model::Stage<T>* stage_;
@@ -65,12 +65,14 @@ class StageRunner final : public pipeline::StageWork<T> {
   Pass pass_;
   TokenBuffers<T> buffers_;
   Kokkos::View<std::int32_t**, Kokkos::LayoutRight, Kokkos::HostSpace> host_tokens_;  // (2, S*B)
-  Kokkos::View<T**, Kokkos::LayoutRight, Kokkos::HostSpace> host_losses_;
+  Kokkos::View<Wide<T>**, Kokkos::LayoutRight, Kokkos::HostSpace> host_losses_;
 };
 
 extern template struct TokenBuffers<float>;
 extern template struct TokenBuffers<double>;
+extern template struct TokenBuffers<bf16>;
 extern template class StageRunner<float>;
 extern template class StageRunner<double>;
+extern template class StageRunner<bf16>;
 
 }  // namespace tessera::train

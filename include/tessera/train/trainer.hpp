@@ -114,5 +114,6 @@ class Trainer {
 
 extern template class Trainer<float>;
 extern template class Trainer<double>;
+extern template class Trainer<bf16>;
 
 }  // namespace tessera::train
