@@ -35,28 +35,28 @@ void issue_reduce_scatter(Call const& call, Target const& to) {
 comm::Request NcclCommunicator::broadcast(void* buffer, std::size_t count, DType type, int root,
                                           StreamRef stream) {
   if (count == 0) return {};
-  if (!is_of_device(buffer)) return host_->broadcast(buffer, count, type, root, stream);
+  if (!is_on_device(buffer)) return host_->broadcast(buffer, count, type, root, stream);
   return channel_.submit({"broadcast", issue_broadcast, nullptr, buffer, count, type, {}, root}, stream);
 }
 
 comm::Request NcclCommunicator::all_reduce(void const* send, void* receive, std::size_t count, DType type,
                                            comm::Op op, StreamRef stream) {
   if (count == 0) return {};
-  if (!is_of_device(receive)) return host_->all_reduce(send, receive, count, type, op, stream);
+  if (!is_on_device(receive)) return host_->all_reduce(send, receive, count, type, op, stream);
   return channel_.submit({"all_reduce", issue_all_reduce, send, receive, count, type, op}, stream);
 }
 
 comm::Request NcclCommunicator::all_gather(void const* send, void* receive, std::size_t count, DType type,
                                            StreamRef stream) {
   if (count == 0) return {};
-  if (!is_of_device(receive)) return host_->all_gather(send, receive, count, type, stream);
+  if (!is_on_device(receive)) return host_->all_gather(send, receive, count, type, stream);
   return channel_.submit({"all_gather", issue_all_gather, send, receive, count, type}, stream);
 }
 
 comm::Request NcclCommunicator::reduce_scatter(void const* send, void* receive, std::size_t count, DType type,
                                                comm::Op op, StreamRef stream) {
   if (count == 0) return {};
-  if (!is_of_device(receive)) return host_->reduce_scatter(send, receive, count, type, op, stream);
+  if (!is_on_device(receive)) return host_->reduce_scatter(send, receive, count, type, op, stream);
   return channel_.submit({"reduce_scatter", issue_reduce_scatter, send, receive, count, type, op}, stream);
 }
 

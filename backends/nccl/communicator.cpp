@@ -7,12 +7,12 @@
 
 namespace tessera::backends::nccl {
 
-bool is_of_device(void const* memory) {
+bool is_on_device(void const* memory) {
   cudaPointerAttributes attributes{};
-  cudaError_t const code = cudaPointerGetAttributes(&attributes, memory);
-  if (is_unknown_memory(code)) return false;
-  check_device(code, "cudaPointerGetAttributes");
-  return attributes.type == cudaMemoryTypeDevice || attributes.type == cudaMemoryTypeManaged;
+  cudaError_t const answer = cudaPointerGetAttributes(&attributes, memory);
+  if (is_unknown(answer)) return false;
+  check_device(answer, "cudaPointerGetAttributes");
+  return is_of_device(attributes);
 }
 
 NcclCommunicator::NcclCommunicator(std::shared_ptr<DeviceContext> context,

@@ -50,6 +50,6 @@ class NcclCommunicator final : public comm::Communicator {
 };
 
 /// False for memory that only the host reaches.
-[[nodiscard]] bool is_of_device(void const* memory);
+[[nodiscard]] bool is_on_device(void const* memory);
 
 }  // namespace tessera::backends::nccl

@@ -35,21 +35,21 @@ void issue_all_to_all(Call const& call, Target const& to) {
 comm::Request NcclCommunicator::all_to_all(void const* send, void* receive, std::size_t count, DType type,
                                            StreamRef stream) {
   if (count == 0) return {};
-  if (!is_of_device(receive)) return host_->all_to_all(send, receive, count, type, stream);
+  if (!is_on_device(receive)) return host_->all_to_all(send, receive, count, type, stream);
   return channel_.submit({"all_to_all", issue_all_to_all, send, receive, count, type}, stream);
 }
 
 comm::Request NcclCommunicator::send(void const* buffer, std::size_t count, DType type, int peer,
                                      StreamRef stream) {
   if (count == 0) return {};
-  if (!is_of_device(buffer)) return host_->send(buffer, count, type, peer, stream);
+  if (!is_on_device(buffer)) return host_->send(buffer, count, type, peer, stream);
   return channel_.submit({"send", issue_send, buffer, nullptr, count, type, {}, peer}, stream);
 }
 
 comm::Request NcclCommunicator::receive(void* buffer, std::size_t count, DType type, int peer,
                                         StreamRef stream) {
   if (count == 0) return {};
-  if (!is_of_device(buffer)) return host_->receive(buffer, count, type, peer, stream);
+  if (!is_on_device(buffer)) return host_->receive(buffer, count, type, peer, stream);
   return channel_.submit({"receive", issue_receive, nullptr, buffer, count, type, {}, peer}, stream);
 }
 

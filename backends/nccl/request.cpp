@@ -16,11 +16,12 @@ void NcclState::begin(Call const& call, StreamRef stream, std::uint64_t batch) {
   batch_ = batch;
   ordered_ = false;
   marked_ = false;
-  finished_ = false;
+  finished_ = true;  // nothing to wait for, should this fail
   if (auto const queue = queue_of(stream)) {
     check_device(cudaEventRecord(ready_.get(), *queue), "cudaEventRecord");
     ordered_ = true;
   }
+  finished_ = false;
 }
 
 void NcclState::order_after_stream(cudaStream_t channel_stream) const {

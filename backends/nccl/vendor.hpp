@@ -19,8 +19,6 @@ using cudaPointerAttributes = hipPointerAttribute_t;
 using cudaStream_t = hipStream_t;
 inline constexpr auto cudaErrorNotReady = hipErrorNotReady;
 inline constexpr auto cudaEventDisableTiming = hipEventDisableTiming;
-inline constexpr auto cudaMemoryTypeDevice = hipMemoryTypeDevice;
-inline constexpr auto cudaMemoryTypeManaged = hipMemoryTypeManaged;
 inline constexpr auto cudaStreamNonBlocking = hipStreamNonBlocking;
 inline constexpr auto cudaSuccess = hipSuccess;
 #define cudaDeviceGetPCIBusId hipDeviceGetPCIBusId
@@ -47,13 +45,25 @@ inline constexpr auto cudaSuccess = hipSuccess;
 
 namespace tessera::backends::nccl {
 
+/// is_unknown: an answer to a question about a pointer that only says: not mine. is_of_device: the answer
+/// says that devices reach the memory directly.
 #ifdef TESSERA_RCCL
 inline constexpr std::string_view library_name = "rccl";
-/// Whether a question about a pointer was answered with: not mine.
-inline bool is_unknown_memory(cudaError_t answer) { return answer == hipErrorInvalidValue; }
+inline bool is_unknown(cudaError_t answer) { return answer == hipErrorInvalidValue; }
+template <class Attributes>
+bool is_of_device(Attributes const& memory) {
+  if constexpr (requires { memory.type; }) {
+    return memory.type == hipMemoryTypeDevice || memory.isManaged;
+  } else {
+    return memory.memoryType == hipMemoryTypeDevice || memory.isManaged;  // before ROCm 6
+  }
+}
 #else
 inline constexpr std::string_view library_name = "nccl";
-inline bool is_unknown_memory(cudaError_t) { return false; }
+inline bool is_unknown(cudaError_t) { return false; }
+inline bool is_of_device(cudaPointerAttributes const& memory) {
+  return memory.type == cudaMemoryTypeDevice || memory.type == cudaMemoryTypeManaged;
+}
 #endif
 
 }  // namespace tessera::backends::nccl

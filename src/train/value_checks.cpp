@@ -125,7 +125,7 @@ bool check_parallel(Checks& checks, ParallelConfig const& p) {
   check_axis_backend(checks, "parallel.dp_backend", p.dp_backend);
   check_axis_backend(checks, "parallel.pp_backend", p.pp_backend);
   checks.expect(
-      p.pp_backend != "hierarchical" || p.pp == 1,
+      p.pp_backend != "hierarchical",
       "parallel.pp_backend = \"hierarchical\" sums inside nodes first, but a pipeline sums nothing: "
       "choose mpi, nccl or auto");
   for (int const* count : {&p.tiles, &p.batch_tiles}) {

@@ -71,6 +71,22 @@ TEST_F(Streams, WithoutAStreamWaitingIsForTheHost) {
   });
 }
 
+TEST_F(Streams, AStreamThatCannotBeMarkedIsToldWhenTheOperationStarts) {
+  auto const words = run(2, patient, [](auto&, auto&, auto& group) {
+    StreamOfTest stream;
+    DeviceArray<float> const values(10, 1.0f);
+    cuda::reset_calls();
+    cuda::fail_call("cudaEventRecord", 1);
+    EXPECT_THROW((void)comm::all_reduce_in_place(group, values, comm::Op::sum, stream.ref()), DeviceError);
+    comm::all_reduce_in_place(group, values, comm::Op::sum, stream.ref()).wait_host();
+    EXPECT_TRUE(values.holds(2.0f));
+    auto request = comm::all_reduce_in_place(group, values, comm::Op::sum, stream.ref());
+    cuda::fail_call("cudaStreamWaitEvent", 1);  // not the operation's own: that one is under way
+    request.wait(stream.ref());
+  });
+  for (auto const& text : words) expect_words(text, {"cudaStreamWaitEvent failed"});
+}
+
 TEST_F(Streams, AMessageThatNobodyTakesYetKeepsNobodyFromWorking) {
   std::atomic<bool> sent{false};
   run_well(2, [&](auto& world, auto&, auto& group) {
