@@ -4,6 +4,7 @@
 
 #include <numeric>
 
+#include "tessera/base/kokkos.hpp"
 #include "tessera/model/specs.hpp"
 #include "tessera/pipeline/generators.hpp"
 

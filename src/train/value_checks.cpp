@@ -1,5 +1,6 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
+#include "tessera/base/kokkos.hpp"
 #include "train/checks.hpp"
 
 namespace tessera::train {

@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "tessera/base/error.hpp"
+#include "tessera/base/kokkos.hpp"
 #include "tessera/train/forecast.hpp"
 #include "tessera/train/memory.hpp"
 
