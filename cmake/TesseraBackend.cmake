@@ -3,7 +3,8 @@
 
 # tessera_backend(KIND NAME FACTORY function SOURCES file... [LINKS target...] [PRIVATE_LINKS target...])
 # One backend: a static library tessera_backend_<NAME> and one row of the table of its KIND. KIND is
-# `communicator` (FACTORY has the type of comm::CommunicatorBackend::open) or `matmul` (kernels::MatmulBackend::make).
+# `communicator` (FACTORY has the type of comm::CommunicatorBackend::open), `device_communicator`
+# (comm::DeviceCommunicatorBackend::open) or `matmul` (kernels::MatmulBackend::make).
 # The table is the only link to a backend: nothing includes one.
 function(tessera_backend kind name)
   cmake_parse_arguments(PARSE_ARGV 2 BACKEND "" "FACTORY" "SOURCES;LINKS;PRIVATE_LINKS")
@@ -11,19 +12,21 @@ function(tessera_backend kind name)
   add_library(${target} STATIC ${BACKEND_SOURCES})
   set_target_properties(${target} PROPERTIES EXPORT_NAME backend_${name})
   set(room_of_communicator comm)
+  set(room_of_device_communicator comm)
   set(room_of_matmul kernels)
   target_link_libraries(${target} PUBLIC tessera_${room_of_${kind}} ${BACKEND_LINKS} PRIVATE ${BACKEND_PRIVATE_LINKS})
   set_property(GLOBAL APPEND PROPERTY TESSERA_LIBRARIES ${target})
   set_property(GLOBAL APPEND PROPERTY TESSERA_BACKENDS_${kind} "${name}=${BACKEND_FACTORY}")
 endfunction()
 
-# tessera_backend_table(KIND HEADER STRUCT FACTORY_RESULT FACTORY_ARGUMENTS ACCESSOR TARGET)
-# Writes the table of all backends of one kind and builds it as TARGET.
-function(tessera_backend_table kind header struct result arguments accessor target)
+# tessera_backend_table(KIND HEADER STRUCT FACTORY_RESULT FACTORY_ARGUMENTS ACCESSOR TARGET ROOM)
+# Writes the table of all backends of one kind, which may be none, and builds it as TARGET, which links to ROOM.
+function(tessera_backend_table kind header struct result arguments accessor target room)
   get_property(backends GLOBAL PROPERTY TESSERA_BACKENDS_${kind})
   set(declarations "")
   set(rows "")
   set(libraries "")
+  list(LENGTH backends count)
   foreach(backend IN LISTS backends)
     string(REGEX MATCH "^([^=]+)=(.*)::([^:]+)$" matched "${backend}")
     string(APPEND declarations
@@ -37,7 +40,7 @@ function(tessera_backend_table kind header struct result arguments accessor targ
   configure_file(${PROJECT_SOURCE_DIR}/cmake/backend_table.cpp.in
                  ${CMAKE_CURRENT_BINARY_DIR}/${kind}_table.cpp @ONLY)
   add_library(${target} STATIC ${CMAKE_CURRENT_BINARY_DIR}/${kind}_table.cpp)
-  target_link_libraries(${target} PUBLIC ${libraries})
+  target_link_libraries(${target} PUBLIC ${room} ${libraries})
   string(REPLACE "tessera_" "" export_name ${target})
   set_target_properties(${target} PROPERTIES EXPORT_NAME ${export_name})
   set_property(GLOBAL APPEND PROPERTY TESSERA_LIBRARIES ${target})

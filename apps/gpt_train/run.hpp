@@ -13,6 +13,7 @@
 #include "outputs.hpp"
 #include "progress.hpp"
 #include "saving.hpp"
+#include "tessera/comm/device_session.hpp"
 #include "tessera/comm/recorded.hpp"
 #include "tessera/mesh/mesh.hpp"
 #include "tessera/train/memory.hpp"
@@ -26,6 +27,7 @@ namespace gpt_train {
 /// collectively.
 struct Setup {
   tessera::comm::Ledger ledger;
+  std::unique_ptr<tessera::comm::DeviceSession> devices;  ///< null where tensors lie on hosts
   std::optional<tessera::mesh::Mesh> mesh;
   std::unique_ptr<tessera::comm::Communicator> telemetry;
   Inputs inputs;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "agreement.hpp"
+#include "devices.hpp"
 #include "run.hpp"
 #include "tessera/base/version.hpp"
 #include "tessera/comm/collectives.hpp"
@@ -26,8 +27,12 @@ namespace {
 
 void make_mesh(Setup& setup, comm::Session& session, train::RunConfig const& config,
                train::Layout const& layout) {
-  setup.mesh.emplace(session.world(), tessera::mesh::MeshShape{layout.tp, layout.pp, layout.dp},
-                     train::mesh_options(config), setup.ledger);
+  auto world = session.world();
+  auto options = train::mesh_options(config);
+  setup.devices = open_devices(*world, config.parallel);
+  options.devices = setup.devices.get();
+  setup.mesh.emplace(std::move(world), tessera::mesh::MeshShape{layout.tp, layout.pp, layout.dp}, options,
+                     setup.ledger);
   setup.telemetry = session.world();
   auto const& place = setup.mesh->coordinates();
   setup.plan = train::make_plan(config, layout, {place.tp, place.pp, place.dp});

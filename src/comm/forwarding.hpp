@@ -20,6 +20,9 @@ class ForwardingCommunicator : public Communicator {
  public:
   ForwardingCommunicator(std::string_view decoration, std::unique_ptr<Communicator> inner)
       : name_(fmt::format("{}({})", decoration, inner->backend())), inner_(std::move(inner)) {}
+  /// With `name` as the whole name of the backend.
+  ForwardingCommunicator(std::unique_ptr<Communicator> inner, std::string name)
+      : name_(std::move(name)), inner_(std::move(inner)) {}
 
   [[nodiscard]] int rank() const noexcept override { return inner_->rank(); }
   [[nodiscard]] int size() const noexcept override { return inner_->size(); }

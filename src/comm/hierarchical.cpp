@@ -124,11 +124,17 @@ class HierarchicalState final : public StagedState {
   int stages_ = 0;
 };
 
+/// "hierarchical(mpi)", or "hierarchical(nccl inside, mpi across)".
+std::string name_of(Communicator const& inside, Communicator const& across) {
+  if (inside.backend() == across.backend()) return fmt::format("hierarchical({})", inside.backend());
+  return fmt::format("hierarchical({} inside, {} across)", inside.backend(), across.backend());
+}
+
 class HierarchicalCommunicator final : public ForwardingCommunicator {
  public:
   HierarchicalCommunicator(std::unique_ptr<Communicator> whole, std::unique_ptr<Communicator> inside,
                            std::unique_ptr<Communicator> across)
-      : ForwardingCommunicator("hierarchical", std::move(whole)),
+      : ForwardingCommunicator(std::move(whole), name_of(*inside, *across)),
         levels_{std::move(inside), std::move(across), {}, {}} {}
 
   Request all_reduce(void const* send, void* receive, std::size_t count, DType type, Op op,

@@ -73,18 +73,43 @@ void check_tp_level(AxisPlan const& plan, MeshShape const& shape, bool allowed) 
                    shape.tp)});
 }
 
+AxisWish wish(Axis axis, MeshOptions const& options) {
+  bool const devices = options.devices != nullptr;
+  switch (axis) {
+    case Axis::tp: return {options.tp_backend, devices};
+    case Axis::dp: return {options.dp_backend, devices};
+    case Axis::pp: return {options.pp_backend, devices};
+  }
+  return {};
+}
+
+/// The plans of all axes, with the problems of all at once.
+std::array<AxisPlan, 3> plan_axes(MeshIndex const& index, std::vector<Location> const& locations,
+                                  MeshOptions const& options) {
+  std::array<AxisPlan, 3> plans;
+  std::vector<std::string> problems;
+  for (Axis const axis : all_axes) {
+    try {
+      plans[static_cast<std::size_t>(axis)] =
+          plan_axis(index, axis, locations, options.explicit_tiles, wish(axis, options));
+    } catch (ConfigError const& error) {
+      problems.insert(problems.end(), error.problems().begin(), error.problems().end());
+    }
+  }
+  if (!problems.empty()) throw ConfigError(std::move(problems));
+  return plans;
+}
+
 }  // namespace
 
 Mesh::Mesh(std::unique_ptr<Communicator> world, MeshShape shape, MeshOptions const& options,
            comm::Ledger& ledger)
-    : index_(checked_index(world->size(), shape, options)), order_(options.order) {
+    : index_(checked_index(world->size(), shape, options)), order_(options.order), devices_(options.devices) {
   auto const locations =
       options.locations.empty() ? locate(*world, options.ranks_per_node) : options.locations;
   auto const world_ranks = place_ranks(index_, locations);
   locations_ = in_mesh_order(world_ranks, locations);
-  for (Axis const axis : all_axes) {
-    plans_[static_cast<std::size_t>(axis)] = plan_axis(index_, axis, locations_, options.explicit_tiles);
-  }
+  plans_ = plan_axes(index_, locations_, options);
   check_tp_level(plan(Axis::tp), shape, options.allow_split_tp);
 
   rank_ = static_cast<int>(std::find(world_ranks.begin(), world_ranks.end(), world->rank()) -
@@ -103,7 +128,8 @@ Mesh::Mesh(std::unique_ptr<Communicator> world, MeshShape shape, MeshOptions con
   pp_backward_ = along(Axis::pp, ledger);
   bool const has_ties = shape.pp > 1 && (coordinates_.pp == 0 || coordinates_.pp == shape.pp - 1);
   int const pipeline = index_.group(Axis::pp, rank_).front();
-  tied_ = record(all_->split(has_ties ? std::optional(pipeline) : std::nullopt, coordinates_.pp), "tied");
+  auto ends = all_->split(has_ties ? std::optional(pipeline) : std::nullopt, coordinates_.pp);
+  tied_ = record(on_devices(Axis::pp, std::move(ends)), "tied");
   model_ = record(all_->split(coordinates_.dp, rank_), "model");
 }
 
@@ -112,17 +138,21 @@ std::unique_ptr<Communicator> Mesh::along(Axis axis, comm::Ledger& ledger) {
   return comm::make_recorded(fitted(axis, std::move(group)), ledger, std::string(to_string(axis)));
 }
 
+std::unique_ptr<Communicator> Mesh::on_devices(Axis axis, std::unique_ptr<Communicator> group) const {
+  return group && plan(axis).devices ? devices_->over(std::move(group)) : std::move(group);
+}
+
 std::unique_ptr<Communicator> Mesh::fitted(Axis axis, std::unique_ptr<Communicator> group) const {
   auto const& chosen = plan(axis);
   auto const summing = [&](std::unique_ptr<Communicator> part) {
     return chosen.tree ? comm::make_tree(std::move(part)) : std::move(part);
   };
-  if (!chosen.hierarchical) return summing(std::move(group));
+  if (!chosen.hierarchical) return summing(on_devices(axis, std::move(group)));
   std::vector<Location> members;
   for (int const member : index_.group(axis, rank_))
     members.push_back(locations_[static_cast<std::size_t>(member)]);
   int const local = members_per_node(members).value();
-  auto inside = group->split(group->rank() / local, group->rank());
+  auto inside = on_devices(axis, group->split(group->rank() / local, group->rank()));
   auto across = group->split(group->rank() % local, group->rank());
   return comm::make_hierarchical(summing(std::move(group)), summing(std::move(inside)),
                                  summing(std::move(across)));

@@ -2,10 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tessera/mesh/placement.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <bit>
 #include <map>
 #include <utility>
+
+#include "tessera/base/error.hpp"
 
 namespace tessera::mesh {
 
@@ -54,6 +58,32 @@ std::string flat_reason(bool explicit_tiles, Level level) {
   if (explicit_tiles)
     return "no equal, aligned power of two of neighbours on every node: flat tree, the same bits";
   return "not the same number, two or more, of neighbours on every node";
+}
+
+std::string reason_of(AxisPlan const& plan, Axis axis, bool explicit_tiles, AxisWish const& wish) {
+  if (wish.backend != AxisBackend::automatic) return "as asked for";
+  if (axis == Axis::pp) return "messages between neighbouring stages";
+  return plan.hierarchical ? "several ranks on each of several nodes"
+                           : flat_reason(explicit_tiles, plan.level);
+}
+
+/// `possible`: whether all groups of the axis have a hierarchy.
+void expect_possible(Axis axis, bool possible, bool explicit_tiles, AxisWish const& wish) {
+  if (wish.backend == AxisBackend::nccl && !wish.devices) {
+    throw ConfigError(
+        {fmt::format("{} asks for the backend nccl, which moves the memory of GPUs, and this run "
+                     "uses none: choose mpi, hierarchical or auto.",
+                     to_string(axis))});
+  }
+  if (wish.backend == AxisBackend::hierarchical && !possible) {
+    throw ConfigError({fmt::format(
+        "{} asks for the backend hierarchical, which sums inside nodes first: {}. Choose mpi or auto.",
+        to_string(axis),
+        axis == Axis::pp ? "a pipeline sums nothing"
+        : explicit_tiles
+            ? "its groups have no equal, aligned power of two of neighbours on several nodes"
+            : "its groups have not the same number, two or more, of neighbours on several nodes")});
+  }
 }
 
 }  // namespace
@@ -108,28 +138,50 @@ std::optional<int> members_per_node(std::vector<Location> const& members) {
   return each_node_once ? std::optional(static_cast<int>(run)) : std::nullopt;
 }
 
+std::optional<AxisBackend> axis_backend(std::string_view name) {
+  for (auto const backend :
+       {AxisBackend::automatic, AxisBackend::mpi, AxisBackend::hierarchical, AxisBackend::nccl}) {
+    if (to_string(backend) == name) return backend;
+  }
+  return std::nullopt;
+}
+
+std::string_view to_string(AxisBackend backend) {
+  switch (backend) {
+    case AxisBackend::automatic: return "auto";
+    case AxisBackend::mpi: return "mpi";
+    case AxisBackend::hierarchical: return "hierarchical";
+    case AxisBackend::nccl: return "nccl";
+  }
+  return "?";
+}
+
 AxisPlan plan_axis(MeshIndex const& index, Axis axis, std::vector<Location> const& locations,
-                   bool explicit_tiles) {
+                   bool explicit_tiles, AxisWish const& wish) {
   AxisPlan plan;
-  if (index.shape().along(axis) == 1) return {false, false, Level::socket, "one rank"};
+  bool const alone = index.shape().along(axis) == 1;
   if (axis == Axis::pp) explicit_tiles = false;
-  plan.hierarchical = axis != Axis::pp;
+  bool possible = axis != Axis::pp;
   for (int const first : index.first_ranks(axis)) {
     auto const group = members(index, axis, first, locations);
     plan.level = std::max(plan.level, level_of(group));
     auto const local = members_per_node(group);
     bool const aligned = local && (!explicit_tiles || std::has_single_bit(static_cast<unsigned>(*local)));
-    plan.hierarchical = plan.hierarchical && aligned;
+    possible = possible && aligned;
+  }
+  expect_possible(axis, possible || alone, explicit_tiles, wish);
+  bool const automatic = wish.backend == AxisBackend::automatic;
+  plan.hierarchical = possible && (automatic || wish.backend == AxisBackend::hierarchical);
+  plan.devices = wish.devices && wish.backend != AxisBackend::mpi &&
+                 (!automatic || plan.hierarchical || plan.level != Level::cluster);
+  if (alone) {
+    plan.reason = "one rank";
+    return plan;
   }
   bool const power_of_two = std::has_single_bit(static_cast<unsigned>(index.shape().along(axis)));
-  bool const fast_tree = axis != Axis::pp && plan.level != Level::cluster && power_of_two;
+  bool const fast_tree = axis != Axis::pp && plan.level != Level::cluster && power_of_two && !plan.devices;
   plan.tree = explicit_tiles || fast_tree;
-  if (axis == Axis::pp) {
-    plan.reason = "messages between neighbouring stages";
-  } else {
-    plan.reason = plan.hierarchical ? "several ranks on each of several nodes"
-                                    : flat_reason(explicit_tiles, plan.level);
-  }
+  plan.reason = reason_of(plan, axis, explicit_tiles, wish);
   return plan;
 }
 

@@ -4,6 +4,7 @@
 
 #include <numeric>
 
+#include "tessera/base/kokkos.hpp"
 #include "tessera/model/specs.hpp"
 #include "tessera/pipeline/generators.hpp"
 
@@ -15,6 +16,16 @@ namespace {
 layers::TileRange token_tiles(RunConfig const& config, Layout const& layout, int tp_rank) {
   if (config.parallel.sequence_parallel) return layers::TileRange::of_rank(layout.tiles, tp_rank, layout.tp);
   return layers::TileRange::all(layout.explicit_tiles ? layout.tiles : 1);
+}
+
+/// Whether what is asked for exists depends on nodes that are not known here: then the plan is the usual one.
+mesh::AxisWish wish_for(ParallelConfig const& p, mesh::Axis axis) {
+  constexpr bool devices = !tensors_on_host;
+  auto const& name = axis == mesh::Axis::tp   ? p.tp_backend
+                     : axis == mesh::Axis::dp ? p.dp_backend
+                                              : p.pp_backend;
+  bool const exists = name == "mpi" || (name == "nccl" && devices);
+  return {exists ? mesh::axis_backend(name).value() : mesh::AxisBackend::automatic, devices};
 }
 
 }  // namespace
@@ -34,7 +45,7 @@ mesh::AxisPlan planned_axis(RunConfig const& config, mesh::MeshShape const& shap
   mesh::MeshIndex const index(shape, config.parallel.mesh_order);
   auto const locations = mesh::locations_by_hand(index.size(), config.parallel.ranks_per_node);
   return mesh::plan_axis(index, axis, mesh::in_mesh_order(mesh::place_ranks(index, locations), locations),
-                         config.parallel.tiles > 0);
+                         config.parallel.tiles > 0, wish_for(config.parallel, axis));
 }
 
 void move_plan(Plan& plan, RunConfig const& config, Place place) {

@@ -23,6 +23,9 @@ mesh::MeshOptions mesh_options(RunConfig const& config) {
   options.ranks_per_node = config.parallel.ranks_per_node;
   options.allow_split_tp = config.parallel.allow_split_tp;
   options.explicit_tiles = config.parallel.tiles > 0;
+  options.tp_backend = mesh::axis_backend(config.parallel.tp_backend).value();
+  options.dp_backend = mesh::axis_backend(config.parallel.dp_backend).value();
+  options.pp_backend = mesh::axis_backend(config.parallel.pp_backend).value();
   return options;
 }
 

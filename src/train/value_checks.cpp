@@ -1,8 +1,22 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
+#include "tessera/base/kokkos.hpp"
 #include "train/checks.hpp"
 
 namespace tessera::train {
+
+namespace {
+
+void check_axis_backend(Checks& checks, std::string_view name, std::string const& value) {
+  checks.one_of(name, value, {"auto", "mpi", "hierarchical", "nccl"});
+  checks.expect(
+      value != "nccl" || !tensors_on_host,
+      "{} = \"nccl\" moves the memory of GPUs, but this program keeps its tensors on the host: choose "
+      "auto, mpi or hierarchical, or build it with a Kokkos for CUDA (docs/gpu.md)",
+      name);
+}
+
+}  // namespace
 
 bool check_model(Checks& checks, model::ModelConfig const& m) {
   bool possible = checks.between("model.layers", m.layers, 1, most_layers);
@@ -108,6 +122,13 @@ bool check_parallel(Checks& checks, ParallelConfig const& p) {
   checks.expect(is_mesh_order(p.mesh_order),
                 "parallel.mesh_order = \"{}\" must name tp, dp and pp once each, for example \"tp,dp,pp\"",
                 p.mesh_order);
+  check_axis_backend(checks, "parallel.tp_backend", p.tp_backend);
+  check_axis_backend(checks, "parallel.dp_backend", p.dp_backend);
+  check_axis_backend(checks, "parallel.pp_backend", p.pp_backend);
+  checks.expect(
+      p.pp_backend != "hierarchical",
+      "parallel.pp_backend = \"hierarchical\" sums inside nodes first, but a pipeline sums nothing: "
+      "choose mpi, nccl or auto");
   for (int const* count : {&p.tiles, &p.batch_tiles}) {
     if (*count <= 0) continue;
     possible &= checks.expect(is_power_of_two(*count), "{} = {} must be a power of two, for example {}",

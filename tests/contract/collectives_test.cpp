@@ -281,10 +281,16 @@ TEST_P(EveryCommunicator, DuplicateIsAChannelOfItsOwn) {
     std::int32_t const two = 2;
     std::int32_t from_comm = 0;
     std::int32_t from_other = 0;
-    auto send_one = comm::send(comm, std::span(&one, 1), up);
-    auto send_two = comm::send(*other, std::span(&two, 1), up);
-    comm::receive(*other, std::span(&from_other, 1), down).wait_host();
-    comm::receive(comm, std::span(&from_comm, 1), down).wait_host();
+    std::vector<comm::Request> requests;
+    {
+      comm::GroupGuard const group(comm);
+      comm::GroupGuard const other_group(*other);
+      requests.push_back(comm::send(comm, std::span(&one, 1), up));
+      requests.push_back(comm::send(*other, std::span(&two, 1), up));
+      requests.push_back(comm::receive(*other, std::span(&from_other, 1), down));
+      requests.push_back(comm::receive(comm, std::span(&from_comm, 1), down));
+    }
+    for (auto& request : requests) request.wait_host();
     EXPECT_EQ(from_comm, 1);
     EXPECT_EQ(from_other, 2);
   });

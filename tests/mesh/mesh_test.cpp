@@ -114,6 +114,18 @@ TEST(Mesh, TheMapNamesNodesRanksAndChoices) {
   });
 }
 
+TEST(Mesh, AnAxisGetsTheBackendAskedForOrSaysWhyNot) {
+  MeshOptions const options{.ranks_per_node = 4, .dp_backend = AxisBackend::mpi};
+  with_mesh({.tp = 2, .dp = 4}, options, [](Mesh& mesh, comm::Ledger&) {
+    EXPECT_EQ(mesh.dp().backend(), "recorded(mpi)");
+    EXPECT_NE(mesh.map().find("dp 4: across nodes, recorded(mpi) (as asked for)"), std::string::npos);
+  });
+  MeshOptions const one_node{.ranks_per_node = 8, .tp_backend = AxisBackend::hierarchical};
+  if (support::world().size() == 8) {
+    EXPECT_THROW(with_mesh({.tp = 8}, one_node, [](Mesh&, comm::Ledger&) {}), ConfigError);
+  }
+}
+
 std::vector<std::string> problems(MeshShape const& shape, MeshOptions const& options) {
   comm::Ledger ledger;
   try {

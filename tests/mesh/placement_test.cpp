@@ -95,6 +95,28 @@ TEST(Placement, SumsInsideANodeAreTreesWherePowersOfTwoAllow) {
   EXPECT_FALSE(planned(MeshIndex({.tp = 2, .pp = 1, .dp = 3}, "tp,dp,pp"), Axis::tp, split, false).tree);
 }
 
+TEST(Placement, BackendsAreKnownByName) {
+  for (auto const backend :
+       {AxisBackend::automatic, AxisBackend::mpi, AxisBackend::hierarchical, AxisBackend::nccl}) {
+    EXPECT_EQ(axis_backend(to_string(backend)), backend);
+  }
+  EXPECT_EQ(axis_backend("gloo"), std::nullopt);
+}
+
+TEST(Placement, DevicesReachEachOtherInsideNodesAndAcrossOnlyWhenAsked) {
+  MeshIndex const index({.tp = 2, .pp = 1, .dp = 2}, "tp,dp,pp");
+  auto const locations = on_nodes({0, 0, 1, 1});
+  auto const plan = [&](Axis axis, AxisBackend backend) {
+    return plan_axis(index, axis, locations, false, {backend, true});
+  };
+  EXPECT_TRUE(plan(Axis::tp, AxisBackend::automatic).devices);
+  EXPECT_FALSE(plan(Axis::tp, AxisBackend::automatic).tree) << "trees are for MPI's sums";
+  EXPECT_FALSE(plan(Axis::dp, AxisBackend::automatic).devices);
+  EXPECT_TRUE(plan(Axis::dp, AxisBackend::nccl).devices);
+  EXPECT_FALSE(plan(Axis::tp, AxisBackend::mpi).devices);
+  EXPECT_TRUE(plan(Axis::pp, AxisBackend::automatic).devices) << "one rank: copies on its device";
+}
+
 TEST(Placement, PipelinesAreNeverHierarchical) {
   MeshIndex const index({.tp = 1, .pp = 4, .dp = 1}, "tp,dp,pp");
   auto const plan = planned(index, Axis::pp, on_nodes({0, 0, 1, 1}), true);

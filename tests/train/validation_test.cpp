@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "tessera/base/error.hpp"
+#include "tessera/base/kokkos.hpp"
 #include "tessera/train/forecast.hpp"
 #include "tessera/train/memory.hpp"
 
@@ -167,6 +168,10 @@ TEST(Validation, SingleValuesAreHeldToTheirRanges) {
       {"parallel.schedule = \"1f1f\" must be one of: gpipe, 1f1b",
        [](RunConfig& c) { c.parallel.schedule = "1f1f"; }},
       {"parallel.mesh_order", [](RunConfig& c) { c.parallel.mesh_order = "tp,tp,pp"; }},
+      {"parallel.tp_backend = \"nvlink\" must be one of: auto, mpi, hierarchical, nccl",
+       [](RunConfig& c) { c.parallel.tp_backend = "nvlink"; }},
+      {"parallel.pp_backend = \"hierarchical\"",
+       [](RunConfig& c) { c.parallel.pp_backend = "hierarchical"; }},
       {"data.path", [](RunConfig& c) { c.data.path = ""; }},
       {"data.format", [](RunConfig& c) { c.data.format = "parquet"; }},
       {"data.validation_fraction", [](RunConfig& c) { c.data.validation_fraction = 1; }},
@@ -193,6 +198,13 @@ TEST(Validation, SingleValuesAreHeldToTheirRanges) {
       {"sample.temperature", [](RunConfig& c) { c.sample.temperature = -0.5; }},
   };
   for (auto const& [name, change] : wrong) expect_problem(change, 1, name, "");
+}
+
+TEST(Validation, NcclIsRefusedWhereTensorsLieOnTheHost) {
+  if (!tensors_on_host) GTEST_SKIP() << "they lie on GPUs";
+  expect_problem([](RunConfig& c) { c.parallel.dp_backend = "nccl"; }, 1,
+                 "parallel.dp_backend = \"nccl\" moves the memory of GPUs",
+                 "choose auto, mpi or hierarchical");
 }
 
 TEST(Validation, SizesWhoseProductsOverflowAreNamed) {

@@ -54,6 +54,13 @@ class CommError : public Error {
   explicit CommError(std::string const& message) : Error(ExitCode::internal, message) {}
 };
 
+/// A device (a GPU) or its runtime library failed, or there is none where one is needed; names the call and
+/// the library's own text.
+class DeviceError : public Error {
+ public:
+  explicit DeviceError(std::string const& message) : Error(ExitCode::internal, message) {}
+};
+
 /// Not enough memory, found before or by an allocation; says what was needed and what there is.
 class MemoryError : public Error {
  public:

@@ -21,6 +21,9 @@ namespace tessera::comm {
 /// divide take a second, shorter path of all-reduces inside and across. Every other operation goes to
 /// `whole`.
 ///
+/// The two levels may be of different libraries: one between devices inside nodes, an MPI across. Each must
+/// reach the memory that it is called with.
+///
 /// Over tree communicators (tree.hpp), with m a power of two, sums have the bits of a tree over `whole`: the
 /// nearest neighbours are the ranks of a node. Operations under way in one communicator run one after
 /// another.

@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "tessera/comm/communicator.hpp"
+#include "tessera/comm/device_session.hpp"
 #include "tessera/comm/recorded.hpp"
 #include "tessera/mesh/mesh_index.hpp"
 #include "tessera/mesh/placement.hpp"
@@ -44,18 +45,26 @@ struct MeshOptions {
   /// Sums along tp and dp in fixed trees: layout-invariant arithmetic (docs/numerics.md). tp and dp must then
   /// be powers of two.
   bool explicit_tiles = false;
+  /// By what the ranks of each axis reach each other; auto is the fastest there is, as map() says.
+  AxisBackend tp_backend = AxisBackend::automatic;
+  AxisBackend dp_backend = AxisBackend::automatic;
+  AxisBackend pp_backend = AxisBackend::automatic;
+  /// The devices of the ranks, opened over the same world; null where tensors lie on hosts.
+  comm::DeviceSession* devices = nullptr;
   /// For tests and by-hand descriptions: where each rank of the launcher's order runs. Empty: found out.
   std::vector<Location> locations{};
 };
 
 /// Every communicator below is collective over its own ranks only, a channel of its own, and recorded in the
 /// ledger under the name given. Sums of tp(), dp() and dp_buckets() keep a fixed tree with explicit tiles,
-/// and go node by node where a group spans nodes with several ranks in each; map() says what was chosen.
+/// and go node by node where a group spans nodes with several ranks in each. With devices, what stays inside
+/// a node goes between them directly (tied() as pp()). map() says what was chosen.
 class Mesh {
  public:
   /// Collective over `world`, which is used up. Throws ConfigError, with all problems at once, when the shape
-  /// is not that of the world, the order is wrong, explicit tiles meet an axis that is no power of two, or a
-  /// tp group would span nodes unasked. `ledger` outlives the mesh.
+  /// is not that of the world, the order is wrong, explicit tiles meet an axis that is no power of two, a tp
+  /// group would span nodes unasked, or a backend asked for does not exist. `ledger` and `options.devices`
+  /// outlive the mesh.
   Mesh(std::unique_ptr<comm::Communicator> world, MeshShape shape, MeshOptions const& options,
        comm::Ledger& ledger);
 
@@ -93,9 +102,12 @@ class Mesh {
  private:
   std::unique_ptr<comm::Communicator> along(Axis axis, comm::Ledger& ledger);
   std::unique_ptr<comm::Communicator> fitted(Axis axis, std::unique_ptr<comm::Communicator> group) const;
+  /// `group` between the devices of its ranks if the plan of `axis` says so.
+  std::unique_ptr<comm::Communicator> on_devices(Axis axis, std::unique_ptr<comm::Communicator> group) const;
 
   MeshIndex index_;
   std::string order_;
+  comm::DeviceSession* devices_;
   int rank_ = 0;
   Coordinates coordinates_;
   std::vector<Location> locations_;  // by mesh rank

@@ -7,6 +7,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tessera/mesh/mesh_index.hpp"
@@ -45,10 +46,26 @@ enum class Level { socket, node, cluster };
 /// nothing. These are the groups a hierarchical communicator is made for (comm/hierarchical.hpp).
 [[nodiscard]] std::optional<int> members_per_node(std::vector<Location> const& members);
 
+/// By what the ranks of an axis reach each other: the communicator that the mesh is made from ("mpi"), one
+/// for devices over it ("nccl"), or both ("hierarchical": the latter inside nodes, where there are devices,
+/// the former across).
+enum class AxisBackend { automatic, mpi, hierarchical, nccl };
+
+/// "auto", "mpi", "hierarchical", "nccl"; nothing for another name.
+[[nodiscard]] std::optional<AxisBackend> axis_backend(std::string_view name);
+[[nodiscard]] std::string_view to_string(AxisBackend backend);
+
+/// What is asked for an axis, and whether the ranks have devices that reach each other.
+struct AxisWish {
+  AxisBackend backend = AxisBackend::automatic;
+  bool devices = false;
+};
+
 /// The communicator of an axis and why it was chosen.
 struct AxisPlan {
   bool tree = false;            ///< sums in a fixed tree (comm/tree.hpp)
   bool hierarchical = false;    ///< in all groups of the axis
+  bool devices = false;         ///< between devices: the whole group, or a hierarchical one inside nodes
   Level level = Level::socket;  ///< the fastest that holds every group of the axis
   std::string reason;
 };
@@ -57,8 +74,10 @@ struct AxisPlan {
 /// power of two of ranks that share a node, because there a tree takes half the time of Open MPI's all-reduce
 /// (bench/comm), and the MPI library's elsewhere. A tree keeps its bits in a hierarchical path only if every
 /// node holds an aligned power of two of the group (docs/numerics.md, rule 2); elsewhere the plan is the flat
-/// tree.
+/// tree. Devices reach each other directly inside a node and, unless that is asked for, not across. Throws
+/// ConfigError where what is asked for does not exist: a hierarchy in groups that have none, or devices where
+/// there are none.
 [[nodiscard]] AxisPlan plan_axis(MeshIndex const& index, Axis axis, std::vector<Location> const& locations,
-                                 bool explicit_tiles);
+                                 bool explicit_tiles, AxisWish const& wish = {});
 
 }  // namespace tessera::mesh

@@ -31,7 +31,11 @@ struct ParallelConfig {
   bool allow_split_tp = false;          ///< let a tensor-parallel group span nodes
   std::vector<std::int64_t> pipeline_layers;  ///< layers of each stage; empty: as even as they can be
   std::string backend = "auto";  ///< communicator: auto (mpi when started by its launcher), mpi, loopback ...
-  std::string matmul = "auto";   ///< matrix products: auto (the fastest there is), onednn, cblas, plain ...
+  std::string tp_backend = "auto";  ///< by what the ranks of an axis reach each other: auto, mpi,
+  std::string dp_backend =
+      "auto";  ///< hierarchical (inside nodes, then across) or nccl (docs/parallelism.md)
+  std::string pp_backend = "auto";  ///< not hierarchical: a pipeline sums nothing
+  std::string matmul = "auto";  ///< matrix products: auto (the fastest there is), onednn, cblas, plain ...
   std::int64_t bucket_bytes = 25 * 1024 * 1024;  ///< gradients reduced over dp in one call, bytes
   bool overlap_grad_reduce = true;               ///< start them while backward still runs
 

@@ -1,0 +1,55 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "device.hpp"
+#include "vendor.hpp"
+
+namespace tessera::backends::nccl {
+
+/// NCCL's communicator, non-blocking: its calls return while it works in the background, and between two of
+/// them it must have settled. Any thread may abort it or ask for its failure; the rest is its owner's.
+class Clique {
+ public:
+  explicit Clique(std::shared_ptr<DeviceContext> context);
+  Clique(Clique const&) = delete;
+  Clique& operator=(Clique const&) = delete;
+  /// Ends it in good order where all is well, else aborts it.
+  ~Clique();
+
+  /// Begins to meet the other of `ranks` processes that have the same `id`. Throws CommError if it fails
+  /// here.
+  void start(ncclUniqueId const& id, int ranks, int rank);
+  /// Until they have met. Throws CommError if it fails, or takes longer than DeviceLimits::opening.
+  void await_others(int ranks);
+
+  /// False while the library works on earlier calls. Throws CommError once it has failed or was aborted.
+  [[nodiscard]] bool settled();
+  /// `action(ncclComm_t)` while no other thread aborts it. Throws CommError if that has happened.
+  void use(std::function<void(ncclComm_t)> const& action);
+
+  /// Ends all that is under way in it, on this rank, and itself. The first `reason` is kept.
+  void abort(std::string_view reason) noexcept;
+  /// What the library, or who aborted it, says; nothing while all is well.
+  [[nodiscard]] std::optional<std::string> failure() noexcept;
+
+ private:
+  void expect_alive() const;
+  [[nodiscard]] bool background_done();
+  void finalize();
+
+  std::shared_ptr<DeviceContext> context_;
+  std::mutex mutex_;
+  ncclComm_t comm_ = nullptr;
+  bool open_ = false;
+  std::string aborted_;  // why, once it was
+};
+
+}  // namespace tessera::backends::nccl

@@ -1,0 +1,36 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "communicator.hpp"
+#include "tessera/backends/nccl.hpp"
+
+namespace tessera::backends::nccl {
+
+namespace {
+
+class NcclSession final : public comm::DeviceSession {
+ public:
+  NcclSession(comm::Communicator& world, comm::DeviceLimits const& limits)
+      : context_(std::make_shared<DeviceContext>(take_device(world), limits)) {}
+
+  [[nodiscard]] std::unique_ptr<comm::Communicator> over(std::unique_ptr<comm::Communicator> group) override {
+    return std::make_unique<NcclCommunicator>(context_, std::move(group));
+  }
+  [[nodiscard]] std::string device() const override {
+    return fmt::format("GPU {} ({})", context_->device().number, context_->device().bus_id);
+  }
+  [[nodiscard]] std::optional<std::string> failure() noexcept override { return context_->failure(); }
+  void cancel(std::string_view reason) noexcept override { context_->cancel(reason); }
+
+ private:
+  std::shared_ptr<DeviceContext> context_;
+};
+
+}  // namespace
+
+std::unique_ptr<comm::DeviceSession> open(comm::Communicator& world, comm::DeviceLimits const& limits) {
+  return std::make_unique<NcclSession>(world, limits);
+}
+
+}  // namespace tessera::backends::nccl
