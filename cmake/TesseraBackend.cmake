@@ -1,12 +1,11 @@
 # SPDX-FileCopyrightText: The Tessera developers
 # SPDX-License-Identifier: Apache-2.0
 
-# tessera_backend(KIND NAME FACTORY function [VERSION name] SOURCES file... [LINKS target...]
-#                 [PRIVATE_LINKS target...])
+# tessera_backend(KIND NAME FACTORY function SOURCES file... [LINKS target...] [PRIVATE_LINKS target...])
 # One backend: a static library tessera_backend_<NAME> and one row of the table of its KIND. KIND is
-# `communicator` (FACTORY has the type of comm::CommunicatorBackend::open) or `matmul` (kernels::MatmulBackend::make). VERSION, of a
-# communicator, is a function of the type of comm::CommunicatorBackend::version in the namespace of FACTORY.
+# `communicator` (FACTORY has the type of comm::CommunicatorBackend::open) or `matmul` (kernels::MatmulBackend::make).
 # The table is the only link to a backend: nothing includes one.
+# VERSION name: of a communicator, a function of the type of comm::CommunicatorBackend::version beside FACTORY.
 function(tessera_backend kind name)
   cmake_parse_arguments(PARSE_ARGV 2 BACKEND "" "FACTORY;VERSION" "SOURCES;LINKS;PRIVATE_LINKS")
   set(target tessera_backend_${name})
