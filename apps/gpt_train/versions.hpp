@@ -6,8 +6,8 @@
 
 namespace gpt_train {
 
-/// What `gpt_train --version` prints: the program, then a `name: value` line for each thing that its results or
-/// its starting depend on. Libraries answer for themselves, so it is what would run.
+/// What `gpt_train --version` prints: the program, then a `name: value` line for each thing that its results
+/// or its starting depend on. Libraries answer for themselves, so it is what would run.
 [[nodiscard]] std::string versions_text();
 
 }  // namespace gpt_train

@@ -47,13 +47,13 @@ Choice forced(std::span<std::string_view const> built, std::string_view wanted,
   };
   auto const found = std::ranges::find_if(built, same);
   if (found == built.end()) {
-    return {nullptr, "TESSERA_ISA=" + std::string(wanted) + " is not among the levels of this installation: " +
-                         joined(built)};
+    return {nullptr, "TESSERA_ISA=" + std::string(wanted) +
+                         " is not among the levels of this installation: " + joined(built)};
   }
   auto const lacks = lacking(*found, has_feature);
   if (lacks.empty()) return {find_level(*found), {}};
-  return {nullptr, "TESSERA_ISA=" + std::string(wanted) + " asks for more than this processor has: it lacks " +
-                       lacks};
+  return {nullptr,
+          "TESSERA_ISA=" + std::string(wanted) + " asks for more than this processor has: it lacks " + lacks};
 }
 
 }  // namespace
@@ -63,11 +63,21 @@ bool machine_has(Feature const& feature) { return x86_cpu_active(feature.index) 
 std::span<Level const> known_levels() {
   static std::array<Level, 2> const levels = {{
       {"x86-64-v3",
-       {{"CMPXCHG16B", x86_cpu_CMPXCHG16B}, {"LAHF", x86_cpu_LAHF64_SAHF64}, {"POPCNT", x86_cpu_POPCNT},
-        {"SSE3", x86_cpu_SSE3},             {"SSSE3", x86_cpu_SSSE3},        {"SSE4.1", x86_cpu_SSE4_1},
-        {"SSE4.2", x86_cpu_SSE4_2},         {"AVX", x86_cpu_AVX},            {"AVX2", x86_cpu_AVX2},
-        {"BMI1", x86_cpu_BMI1},             {"BMI2", x86_cpu_BMI2},          {"F16C", x86_cpu_F16C},
-        {"FMA", x86_cpu_FMA},               {"LZCNT", x86_cpu_LZCNT},        {"MOVBE", x86_cpu_MOVBE}},
+       {{"CMPXCHG16B", x86_cpu_CMPXCHG16B},
+        {"LAHF", x86_cpu_LAHF64_SAHF64},
+        {"POPCNT", x86_cpu_POPCNT},
+        {"SSE3", x86_cpu_SSE3},
+        {"SSSE3", x86_cpu_SSSE3},
+        {"SSE4.1", x86_cpu_SSE4_1},
+        {"SSE4.2", x86_cpu_SSE4_2},
+        {"AVX", x86_cpu_AVX},
+        {"AVX2", x86_cpu_AVX2},
+        {"BMI1", x86_cpu_BMI1},
+        {"BMI2", x86_cpu_BMI2},
+        {"F16C", x86_cpu_F16C},
+        {"FMA", x86_cpu_FMA},
+        {"LZCNT", x86_cpu_LZCNT},
+        {"MOVBE", x86_cpu_MOVBE}},
        {{"DNNL_MAX_CPU_ISA", "AVX2"}, {"OPENBLAS_CORETYPE", "Haswell"}}},
       {"x86-64-v4",
        {{"AVX512F", x86_cpu_AVX512F},

@@ -50,8 +50,8 @@ struct Choice {
   std::string problem;  ///< empty if and only if there is a level
 };
 
-/// The highest level of `built` (names, the lowest first) that the processor has, or the one that `wanted` names,
-/// with or without "x86-64-". An empty `wanted` wishes nothing.
+/// The highest level of `built` (names, the lowest first) that the processor has, or the one that `wanted`
+/// names, with or without "x86-64-". An empty `wanted` wishes nothing.
 [[nodiscard]] Choice choose(std::span<std::string_view const> built, std::string_view wanted,
                             HasFeature const& has_feature);
 

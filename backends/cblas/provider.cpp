@@ -30,8 +30,8 @@ bool processor_has_avx512() {
 #endif
 }
 
-/// An OpenBLAS that does not know a processor falls back to kernels of twenty years ago, silently. One that was told
-/// which kernels to take, by the user or by a portable build's launcher, is left alone.
+/// An OpenBLAS that does not know a processor falls back to kernels of twenty years ago, silently. One that
+/// was told which kernels to take, by the user or by a portable build's launcher, is left alone.
 void warn_of_generic_kernels(std::string const& core) {
   bool const generic = core == "Prescott" || core == "Core2" || core == "Nehalem" || core == "Generic" ||
                        core == "Sandybridge" || core == "Haswell" || core == "Zen";

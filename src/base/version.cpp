@@ -29,7 +29,8 @@ std::string_view instruction_level() noexcept {
 
 std::string_view build_options() {
   static std::string const text =
-      fmt::format("{}instructions: {}\nkokkos: {}.{}.{}\nexecution space: {}", detail::configured_with, instruction_level(), KOKKOS_VERSION / 10000, KOKKOS_VERSION / 100 % 100,
+      fmt::format("{}instructions: {}\nkokkos: {}.{}.{}\nexecution space: {}", detail::configured_with,
+                  instruction_level(), KOKKOS_VERSION / 10000, KOKKOS_VERSION / 100 % 100,
                   KOKKOS_VERSION % 100, ExecutionSpace::name());
   return text;
 }

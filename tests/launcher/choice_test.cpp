@@ -40,7 +40,8 @@ TEST(LauncherChoice, EveryFeatureOfALevelCounts) {
   for (launcher::Level const& level : launcher::known_levels()) {
     for (Feature const& feature : level.features) {
       auto const choice = choose(both, "", all_but({feature.name}));
-      EXPECT_EQ(choice.level != nullptr && level.name == "x86-64-v4", choice.level != nullptr) << feature.name;
+      EXPECT_EQ(choice.level != nullptr && level.name == "x86-64-v4", choice.level != nullptr)
+          << feature.name;
       if (choice.level != nullptr) EXPECT_EQ(choice.level->name, "x86-64-v3") << feature.name;
     }
   }
