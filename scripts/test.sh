@@ -51,7 +51,6 @@ case ${what} in
   soak)
     stage "Packages" scripts/install_dependencies.sh --all
     build_and_test release soak
-    stage "Packages" scripts/package.sh --check
     ;;
   quick)
     stage "Packages" scripts/install_dependencies.sh

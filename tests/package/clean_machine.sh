@@ -11,6 +11,10 @@ if ((EUID != 0)); then
   echo "clean_machine.sh: making a root file system needs root" >&2
   exit 77
 fi
+if ! command -v debootstrap >/dev/null; then
+  echo "clean_machine.sh: debootstrap is missing (apt-get install debootstrap)" >&2
+  exit 69
+fi
 if [[ ${2:-} != --inside ]]; then
   folder=$(mktemp --directory "${TMPDIR:-/var/tmp}/tessera-clean-XXXXXX")
   trap 'rm --recursive --force --one-file-system "${folder}"' EXIT
