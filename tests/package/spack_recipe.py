@@ -34,7 +34,7 @@ PACKAGES = {
 OF_SINGLE_TESTS = {"TESSERA_FIU_LIBRARY"}
 # Included without being looked for, as compilers find it by themselves.
 INCLUDED = {"random123": ("tests/kernels/dropout_test.cpp", "<Random123/")}
-FOR_BUILDING = {"c", "cxx", "cmake", "ninja"}
+FOR_BUILDING = {"c", "cxx", "cmake"}
 BROUGHT_BY_BASE_CLASS = {"cuda"}
 
 
@@ -51,10 +51,10 @@ class Recipe:
     def __init__(self):
         self.calls = {}
         stubs = {"spack": {}, "spack_repo": {}, "spack_repo.builtin": {}, "spack_repo.builtin.build_systems": {},
-                 "spack_repo.builtin.build_systems.cmake": {"CMakePackage": Base},
+                 "spack_repo.builtin.build_systems.cmake": {"CMakePackage": Base, "generator": self.recorder("generator")},
                  "spack_repo.builtin.build_systems.cuda": {"CudaPackage": Cuda},
                  "spack.package": {name: self.recorder(name) for name in (
-                     "version", "variant", "depends_on", "conflicts", "license", "maintainers", "generator")}
+                     "version", "variant", "depends_on", "conflicts", "license", "maintainers")}
                  | {"when": lambda condition: contextlib.nullcontext()}}
         for name, members in stubs.items():
             sys.modules[name] = types.ModuleType(name)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Spack's recipe of Tessera (docs/packages.md). tests/package/spack_recipe.py holds it against what CMake looks for."""
 
-from spack_repo.builtin.build_systems.cmake import CMakePackage
+from spack_repo.builtin.build_systems.cmake import CMakePackage, generator
 from spack_repo.builtin.build_systems.cuda import CudaPackage
 
 from spack.package import *
@@ -27,13 +27,11 @@ class Tessera(CMakePackage, CudaPackage):
     depends_on("c", type="build")
     depends_on("cxx", type="build")
     depends_on("cmake@3.24:", type="build")
-    depends_on("ninja", type="build")
     generator("ninja")
     conflicts("%gcc@:11", msg="C++20 as of GCC 12 is needed")
 
     depends_on("mpi@3:")
-    depends_on("kokkos@3.4: +serial +pic")
-    depends_on("kokkos cxxstd=20", when="^kokkos@4:")
+    depends_on("kokkos@3.4: +serial +pic cxxstd=20")
     depends_on("hdf5@1.10: ~mpi")
     depends_on("fmt@9:")
     depends_on("nlohmann-json@3.11:")
@@ -70,7 +68,7 @@ class Tessera(CMakePackage, CudaPackage):
         if self.spec.satisfies("~cblas"):
             args.append(self.define("CMAKE_DISABLE_FIND_PACKAGE_BLAS", True))
         if self.spec.satisfies("+cuda"):
-            args.append(self.define("CMAKE_CXX_COMPILER", self["kokkos-nvcc-wrapper"].kokkos_cxx))
+            args.append(self.define("CMAKE_CXX_COMPILER", self["kokkos"].kokkos_cxx))
             if self.spec.satisfies("~nccl"):
                 args.append(self.define("TESSERA_NCCL_LIBRARY", False))
         return args
