@@ -78,7 +78,8 @@ class DebianPackage(unittest.TestCase):
         self.assertIn("all_reduce", output_of(self.root / "usr/bin/hello_collectives", "loopback"))
 
     def test_job_scripts_find_the_mpi_of_the_programs(self):
-        plugin = output_of("bash", "-c", 'source "$0"; mpi_plugin_of "$1"', self.root / "usr/share/tessera/slurm/job.sh",
+        share = self.root / "usr/share/tessera"
+        plugin = output_of("bash", "-c", 'source "$0"; mpi_plugin_of "$1"', share / "slurm/job.sh",
                            self.root / "usr/bin/gpt_train")
         self.assertEqual(plugin.strip(), {"openmpi-bin": "pmix", "mpich": "pmi2"}[self.fields["Recommends"]])
 

@@ -51,7 +51,8 @@ class Recipe:
     def __init__(self):
         self.calls = {}
         stubs = {"spack": {}, "spack_repo": {}, "spack_repo.builtin": {}, "spack_repo.builtin.build_systems": {},
-                 "spack_repo.builtin.build_systems.cmake": {"CMakePackage": Base, "generator": self.recorder("generator")},
+                 "spack_repo.builtin.build_systems.cmake": {"CMakePackage": Base,
+                                                            "generator": self.recorder("generator")},
                  "spack_repo.builtin.build_systems.cuda": {"CudaPackage": Cuda},
                  "spack.package": {name: self.recorder(name) for name in (
                      "version", "variant", "depends_on", "conflicts", "license", "maintainers")}
