@@ -158,8 +158,9 @@ endif()
 set(TESSERA_SHARE_DIR ${CMAKE_INSTALL_DATADIR}/tessera)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/inputs DESTINATION ${TESSERA_SHARE_DIR} COMPONENT data
         FILES_MATCHING PATTERN "*.toml")
+# Not the job that runs the tests of a build tree, which an installation has not.
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/slurm DESTINATION ${TESSERA_SHARE_DIR} COMPONENT data
-        USE_SOURCE_PERMISSIONS)
+        USE_SOURCE_PERMISSIONS PATTERN parallel_tests.py EXCLUDE PATTERN tests.sbatch EXCLUDE)
 set(TESSERA_MODULE_DIR ${TESSERA_SHARE_DIR}/modulefiles/tessera)
 string(REPLACE "-" "%-" TESSERA_MODULE_DIR_PATTERN ${TESSERA_MODULE_DIR})
 configure_file(${PROJECT_SOURCE_DIR}/cmake/modulefile.lua.in
