@@ -30,6 +30,7 @@ debootstrap --variant=minbase --include=ca-certificates bookworm "${root}" >"${r
 cp /etc/resolv.conf "${root}/etc/resolv.conf"
 mount --bind /proc "${root}/proc"
 mount --rbind /dev "${root}/dev"
+mount --rbind /sys "${root}/sys"
 cp "${deb}" "${root}/tmp/tessera.deb"
 printf '#!/bin/sh\nexit 101\n' >"${root}/usr/sbin/policy-rc.d"
 chmod 755 "${root}/usr/sbin/policy-rc.d"
