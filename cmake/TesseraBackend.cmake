@@ -6,8 +6,9 @@
 # `communicator` (FACTORY has the type of comm::CommunicatorBackend::open), `device_communicator`
 # (comm::DeviceCommunicatorBackend::open) or `matmul` (kernels::MatmulBackend::make).
 # The table is the only link to a backend: nothing includes one.
+# VERSION name: of a communicator, a function of the type of comm::CommunicatorBackend::version beside FACTORY.
 function(tessera_backend kind name)
-  cmake_parse_arguments(PARSE_ARGV 2 BACKEND "" "FACTORY" "SOURCES;LINKS;PRIVATE_LINKS")
+  cmake_parse_arguments(PARSE_ARGV 2 BACKEND "" "FACTORY;VERSION" "SOURCES;LINKS;PRIVATE_LINKS")
   set(target tessera_backend_${name})
   add_library(${target} STATIC ${BACKEND_SOURCES})
   set_target_properties(${target} PROPERTIES EXPORT_NAME backend_${name})
@@ -16,7 +17,7 @@ function(tessera_backend kind name)
   set(room_of_matmul kernels)
   target_link_libraries(${target} PUBLIC tessera_${room_of_${kind}} ${BACKEND_LINKS} PRIVATE ${BACKEND_PRIVATE_LINKS})
   set_property(GLOBAL APPEND PROPERTY TESSERA_LIBRARIES ${target})
-  set_property(GLOBAL APPEND PROPERTY TESSERA_BACKENDS_${kind} "${name}=${BACKEND_FACTORY}")
+  set_property(GLOBAL APPEND PROPERTY TESSERA_BACKENDS_${kind} "${name}=${BACKEND_FACTORY}=${BACKEND_VERSION}")
 endfunction()
 
 # tessera_backend_table(KIND HEADER STRUCT FACTORY_RESULT FACTORY_ARGUMENTS ACCESSOR TARGET ROOM)
@@ -28,10 +29,15 @@ function(tessera_backend_table kind header struct result arguments accessor targ
   set(libraries "")
   list(LENGTH backends count)
   foreach(backend IN LISTS backends)
-    string(REGEX MATCH "^([^=]+)=(.*)::([^:]+)$" matched "${backend}")
+    string(REGEX MATCH "^([^=]+)=(.*)::([^:=]+)=([^=]*)$" matched "${backend}")
     string(APPEND declarations
       "namespace ${CMAKE_MATCH_2} { ${result} ${CMAKE_MATCH_3}(${arguments}); }\n")
-    string(APPEND rows "    {\"${CMAKE_MATCH_1}\", &${CMAKE_MATCH_2}::${CMAKE_MATCH_3}},\n")
+    set(version "")
+    if(CMAKE_MATCH_4)
+      string(APPEND declarations "namespace ${CMAKE_MATCH_2} { std::string ${CMAKE_MATCH_4}(); }\n")
+      set(version ", &${CMAKE_MATCH_2}::${CMAKE_MATCH_4}")
+    endif()
+    string(APPEND rows "    {\"${CMAKE_MATCH_1}\", &${CMAKE_MATCH_2}::${CMAKE_MATCH_3}${version}},\n")
     list(APPEND libraries tessera_backend_${CMAKE_MATCH_1})
   endforeach()
   string(REGEX MATCH "^(.*)::([^:]+)$" matched "${accessor}")

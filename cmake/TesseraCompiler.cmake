@@ -22,8 +22,16 @@ target_compile_options(tessera_compiler INTERFACE
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   target_compile_options(tessera_compiler INTERFACE $<BUILD_INTERFACE:-Wno-restrict>)
 endif()
-if(TESSERA_NATIVE)
-  target_compile_options(tessera_compiler INTERFACE $<BUILD_INTERFACE:-march=native;-mprefer-vector-width=512>)
+# A target with the property TESSERA_ANY_PROCESSOR runs on the oldest processor of the kind.
+if(TESSERA_LEVEL)
+  set(tessera_processor "-march=${TESSERA_LEVEL};-mprefer-vector-width=512")
+elseif(TESSERA_NATIVE)
+  set(tessera_processor "-march=native;-mprefer-vector-width=512")
+endif()
+if(tessera_processor)
+  set(tessera_any "$<BOOL:$<TARGET_PROPERTY:TESSERA_ANY_PROCESSOR>>")
+  target_compile_options(tessera_compiler INTERFACE
+    "$<BUILD_INTERFACE:$<$<NOT:${tessera_any}>:${tessera_processor}>>")
 endif()
 if(TESSERA_WARNINGS_AS_ERRORS)
   target_compile_options(tessera_compiler INTERFACE $<BUILD_INTERFACE:-Werror>)

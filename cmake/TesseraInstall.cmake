@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The installed package: find_package(tessera) and pkg-config. Libraries say what they link to once, in
-# their own CMakeLists.txt; what a consumer must find and link is computed from that here.
+# their own CMakeLists.txt; what a consumer must find and link is computed from that here. Its components are
+# `programs`, `data` (what goes with them) and `development`.
 include(CMakePackageConfigHelpers)
 
 # One target that stands for all libraries of the project.
@@ -104,15 +105,15 @@ foreach(library IN LISTS TESSERA_ALL_LIBRARIES)
   set(headers "")
   foreach(header_set IN LISTS header_sets)
     if(header_set)
-      list(APPEND headers FILE_SET ${header_set})
+      list(APPEND headers FILE_SET ${header_set} COMPONENT development)
     endif()
   endforeach()
-  install(TARGETS ${library} EXPORT tesseraTargets ARCHIVE ${headers})
+  install(TARGETS ${library} EXPORT tesseraTargets ARCHIVE COMPONENT development ${headers})
 endforeach()
 set_target_properties(tessera_compiler PROPERTIES EXPORT_NAME compiler)
 install(TARGETS tessera_compiler tessera EXPORT tesseraTargets)
 set(TESSERA_PACKAGE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/tessera)
-install(EXPORT tesseraTargets NAMESPACE tessera:: DESTINATION ${TESSERA_PACKAGE_DIR})
+install(EXPORT tesseraTargets NAMESPACE tessera:: DESTINATION ${TESSERA_PACKAGE_DIR} COMPONENT development)
 
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/tesseraConfig.cmake.in
   ${PROJECT_BINARY_DIR}/package/tesseraConfig.cmake INSTALL_DESTINATION ${TESSERA_PACKAGE_DIR})
@@ -124,7 +125,7 @@ install(FILES
   ${PROJECT_SOURCE_DIR}/cmake/TesseraHdf5.cmake
   ${PROJECT_SOURCE_DIR}/cmake/TesseraKokkos.cmake
   ${PROJECT_SOURCE_DIR}/cmake/TesseraOneDnn.cmake
-  DESTINATION ${TESSERA_PACKAGE_DIR})
+  DESTINATION ${TESSERA_PACKAGE_DIR} COMPONENT development)
 
 # pkg-config. The libraries are static and refer to each other, so they stand in one group, and what they
 # link to follows it in Libs: with or without `--static` the line is the same.
@@ -142,15 +143,29 @@ cmake_path(APPEND TESSERA_PC_LIBDIR "\${prefix}" ${CMAKE_INSTALL_LIBDIR})
 configure_file(${PROJECT_SOURCE_DIR}/cmake/tessera.pc.in ${PROJECT_BINARY_DIR}/package/tessera.pc.in @ONLY)
 file(GENERATE OUTPUT ${PROJECT_BINARY_DIR}/package/tessera.pc
      INPUT ${PROJECT_BINARY_DIR}/package/tessera.pc.in)
-install(FILES ${PROJECT_BINARY_DIR}/package/tessera.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+install(FILES ${PROJECT_BINARY_DIR}/package/tessera.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
+        COMPONENT development)
 
-# Programs and the run configurations they read.
+# Programs, the run configurations they read, job scripts, the module file. It says nothing of its own place, so that
+# one file fits every prefix.
 get_property(TESSERA_ALL_PROGRAMS GLOBAL PROPERTY TESSERA_PROGRAMS)
 if(TESSERA_ALL_PROGRAMS)
-  install(TARGETS ${TESSERA_ALL_PROGRAMS} RUNTIME)
+  install(TARGETS ${TESSERA_ALL_PROGRAMS} RUNTIME DESTINATION ${TESSERA_PROGRAM_DIR} COMPONENT programs)
 endif()
-install(DIRECTORY ${PROJECT_SOURCE_DIR}/inputs DESTINATION ${CMAKE_INSTALL_DATADIR}/tessera
+if(TESSERA_ALL_PROGRAMS AND TESSERA_LEVELS)
+  list(TRANSFORM TESSERA_ALL_PROGRAMS PREPEND launch_ OUTPUT_VARIABLE launchers)
+  install(TARGETS ${launchers} RUNTIME COMPONENT programs)
+  tessera_further_levels()
+endif()
+set(TESSERA_SHARE_DIR ${CMAKE_INSTALL_DATADIR}/tessera)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/inputs DESTINATION ${TESSERA_SHARE_DIR} COMPONENT data
         FILES_MATCHING PATTERN "*.toml")
-install(DIRECTORY ${PROJECT_SOURCE_DIR}/slurm DESTINATION ${CMAKE_INSTALL_DATADIR}/tessera
-        USE_SOURCE_PERMISSIONS)
-install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+# Not the job that runs the tests of a build tree, which an installation has not.
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/slurm DESTINATION ${TESSERA_SHARE_DIR} COMPONENT data
+        USE_SOURCE_PERMISSIONS PATTERN parallel_tests.py EXCLUDE PATTERN tests.sbatch EXCLUDE)
+set(TESSERA_MODULE_DIR ${TESSERA_SHARE_DIR}/modulefiles/tessera)
+string(REPLACE "-" "%-" TESSERA_MODULE_DIR_PATTERN ${TESSERA_MODULE_DIR})
+configure_file(${PROJECT_SOURCE_DIR}/cmake/modulefile.lua.in
+               ${PROJECT_BINARY_DIR}/package/${PROJECT_VERSION}.lua @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/package/${PROJECT_VERSION}.lua DESTINATION ${TESSERA_MODULE_DIR} COMPONENT data)
+install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT licence)

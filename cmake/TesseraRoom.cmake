@@ -8,7 +8,9 @@ function(tessera_room name)
   cmake_parse_arguments(PARSE_ARGV 1 ROOM "" "" "SOURCES;LINKS;PRIVATE_LINKS")
   add_library(tessera_${name} STATIC ${ROOM_SOURCES})
   add_library(tessera::${name} ALIAS tessera_${name})
-  set_target_properties(tessera_${name} PROPERTIES EXPORT_NAME ${name})
+  set_target_properties(tessera_${name} PROPERTIES
+    EXPORT_NAME ${name}
+    UNITY_BUILD_CODE_AFTER_INCLUDE "#undef TESSERA_INSTANTIATE")
   file(GLOB headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/include/tessera/${name}/*.hpp)
   target_sources(tessera_${name} PUBLIC
     FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include FILES ${headers})

@@ -15,6 +15,9 @@ if ((jobs > limit)); then
 fi
 export jobs
 
+# With names relative to the build tree, what one preset compiled the next one with equal options need not.
+export CCACHE_BASEDIR=${PWD}
+
 export OMP_NUM_THREADS=1
 export OMPI_MCA_rmaps_base_oversubscribe=1
 export OMPI_MCA_mpi_yield_when_idle=1

@@ -66,10 +66,14 @@ find_program() {
   note "program: ${program}"
 }
 
-# The kind of start-up service that the MPI of a program speaks, by the library that it is linked to.
+# The kind of start-up service that the MPI of a program speaks, by the library that it is linked to. In a portable build
+# the program in bin/ only starts another one, that of the processor's level, and all levels have the same MPI.
 mpi_plugin_of() {
-  local libraries
-  libraries=$(ldd "$1" 2>&1) || true
+  local libraries linked=$1 of_level
+  for of_level in "$(dirname "$(realpath "$1")")/../libexec/tessera"/*/"$(basename "$1")"; do
+    [[ ! -x ${of_level} ]] || linked=${of_level}
+  done
+  libraries=$(ldd "${linked}" 2>&1) || true
   case ${libraries} in
     *"not found"*) refuse 78 "$1 misses libraries here: $(grep 'not found' <<<"${libraries}" | tr --squeeze-repeats '\t\n' ' ')" ;;
     *libmpi_cray.so*) echo cray_shasta ;;

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "config_file.hpp"
+#include "tessera/base/version.hpp"
 #include "tessera/train/validation.hpp"
 
 namespace gpt_train {
@@ -54,7 +55,7 @@ void declare(CLI::App& app, Option const& option) {
 
 void declare(CLI::App& app, Requests& requests) {
   app.set_help_flag("-h,--help", "this text; in brackets the defaults");
-  app.set_version_flag("--version", std::string("gpt_train of Tessera ") + TESSERA_VERSION);
+  app.set_version_flag("--version", std::string(tessera::version()));
   app.add_option("--config", requests.config_file, "TOML file with any of the values below")
       ->type_name("FILE")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
@@ -190,15 +191,15 @@ std::string complete(Settings& settings, int ranks) {
       layout.microbatches);
 }
 
-/// Hands `arguments` to CLI11. Gives the text to print when it is all that was asked for.
-std::optional<std::string> run_parser(CLI::App& app, Arguments arguments, Settings& settings) {
+/// Hands `arguments` to CLI11. Gives what to do when a text is all that was asked for.
+std::optional<CommandLine> run_parser(CLI::App& app, Arguments arguments, Settings& settings) {
   std::ranges::reverse(arguments);  // CLI11 reads a vector from its end
   try {
     app.parse(std::move(arguments));
   } catch (CLI::CallForHelp const&) {
-    return app.help();
-  } catch (CLI::CallForVersion const& version) {
-    return version.what() + std::string("\n");
+    return CommandLine{Action::print, app.help(), {}};
+  } catch (CLI::CallForVersion const&) {
+    return CommandLine{Action::version, {}, {}};
   } catch (CLI::ParseError const& error) {
     settings.report(error.what(), ExitCode::usage);
   }
@@ -214,8 +215,7 @@ CommandLine parse_command_line(std::vector<std::string> arguments, int world_ran
   Settings settings;
   declare(app, requests);
   take_out_valueless(arguments, app, settings);
-  if (auto text = run_parser(app, arguments, settings))
-    return {Action::print, std::move(*text), {}, world_ranks};
+  if (auto asked = run_parser(app, arguments, settings)) return std::move(*asked);
   report_unknown(app.remaining(), app, settings);
   if (requests.ranks > 0 && !requests.planning()) {
     settings.report("--ranks goes with --dry-run or --dump-config: a job has the ranks it was started with",

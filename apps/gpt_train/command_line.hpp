@@ -13,7 +13,8 @@ namespace gpt_train {
 enum class Action {
   train,
   dry_run,  ///< check the configuration for `ranks` ranks and forecast, allocating nothing
-  print     ///< write `text` to standard output and end: --help, --version, --dump-config
+  version,  ///< say what this program is made of, and end
+  print     ///< write `text` to standard output and end: --help, --dump-config
 };
 
 struct CommandLine {

@@ -36,6 +36,7 @@ std::string begin_event(tessera::train::RunConfig const& config, tessera::train:
                  {"begins_at", facts.begins_at},
                  {"steps", config.training.steps},
                  {"version", tessera::version()},
+                 {"instructions", tessera::instruction_level()},
                  {"host", host_name()},
                  {"ranks", layout.ranks()},
                  {"nodes", facts.nodes},

@@ -21,6 +21,7 @@
 #include "tessera/train/signals.hpp"
 #include "top.hpp"
 #include "training.hpp"
+#include "versions.hpp"
 
 namespace {
 
@@ -53,6 +54,9 @@ int run(comm::Session& session, comm::Communicator& world, std::vector<std::stri
   switch (command.action) {
     case Action::print:
       if (world.rank() == 0) std::fputs(command.text.c_str(), stdout);
+      return 0;
+    case Action::version:
+      if (world.rank() == 0) std::fputs(versions_text().c_str(), stdout);
       return 0;
     case Action::dry_run: return static_cast<int>(dry_run(world, command));
     case Action::train:

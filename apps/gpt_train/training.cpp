@@ -57,7 +57,8 @@ void check_memory(std::optional<train::NodeMemory> const& node, std::size_t own_
 
 void print_header(Console& console, Setup const& setup, train::RunConfig const& config, double peak_flops) {
   int const ranks = setup.mesh->size();
-  console.line("Tessera {}: gpt_train on {} rank{}", tessera::version(), ranks, ranks == 1 ? "" : "s");
+  console.line("Tessera {}: gpt_train on {} rank{}, {} instructions", tessera::version(), ranks,
+               ranks == 1 ? "" : "s", tessera::instruction_level());
   console.line(setup.mesh->map());
   console.line(model_text(config));
   console.line(batch_text(config, setup.plan.layout));

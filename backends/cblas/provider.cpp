@@ -6,6 +6,7 @@
 #include <cblas.h>
 #include <dlfcn.h>
 
+#include <cstdlib>
 #include <string>
 
 #include "tessera/base/error.hpp"
@@ -29,11 +30,12 @@ bool processor_has_avx512() {
 #endif
 }
 
-/// An OpenBLAS that does not know a processor falls back to kernels of twenty years ago, silently.
+/// An OpenBLAS that does not know a processor falls back to kernels of twenty years ago, silently. One that
+/// was told which kernels to take, by the user or by a portable build's launcher, is left alone.
 void warn_of_generic_kernels(std::string const& core) {
   bool const generic = core == "Prescott" || core == "Core2" || core == "Nehalem" || core == "Generic" ||
                        core == "Sandybridge" || core == "Haswell" || core == "Zen";
-  if (!generic || !processor_has_avx512()) return;
+  if (!generic || !processor_has_avx512() || std::getenv("OPENBLAS_CORETYPE") != nullptr) return;
   log(LogLevel::warning,
       "OpenBLAS took this processor for a \"" + core +
           "\" and does not use its AVX-512: set OPENBLAS_CORETYPE=SkylakeX in the environment, "

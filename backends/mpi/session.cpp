@@ -2,6 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <mpi.h>
 
+#include <array>
+#include <string>
+
 #include "error.hpp"
 #include "tessera/backends/mpi.hpp"
 #include "tessera/backends/mpi_device_memory.hpp"
@@ -58,6 +61,15 @@ class MpiSession final : public comm::Session {
 
 std::unique_ptr<comm::Session> open(int& argc, char**& argv) {
   return std::make_unique<MpiSession>(argc, argv);
+}
+
+/// MPICH describes itself on many lines, of which the first says what it is.
+std::string library_version() {
+  std::array<char, MPI_MAX_LIBRARY_VERSION_STRING + 1> text{};
+  int length = 0;
+  check(MPI_Get_library_version(text.data(), &length), CallInfo{"version"});
+  std::string const whole(text.data(), static_cast<std::size_t>(length));
+  return whole.substr(0, whole.find('\n'));
 }
 
 }  // namespace tessera::backends::mpi

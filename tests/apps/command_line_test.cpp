@@ -211,7 +211,7 @@ TEST(CommandLine, HelpNamesEveryFlagAndVersionItself) {
     for (std::string const& flag : option.flag_names())
       EXPECT_NE(help.text.find(flag), std::string::npos) << flag;
   }
-  EXPECT_NE(parse_command_line({"--version"}, 1).text.find("Tessera"), std::string::npos);
+  EXPECT_EQ(parse_command_line({"--version"}, 1).action, Action::version);
 }
 
 TEST(CommandLine, PlansNameTheRanksThemselves) {

@@ -25,7 +25,7 @@ case ${way} in
     with_cmake -DCMAKE_PREFIX_PATH="${TESSERA_PREFIX}"
     ;;
   add_subdirectory)
-    with_cmake -DTESSERA_SOURCE="${TESSERA_SOURCE}" -DTESSERA_ROOMS="${TESSERA_ROOMS// /;}"
+    with_cmake -DTESSERA_SOURCE="${TESSERA_SOURCE}" -DTESSERA_ROOMS="${TESSERA_ROOMS// /;}" -DCMAKE_UNITY_BUILD=ON
     ;;
   pkg_config)
     export PKG_CONFIG_PATH=${TESSERA_PREFIX}/${TESSERA_LIBDIR}/pkgconfig

@@ -31,6 +31,8 @@ struct CommunicatorBackend {
   /// Collective over the job. Initialises the communication library; takes its own arguments out of argc,
   /// argv.
   std::unique_ptr<Session> (*open)(int& argc, char**& argv);
+  /// Name and version of the library, a line; needs no session. Null where there is no library.
+  std::string (*version)() = nullptr;
 };
 
 /// All communicator backends of this binary. Generated from the folders under backends/.
