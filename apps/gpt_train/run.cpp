@@ -157,7 +157,7 @@ std::optional<ExitCode> Run<T>::make_step(std::int64_t step) {
   progress_.step(report);
   if (validation) progress_.validation(step, *validation);
   metrics_.write(train::metrics_line(report, efficiency_, validation ? &*validation : nullptr));
-  if (report.skipped && config_.training.on_nonfinite != "skip") {
+  if (report.skipped && !report.overflowed && config_.training.on_nonfinite != "skip") {
     if (console_.speaks()) {
       print_failure(
           {ExitCode::internal,
