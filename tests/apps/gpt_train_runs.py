@@ -267,19 +267,6 @@ class Failures(Folder):
             self.assertEqual((printed + errors).count("/dev/full"), 1, printed + errors)
             self.assertIn("Figure of Merit (FOM)", printed)
 
-    def test_a_pipe_that_nobody_reads_is_refused_and_one_whose_reader_goes_is_lost(self):
-        pipe = self.work / "pipe"
-        os.mkfifo(pipe)
-        for output in ("metrics", "log", "mllog", "trace"):
-            self.expect_refusal(2, [*SMALL, "--tp", "2", f"--{output}", "pipe"], 73, f"output.{output} = \"pipe\"",
-                                "nobody reads", written=("pipe",))
-        reader = subprocess.Popen(["head", "-n", "2", pipe], stdout=subprocess.PIPE, text=True)
-        status, printed, errors = self.run_train(2, [*SMALL, "--tp", "2", "--metrics", "pipe"])
-        self.assertEqual(len(reader.communicate(timeout=60)[0].splitlines()), 2)
-        self.assertEqual(status, 74, errors)
-        self.assertEqual((printed + errors).count("Broken pipe"), 1, printed + errors)
-        self.assertIn("Figure of Merit (FOM)", printed)
-
     def test_token_beyond_the_vocabulary_names_its_place(self):
         ids = [7] * 6000
         ids[1234] = 300
