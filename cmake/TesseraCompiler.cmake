@@ -14,12 +14,6 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_CXX_FLAGS_RELEASE "-O3")
 
-find_program(TESSERA_CCACHE ccache)
-mark_as_advanced(TESSERA_CCACHE)
-if(TESSERA_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${TESSERA_CCACHE})
-endif()
-
 add_library(tessera_compiler INTERFACE)
 target_compile_features(tessera_compiler INTERFACE cxx_std_20)
 target_compile_options(tessera_compiler INTERFACE

@@ -21,6 +21,8 @@ set(TESSERA_FINDERS
   "Threads::Threads|find_dependency(Threads)"
   "hdf5::hdf5|${tessera_beside}/TesseraHdf5.cmake)"
   "nlohmann_json::nlohmann_json|find_dependency(nlohmann_json)"
+  "CUDA::cublasLt|find_dependency(CUDAToolkit)"
+  "CUDA::cudart|find_dependency(CUDAToolkit)"
   "DNNL::dnnl|${tessera_beside}/TesseraOneDnn.cmake)"
   "BLAS::BLAS|find_dependency(BLAS)")
 

@@ -13,6 +13,7 @@
 
 #include "commands.hpp"
 #include "opened.hpp"
+#include "tessera/base/bf16.hpp"
 #include "tessera/checkpoint/files.hpp"
 
 namespace gpt_ckpt {
@@ -55,7 +56,8 @@ void compare(std::vector<std::byte> const& a, std::vector<std::byte> const& b, s
     std::memcpy(&y, &b[at], sizeof(T));
     if (difference.count++ == 0) {
       difference.first = before + static_cast<std::int64_t>(at / sizeof(T));
-      difference.values = fmt::format("{} | {}", x, y);
+      difference.values =
+          fmt::format("{} | {}", static_cast<tessera::Wide<T>>(x), static_cast<tessera::Wide<T>>(y));
     }
     double const apart = distance(x, y);
     if (!(apart <= difference.largest)) difference.largest = apart;
@@ -72,6 +74,7 @@ void compare(tessera::DType dtype, std::vector<std::byte> const& a, std::vector<
     case DType::u64: return compare<std::uint64_t>(a, b, before, difference);
     case DType::f32: return compare<float>(a, b, before, difference);
     case DType::f64: return compare<double>(a, b, before, difference);
+    case DType::bf16: return compare<tessera::bf16>(a, b, before, difference);
   }
 }
 

@@ -14,6 +14,7 @@
 #include "tessera/base/error.hpp"
 #include "tessera/checkpoint/steps.hpp"
 #include "tessera/comm/collectives.hpp"
+#include "tessera/train/precision.hpp"
 #include "tessera/train/state.hpp"
 
 namespace gpt_train {
@@ -73,8 +74,7 @@ std::vector<std::string> compare(checkpoint::Loader const& loader, train::RunCon
   auto code = ExitCode::config;
   if (found.impossible.empty()) {
     code = ExitCode::data;
-    auto const dtype = config.training.precision == "float64" ? tessera::DType::f64 : tessera::DType::f32;
-    found.impossible = loader.differences(train::saved_tensors(plan.specs, dtype));
+    found.impossible = loader.differences(train::saved_tensors(plan.specs, train::wide_type(config)));
   }
   if (!found.impossible.empty()) {
     for (auto& problem : found.impossible) problem = fmt::format("{}: {}", loader.directory(), problem);

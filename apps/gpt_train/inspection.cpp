@@ -8,6 +8,7 @@
 
 #include "beginning.hpp"
 #include "outputs.hpp"
+#include "tessera/train/precision.hpp"
 #include "tessera/train/room_options.hpp"
 
 namespace gpt_train {
@@ -19,6 +20,7 @@ namespace {
 void check_backend(RunConfig const& config, tessera::comm::Communicator const& world) {
   auto const& wanted = config.parallel.backend;
   if (wanted == "auto" || wanted == world.backend()) return;
+  if (fmt::format("staging({})", wanted) == world.backend()) return;
   throw tessera::ConfigError({fmt::format(
       "parallel.backend = \"{}\": this job communicates by {}; \"loopback\" is for one process started "
       "without a launcher, \"mpi\" for one started by mpirun or srun, \"auto\" takes what fits",
@@ -64,12 +66,11 @@ void open_data(Settings& settings, tessera::comm::Communicator const& world, Inp
 
 void inspect(Settings& settings, tessera::comm::Communicator const& world, Inputs& inputs) {
   auto const& config = settings.config();
-  bool const wide = config.training.precision == "float64";
   if (!settings.doubtful("parallel", "backend")) settings.attempt([&] { check_backend(config, world); });
   if (!settings.doubtful("parallel", "matmul")) {
     settings.attempt([&] {
-      inputs.matmul = tessera::kernels::make_matmul_provider(
-          config.parallel.matmul, wide ? tessera::DType::f64 : tessera::DType::f32);
+      inputs.matmul =
+          tessera::kernels::make_matmul_provider(config.parallel.matmul, train::compute_type(config));
     });
   }
   open_data(settings, world, inputs);

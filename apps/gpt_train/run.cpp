@@ -203,5 +203,6 @@ RunResult Run<T>::finish(train::AllocationMeter const& meter) {
 
 template class Run<float>;
 template class Run<double>;
+template class Run<tessera::bf16>;
 
 }  // namespace gpt_train

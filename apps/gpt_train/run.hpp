@@ -81,5 +81,6 @@ class Run {
 
 extern template class Run<float>;
 extern template class Run<double>;
+extern template class Run<tessera::bf16>;
 
 }  // namespace gpt_train

@@ -7,6 +7,8 @@
 #include <array>
 #include <cmath>
 
+#include "tessera/train/forecast.hpp"
+
 namespace gpt_train {
 
 namespace train = tessera::train;
@@ -65,7 +67,7 @@ std::string memory_text(train::MemoryPrediction const& prediction) {
 std::string checkpoint_text(train::RunConfig const& config) {
   auto const& c = config.checkpoint;
   if (c.save.empty()) return {};
-  double const width = config.training.precision == "float64" ? 8 : 4;
+  auto const width = static_cast<double>(train::wide_bytes(config));
   auto const bytes = 3 * width * static_cast<double>(tessera::model::parameter_count(config.model));
   auto text = fmt::format("checkpoints in {}: {} each, {}", c.save, bytes_text(bytes),
                           c.synchronous ? "training waits for them" : "written while training goes on");

@@ -12,6 +12,7 @@
 #include "tessera/base/version.hpp"
 #include "tessera/comm/collectives.hpp"
 #include "tessera/train/peak.hpp"
+#include "tessera/train/precision.hpp"
 #include "tessera/train/room_options.hpp"
 #include "text.hpp"
 
@@ -95,7 +96,6 @@ ExitCode run_as(train::RunConfig const& config, Setup& setup, Console& console, 
 ExitCode run_training(comm::Session& session, comm::Communicator& world, train::RunConfig const& config,
                       Inputs inputs, train::SignalWatch const* signals) {
   auto const layout = train::resolve(config, world.size());
-  bool const wide = config.training.precision == "float64";
   Setup setup;
   setup.inputs = std::move(inputs);
   setup.signals = signals;
@@ -116,8 +116,8 @@ ExitCode run_training(comm::Session& session, comm::Communicator& world, train::
   });
   if (auto const code = agree(world, begun)) return *code;
   setup.largest_bytes = all_reduce_value(world, setup.memory.total_bytes(), comm::Op::max);
-  return wide ? run_as<double>(config, setup, *console, world)
-              : run_as<float>(config, setup, *console, world);
+  return train::in_precision(
+      config, [&](auto zero) { return run_as<decltype(zero)>(config, setup, *console, world); });
 }
 
 }  // namespace gpt_train

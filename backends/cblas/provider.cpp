@@ -63,7 +63,7 @@ class Provider final : public kernels::MatmulProvider {
     return type == DType::f32 || type == DType::f64;
   }
 
-  void multiply(StreamRef, DType type, kernels::MatmulShape const& s, void const* a, void const* b,
+  void multiply(StreamRef, DType type, DType, kernels::MatmulShape const& s, void const* a, void const* b,
                 double beta, void* c) const override {
     if (type == DType::f32) {
       cblas_sgemm(CblasRowMajor, code(s.transpose_a), code(s.transpose_b), count(s.m), count(s.n), count(s.k),

@@ -4,8 +4,10 @@
 
 #include "error.hpp"
 #include "tessera/backends/mpi.hpp"
+#include "tessera/backends/mpi_device_memory.hpp"
 #include "tessera/base/error.hpp"
 #include "tessera/comm/session.hpp"
+#include "tessera/comm/staging.hpp"
 
 namespace tessera::backends::mpi {
 
@@ -43,7 +45,10 @@ class MpiSession final : public comm::Session {
     if (owner_) MPI_Finalize();
   }
 
-  [[nodiscard]] std::unique_ptr<comm::Communicator> world() override { return from_raw(MPI_COMM_WORLD); }
+  [[nodiscard]] std::unique_ptr<comm::Communicator> world() override {
+    auto world = from_raw(MPI_COMM_WORLD);
+    return stages_device_memory() ? comm::make_staging(std::move(world)) : std::move(world);
+  }
 
  private:
   bool owner_ = false;

@@ -53,7 +53,7 @@ class Provider final : public kernels::MatmulProvider {
   [[nodiscard]] std::string_view name() const noexcept override { return name_; }
   [[nodiscard]] bool supports(DType type) const noexcept override { return type == DType::f32; }
 
-  void multiply(StreamRef, DType type, kernels::MatmulShape const& s, void const* a, void const* b,
+  void multiply(StreamRef, DType type, DType, kernels::MatmulShape const& s, void const* a, void const* b,
                 double beta, void* c) const override {
     require(type == DType::f32, "the onednn product takes f32 only");
     OneThread const one_thread;

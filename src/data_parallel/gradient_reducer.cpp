@@ -29,7 +29,7 @@ template <class T>
 GradientReducer<T>::GradientReducer(params::ParameterStore<T>& store, ExecutionSpace const& exec,
                                     comm::Communicator& dp, Tie tie, ReducerOptions options)
     : store_(&store), exec_(exec), dp_(&dp), tie_(tie), options_(options) {
-  std::int64_t const size = bucket_elements(options_.bucket_bytes, sizeof(T));
+  std::int64_t const size = bucket_elements(options_.bucket_bytes, sizeof(Wide<T>));
   std::int64_t const end = store.gradient_range().end;
   requests_.resize(dp.size() > 1 ? static_cast<std::size_t>((end + size - 1) / size) : 0);
   ready_from_ = end;
@@ -37,7 +37,7 @@ GradientReducer<T>::GradientReducer(params::ParameterStore<T>& store, ExecutionS
 
 template <class T>
 params::Range GradientReducer<T>::bucket(std::size_t i) const {
-  std::int64_t const size = bucket_elements(options_.bucket_bytes, sizeof(T));
+  std::int64_t const size = bucket_elements(options_.bucket_bytes, sizeof(Wide<T>));
   std::int64_t const end = store_->gradient_range().end - static_cast<std::int64_t>(i) * size;
   return {std::max<std::int64_t>(0, end - size), end};
 }
@@ -46,8 +46,8 @@ template <class T>
 void GradientReducer<T>::merge(params::Range range, params::GradientTarget const& target) {
   for (int i = 0; i < target.merges; ++i) {
     int const upper = target.level - i;
-    kernels::add_to<T>(exec_, part(store_->gradients(upper - 1), range),
-                       part(store_->gradients(upper), range));
+    kernels::add_to<Wide<T>>(exec_, part(store_->gradients(upper - 1), range),
+                             part(store_->gradients(upper), range));
   }
 }
 
@@ -74,8 +74,8 @@ void GradientReducer<T>::add_tied_roles() {
   auto const range = (*store_)[*tie_.table].range;
   auto const gradients = store_->gradients(0);
   if (tie_.second_gradient) {
-    kernels::add_to<T>(exec_, part(gradients, range),
-                       part(gradients, (*store_)[*tie_.second_gradient].range));
+    kernels::add_to<Wide<T>>(exec_, part(gradients, range),
+                             part(gradients, (*store_)[*tie_.second_gradient].range));
   } else if (tie_.group != nullptr) {
     all_reduce_in_place(*tie_.group, part(gradients, range), comm::Op::sum, StreamRef(exec_))
         .wait(StreamRef(exec_));
@@ -97,5 +97,6 @@ params::ReducedGradients<T> GradientReducer<T>::finish(params::LocalGradients<T>
 
 template class GradientReducer<float>;
 template class GradientReducer<double>;
+template class GradientReducer<bf16>;
 
 }  // namespace tessera::data_parallel

@@ -40,16 +40,16 @@ void adamw(ExecutionSpace const& exec, Vector<T> parameters, ConstVector<T> grad
   T const* const gradient = gradients.data();
   T* const first = first_moment.data();
   T* const second = second_moment.data();
-  elements(
-      exec, label_adamw, static_cast<std::ptrdiff_t>(parameters.extent(0)), KOKKOS_LAMBDA(std::ptrdiff_t i) {
-        T const g = gradient[i] * k.gradient_scale;
-        T const m = math::fma(k.beta1, first[i], k.rest1 * g);
-        T const v = math::fma(k.beta2, second[i], k.rest2 * (g * g));
-        first[i] = m;
-        second[i] = v;
+  map_elements(
+      exec, label_adamw, static_cast<std::ptrdiff_t>(parameters.extent(0)),
+      KOKKOS_LAMBDA(T & p, T & m, T & v, T slope) {
+        T const g = slope * k.gradient_scale;
+        m = math::fma(k.beta1, m, k.rest1 * g);
+        v = math::fma(k.beta2, v, k.rest2 * (g * g));
         T const root = math::fma(std::sqrt(v), k.root_scale, k.epsilon);
-        parameter[i] = parameter[i] * k.keep - k.step_size * (m / root);
-      });
+        p = p * k.keep - k.step_size * (m / root);
+      },
+      Update(parameter), Update(first), Update(second), Read(gradient));
 }
 
 template void adamw<float>(ExecutionSpace const&, Vector<float>, ConstVector<float>, Vector<float>,

@@ -7,6 +7,7 @@
 
 #include "kernels/attention_device.hpp"
 #include "kernels/attention_host.hpp"
+#include "kernels/flash/device.hpp"
 #include "tessera/base/error.hpp"
 
 namespace tessera::kernels {
@@ -52,21 +53,22 @@ std::size_t attention_scratch_bytes(AttentionShape const& shape) {
 
 template <class T>
 void attention_forward(ExecutionSpace const& exec, AttentionShape const& shape, ConstMatrix<T> qkv,
-                       DropoutHeads const& dropout, Matrix<T> out, Vector<T> log_sum_exp) {
+                       DropoutHeads const& dropout, Matrix<T> out, Vector<Wide<T>> log_sum_exp) {
   attention::Forward<T> const call{shape,      qkv.data(),
                                    out.data(), log_sum_exp.data(),
                                    dropout,    DropoutFactors(dropout.probability, dropout.site)};
   if constexpr (runs_on_host) {
-    for_each_head<T>(exec, attention_forward_label, shape,
-                     [=](std::ptrdiff_t index, T* memory) { attention::forward_head(call, index, memory); });
-  } else {
+    for_each_head<Wide<T>>(
+        exec, attention_forward_label, shape,
+        [=](std::ptrdiff_t index, Wide<T>* memory) { attention::forward_head(call, index, memory); });
+  } else if (!flash::forward(exec, attention_forward_label, call)) {
     attention::forward_on_device(exec, attention_forward_label, call);
   }
 }
 
 template <class T>
 void attention_backward(ExecutionSpace const& exec, AttentionShape const& shape, ConstMatrix<T> qkv,
-                        ConstMatrix<T> out, ConstVector<T> log_sum_exp, ConstMatrix<T> dout,
+                        ConstMatrix<T> out, ConstVector<Wide<T>> log_sum_exp, ConstMatrix<T> dout,
                         DropoutHeads const& dropout, Matrix<T> dqkv) {
   attention::Backward<T> const call{shape,
                                     qkv.data(),
@@ -77,21 +79,25 @@ void attention_backward(ExecutionSpace const& exec, AttentionShape const& shape,
                                     DropoutFactors(dropout.probability, dropout.site),
                                     dqkv.data()};
   if constexpr (runs_on_host) {
-    for_each_head<T>(exec, attention_backward_label, shape,
-                     [=](std::ptrdiff_t index, T* memory) { attention::backward_head(call, index, memory); });
-  } else {
+    for_each_head<Wide<T>>(
+        exec, attention_backward_label, shape,
+        [=](std::ptrdiff_t index, Wide<T>* memory) { attention::backward_head(call, index, memory); });
+  } else if (!flash::backward(exec, attention_backward_label, call)) {
     attention::backward_on_device(exec, attention_backward_label, call);
   }
 }
 
 #define TESSERA_INSTANTIATE(T)                                                                             \
-  template std::size_t attention_scratch_bytes<T>(AttentionShape const&);                                  \
   template void attention_forward<T>(ExecutionSpace const&, AttentionShape const&, ConstMatrix<T>,         \
-                                     DropoutHeads const&, Matrix<T>, Vector<T>);                           \
+                                     DropoutHeads const&, Matrix<T>, Vector<Wide<T>>);                     \
   template void attention_backward<T>(ExecutionSpace const&, AttentionShape const&, ConstMatrix<T>,        \
-                                      ConstMatrix<T>, ConstVector<T>, ConstMatrix<T>, DropoutHeads const&, \
-                                      Matrix<T>);
+                                      ConstMatrix<T>, ConstVector<Wide<T>>, ConstMatrix<T>,                \
+                                      DropoutHeads const&, Matrix<T>);
 TESSERA_INSTANTIATE(float)
 TESSERA_INSTANTIATE(double)
+TESSERA_INSTANTIATE(bf16)
+
+template std::size_t attention_scratch_bytes<float>(AttentionShape const&);
+template std::size_t attention_scratch_bytes<double>(AttentionShape const&);
 
 }  // namespace tessera::kernels

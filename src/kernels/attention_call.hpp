@@ -51,7 +51,7 @@ struct Forward {
   AttentionShape shape;
   T const* qkv;
   T* out;
-  T* log_sum_exp;
+  Wide<T>* log_sum_exp;
   DropoutHeads dropout;
   DropoutFactors factors;
 };
@@ -62,7 +62,7 @@ struct Backward {
   AttentionShape shape;
   T const* qkv;
   T const* out;
-  T const* log_sum_exp;
+  Wide<T> const* log_sum_exp;
   T const* dout;
   DropoutHeads dropout;
   DropoutFactors factors;

@@ -15,6 +15,8 @@ namespace tessera::kernels::attention {
 /// The rows of one (sequence, head), and its probabilities.
 template <class T>
 struct DeviceHead {
+  using W = Wide<T>;
+
   KOKKOS_INLINE_FUNCTION DeviceHead(AttentionShape const& call_shape, T const* qkv, Place place,
                                     DropoutHeads const& dropout)
       : shape(call_shape),
@@ -23,21 +25,21 @@ struct DeviceHead {
         values(head_rows(shape, qkv, 3 * shape.heads * shape.head_size, place, 2)),
         first(first_probability(shape, dropout, place)) {}
 
-  [[nodiscard]] KOKKOS_INLINE_FUNCTION T dot(HeadRows<T const> a, std::ptrdiff_t i, HeadRows<T const> b,
+  [[nodiscard]] KOKKOS_INLINE_FUNCTION W dot(HeadRows<T const> a, std::ptrdiff_t i, HeadRows<T const> b,
                                              std::ptrdiff_t j) const {
-    T sum = 0;
+    W sum = 0;
     for (std::ptrdiff_t d = 0; d < shape.head_size; ++d) {
-      sum = math::fma(a.data[i * a.stride + d], b.data[j * b.stride + d], sum);
+      sum = math::fma(W(a.data[i * a.stride + d]), W(b.data[j * b.stride + d]), sum);
     }
     return sum;
   }
-  [[nodiscard]] KOKKOS_INLINE_FUNCTION T score(std::ptrdiff_t i, std::ptrdiff_t j) const {
-    return score_scale<T>(shape) * dot(queries, i, keys, j);
+  [[nodiscard]] KOKKOS_INLINE_FUNCTION W score(std::ptrdiff_t i, std::ptrdiff_t j) const {
+    return score_scale<W>(shape) * dot(queries, i, keys, j);
   }
-  [[nodiscard]] KOKKOS_INLINE_FUNCTION T factor(DropoutFactors const& factors, std::ptrdiff_t i,
+  [[nodiscard]] KOKKOS_INLINE_FUNCTION W factor(DropoutFactors const& factors, std::ptrdiff_t i,
                                                 std::ptrdiff_t j) const {
     auto const index = first + static_cast<std::uint64_t>(i * shape.positions + j);
-    return factors.active() ? factors.of<T>(factors.site().bits(index)) : T(1);
+    return factors.active() ? factors.of<W>(factors.site().bits(index)) : W(1);
   }
 
   AttentionShape shape;
@@ -51,9 +53,10 @@ KOKKOS_INLINE_FUNCTION void log_sum_exp_of_row(Forward<T> const& f, std::ptrdiff
   std::ptrdiff_t const i = row % f.shape.positions;
   std::ptrdiff_t const pair = row / f.shape.positions;
   DeviceHead<T> const head(f.shape, f.qkv, {pair % f.shape.batch, pair / f.shape.batch}, f.dropout);
-  constexpr T infinity = std::numeric_limits<T>::infinity();
-  T const most = lane_max<T>(i + 1, -infinity, [&](std::ptrdiff_t j) { return head.score(i, j); });
-  T const sum = lane_sum<T>(i + 1, [&](std::ptrdiff_t j) { return math::exp(head.score(i, j) - most); });
+  using W = Wide<T>;
+  constexpr W infinity = std::numeric_limits<W>::infinity();
+  W const most = lane_max<W>(i + 1, -infinity, [&](std::ptrdiff_t j) { return head.score(i, j); });
+  W const sum = lane_sum<W>(i + 1, [&](std::ptrdiff_t j) { return math::exp(head.score(i, j) - most); });
   f.log_sum_exp[row] = most + math::log(sum);
 }
 
@@ -69,8 +72,8 @@ KOKKOS_INLINE_FUNCTION OutElement out_element(AttentionShape const& shape, std::
   return {{row % shape.batch, column / shape.head_size}, row / shape.batch, column % shape.head_size};
 }
 
-template <class T>
-KOKKOS_INLINE_FUNCTION T log_sum_exp_at(AttentionShape const& shape, T const* log_sum_exp, Place place,
+template <class W>
+KOKKOS_INLINE_FUNCTION W log_sum_exp_at(AttentionShape const& shape, W const* log_sum_exp, Place place,
                                         std::ptrdiff_t i) {
   return log_sum_exp[(place.head * shape.batch + place.sequence) * shape.positions + i];
 }
@@ -79,13 +82,14 @@ template <class T>
 KOKKOS_INLINE_FUNCTION void forward_element(Forward<T> const& f, std::ptrdiff_t index) {
   auto const [place, i, d] = out_element(f.shape, index);
   DeviceHead<T> const head(f.shape, f.qkv, place, f.dropout);
-  T const log_sum_exp = log_sum_exp_at<T>(f.shape, f.log_sum_exp, place, i);
-  T sum = 0;
+  using W = Wide<T>;
+  W const log_sum_exp = log_sum_exp_at<W>(f.shape, f.log_sum_exp, place, i);
+  W sum = 0;
   for (std::ptrdiff_t j = 0; j <= i; ++j) {
-    T const p = math::exp(head.score(i, j) - log_sum_exp) * head.factor(f.factors, i, j);
-    sum = math::fma(p, head.values.data[j * head.values.stride + d], sum);
+    W const p = math::exp(head.score(i, j) - log_sum_exp) * head.factor(f.factors, i, j);
+    sum = math::fma(p, W(head.values.data[j * head.values.stride + d]), sum);
   }
-  f.out[index] = sum;
+  f.out[index] = static_cast<T>(sum);
 }
 
 template <class T>
@@ -99,21 +103,22 @@ void forward_on_device(ExecutionSpace const& exec, std::string const& label, For
 }
 
 /// A pair's probability as dropped, and the gradient of its score.
-template <class T>
+template <class W>
 struct PairGradient {
-  T probability, slope;
+  W probability, slope;
 };
 
 template <class T>
-KOKKOS_INLINE_FUNCTION PairGradient<T> pair_gradient(Backward<T> const& b, DeviceHead<T> const& head,
-                                                     Place place, std::ptrdiff_t i, std::ptrdiff_t j) {
+KOKKOS_INLINE_FUNCTION PairGradient<Wide<T>> pair_gradient(Backward<T> const& b, DeviceHead<T> const& head,
+                                                           Place place, std::ptrdiff_t i, std::ptrdiff_t j) {
   std::ptrdiff_t const width = b.shape.heads * b.shape.head_size;
   auto const douts = head_rows(b.shape, b.dout, width, place, 0);
   auto const outs = head_rows(b.shape, b.out, width, place, 0);
-  T const factor = head.factor(b.factors, i, j);
-  T const p = math::exp(head.score(i, j) - log_sum_exp_at<T>(b.shape, b.log_sum_exp, place, i));
-  T const slope = p * (head.dot(douts, i, head.values, j) * factor - head.dot(douts, i, outs, i));
-  return {p * factor, slope * score_scale<T>(b.shape)};
+  using W = Wide<T>;
+  W const factor = head.factor(b.factors, i, j);
+  W const p = math::exp(head.score(i, j) - log_sum_exp_at<W>(b.shape, b.log_sum_exp, place, i));
+  W const slope = p * (head.dot(douts, i, head.values, j) * factor - head.dot(douts, i, outs, i));
+  return {p * factor, slope * score_scale<W>(b.shape)};
 }
 
 /// Element `index` of the gradients of q, k and v.
@@ -123,19 +128,20 @@ KOKKOS_INLINE_FUNCTION void backward_element(Backward<T> const& b, std::ptrdiff_
   DeviceHead<T> const head(b.shape, b.qkv, place, b.dropout);
   std::ptrdiff_t const width = b.shape.heads * b.shape.head_size;
   auto const douts = head_rows(b.shape, b.dout, width, place, 0);
-  T gradients[3] = {};
+  using W = Wide<T>;
+  W gradients[3] = {};
   for (std::ptrdiff_t j = 0; j <= s; ++j) {
-    T const slope = pair_gradient(b, head, place, s, j).slope;
-    gradients[0] = math::fma(slope, head.keys.data[j * head.keys.stride + d], gradients[0]);
+    W const slope = pair_gradient(b, head, place, s, j).slope;
+    gradients[0] = math::fma(slope, W(head.keys.data[j * head.keys.stride + d]), gradients[0]);
   }
   for (std::ptrdiff_t i = s; i < b.shape.positions; ++i) {
     auto const pair = pair_gradient(b, head, place, i, s);
-    gradients[1] = math::fma(pair.slope, head.queries.data[i * head.queries.stride + d], gradients[1]);
-    gradients[2] = math::fma(pair.probability, douts.data[i * douts.stride + d], gradients[2]);
+    gradients[1] = math::fma(pair.slope, W(head.queries.data[i * head.queries.stride + d]), gradients[1]);
+    gradients[2] = math::fma(pair.probability, W(douts.data[i * douts.stride + d]), gradients[2]);
   }
   for (int part = 0; part < 3; ++part) {
     auto const row = head_rows(b.shape, b.dqkv, 3 * width, place, part);
-    row.data[s * row.stride + d] = gradients[part];
+    row.data[s * row.stride + d] = static_cast<T>(gradients[part]);
   }
 }
 

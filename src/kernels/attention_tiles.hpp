@@ -36,15 +36,15 @@ inline std::ptrdiff_t padded_positions(AttentionShape const& shape) {
 /// to[s][d] = scale * from[s][d] for rows [first, first + tile), zero beyond the head and beyond the
 /// positions.
 template <class T>
-void pack_rows(AttentionShape const& shape, HeadRows<T const> from, std::ptrdiff_t first, T scale,
-               std::ptrdiff_t width, T* to) {
+void pack_rows(AttentionShape const& shape, HeadRows<T const> from, std::ptrdiff_t first, Wide<T> scale,
+               std::ptrdiff_t width, Wide<T>* to) {
   for (std::ptrdiff_t s = 0; s < tile; ++s) {
     bool const there = first + s < shape.positions;
     T const* const row = from.data + (there ? first + s : 0) * from.stride;
     std::ptrdiff_t const own = there ? shape.head_size : 0;
-    T* const line = to + s * width;
+    Wide<T>* const line = to + s * width;
     detail::independent(own, [&](std::ptrdiff_t d) { line[d] = scale * row[d]; });
-    for (std::ptrdiff_t d = own; d < width; ++d) line[d] = T(0);
+    for (std::ptrdiff_t d = own; d < width; ++d) line[d] = Wide<T>(0);
   }
 }
 

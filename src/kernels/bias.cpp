@@ -12,47 +12,50 @@ std::string const label_add_bias = "tessera::kernels::add_bias";
 std::string const label_column_sums = "tessera::kernels::column_sums";
 
 template <class T>
-void sum_columns(ExecutionSpace const& exec, Matrix<T const> x, T* out, std::ptrdiff_t tiles,
+void sum_columns(ExecutionSpace const& exec, Matrix<T const> x, Wide<T>* out, std::ptrdiff_t tiles,
                  bool accumulate) {
   auto const width = static_cast<std::ptrdiff_t>(x.extent(1));
   T const* const from = x.data();
-  columns::Sums<T, 1> const sums{
+  columns::Sums<Wide<T>, 1> const sums{
       {out}, tiles, static_cast<std::ptrdiff_t>(x.extent(0)) / tiles, width, accumulate};
   columns::sum(
-      exec, label_column_sums, sums,
-      KOKKOS_LAMBDA(std::ptrdiff_t r, std::ptrdiff_t c, T(&value)[1]) { value[0] = from[r * width + c]; });
+      exec, label_column_sums, sums, KOKKOS_LAMBDA(std::ptrdiff_t r, std::ptrdiff_t c, Wide<T>(&value)[1]) {
+        value[0] = from[r * width + c];
+      });
 }
 
 }  // namespace
 
 template <class T>
-void add_bias(ExecutionSpace const& exec, Matrix<T> x, ConstVector<T> bias) {
+void add_bias(ExecutionSpace const& exec, Matrix<T> x, ConstVector<Wide<T>> bias) {
   auto const width = static_cast<std::ptrdiff_t>(x.extent(1));
   T* const to = x.data();
-  T const* const b = bias.data();
+  Wide<T> const* const b = bias.data();
   rows(
       exec, label_add_bias, static_cast<std::ptrdiff_t>(x.extent(0)),
       KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t row) {
-        T* const line = to + row * width;
-        team.for_each(width, [&](std::ptrdiff_t c) { line[c] += b[c]; });
+        team.map(
+            width, [](T& value, Wide<T> shift) { value = static_cast<T>(value + shift); }, Update(to + row * width),
+            Read(b));
       });
 }
 
 template <class T>
-void column_sums(ExecutionSpace const& exec, ConstMatrix<T> x, Vector<T> out, bool accumulate) {
+void column_sums(ExecutionSpace const& exec, ConstMatrix<T> x, Vector<Wide<T>> out, bool accumulate) {
   sum_columns<T>(exec, x, out.data(), 1, accumulate);
 }
 
 template <class T>
-void column_sums_by_tile(ExecutionSpace const& exec, ConstMatrix<T> x, Matrix<T> out, bool accumulate) {
+void column_sums_by_tile(ExecutionSpace const& exec, ConstMatrix<T> x, Matrix<Wide<T>> out, bool accumulate) {
   sum_columns<T>(exec, x, out.data(), static_cast<std::ptrdiff_t>(out.extent(0)), accumulate);
 }
 
-#define TESSERA_INSTANTIATE(T)                                                          \
-  template void add_bias<T>(ExecutionSpace const&, Matrix<T>, ConstVector<T>);          \
-  template void column_sums<T>(ExecutionSpace const&, ConstMatrix<T>, Vector<T>, bool); \
-  template void column_sums_by_tile<T>(ExecutionSpace const&, ConstMatrix<T>, Matrix<T>, bool);
+#define TESSERA_INSTANTIATE(T)                                                                \
+  template void add_bias<T>(ExecutionSpace const&, Matrix<T>, ConstVector<Wide<T>>);          \
+  template void column_sums<T>(ExecutionSpace const&, ConstMatrix<T>, Vector<Wide<T>>, bool); \
+  template void column_sums_by_tile<T>(ExecutionSpace const&, ConstMatrix<T>, Matrix<Wide<T>>, bool);
 TESSERA_INSTANTIATE(float)
 TESSERA_INSTANTIATE(double)
+TESSERA_INSTANTIATE(bf16)
 
 }  // namespace tessera::kernels

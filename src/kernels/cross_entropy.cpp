@@ -20,40 +20,45 @@ std::string const cross_entropy_backward_label = "tessera::kernels::cross_entrop
 
 template <class T>
 void cross_entropy_max(ExecutionSpace const& exec, ConstMatrix<T> logits, std::int64_t valid_columns,
-                       Vector<T> maximum, bool accumulate) {
+                       Vector<Wide<T>> maximum, bool accumulate) {
   auto const width = static_cast<std::ptrdiff_t>(logits.extent(1));
   auto const valid = static_cast<std::ptrdiff_t>(valid_columns);
   T const* const from = logits.data();
-  T* const result = maximum.data();
+  Wide<T>* const result = maximum.data();
   rows(
       exec, label_max, static_cast<std::ptrdiff_t>(logits.extent(0)),
       KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t row) {
         T const* const line = from + row * width;
-        constexpr T infinity = std::numeric_limits<T>::infinity();
-        T const least = accumulate ? result[row] : -infinity;
-        T const most = team.template max<T>(valid, least, [&](std::ptrdiff_t c) { return line[c]; });
+        constexpr Wide<T> infinity = std::numeric_limits<Wide<T>>::infinity();
+        Wide<T> const least = accumulate ? result[row] : -infinity;
+        Wide<T> const most =
+            team.template max<Wide<T>>(valid, least, [&](std::ptrdiff_t c) { return line[c]; });
         team.once([&] { result[row] = most; });
       });
 }
 
 template <class T>
 void cross_entropy_sums(ExecutionSpace const& exec, ConstMatrix<T> logits, std::int64_t valid_columns,
-                        ConstVector<T> maximum, Vector<std::int32_t const> targets, std::int64_t first_column,
-                        Vector<T> sum_exp, Vector<T> target_logit) {
+                        ConstVector<Wide<T>> maximum, Vector<std::int32_t const> targets,
+                        std::int64_t first_column, Vector<Wide<T>> sum_exp, Vector<Wide<T>> target_logit) {
   auto const width = static_cast<std::ptrdiff_t>(logits.extent(1));
   auto const valid = static_cast<std::ptrdiff_t>(valid_columns);
   T const* const from = logits.data();
+  Wide<T> const* const most = maximum.data();
+  std::int32_t const* const token = targets.data();
+  Wide<T>* const sums = sum_exp.data();
+  Wide<T>* const logit_of_target = target_logit.data();
   rows(
       exec, label_sums, static_cast<std::ptrdiff_t>(logits.extent(0)),
       KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t row) {
         T const* const line = from + row * width;
-        T const most = maximum(row);
-        T const sum =
-            team.template sum<T>(valid, [&](std::ptrdiff_t c) { return math::exp(line[c] - most); });
-        std::int64_t const target = targets(row) - first_column;
+        Wide<T> const largest = most[row];
+        Wide<T> const sum =
+            team.template sum<Wide<T>>(valid, [&](std::ptrdiff_t c) { return math::exp(line[c] - largest); });
+        std::int64_t const target = token[row] - first_column;
         team.once([&] {
-          sum_exp(row) = sum;
-          target_logit(row) = target >= 0 && target < valid ? line[target] : T(0);
+          sums[row] = sum;
+          logit_of_target[row] = target >= 0 && target < valid ? static_cast<Wide<T>>(line[target]) : Wide<T>(0);
         });
       });
 }
@@ -65,44 +70,58 @@ void cross_entropy_loss(ExecutionSpace const& exec, ConstVector<T> maximum, Cons
   T const* const sum = sum_exp.data();
   T const* const target = target_logit.data();
   T* const result = loss.data();
-  elements(
+  map_elements(
       exec, label_loss, static_cast<std::ptrdiff_t>(loss.extent(0)),
-      KOKKOS_LAMBDA(std::ptrdiff_t i) { result[i] = math::log(sum[i]) + (most[i] - target[i]); });
+      KOKKOS_LAMBDA(T & x, T total, T largest, T logit) { x = math::log(total) + (largest - logit); },
+      Write(result), Read(sum), Read(most), Read(target));
 }
 
 template <class T>
 void cross_entropy_backward(ExecutionSpace const& exec, Matrix<T> logits, std::int64_t valid_columns,
-                            ConstVector<T> maximum, ConstVector<T> sum_exp,
-                            Vector<std::int32_t const> targets, std::int64_t first_column,
-                            std::type_identity_t<T> scale) {
+                            ConstVector<Wide<T>> maximum, ConstVector<Wide<T>> sum_exp,
+                            Vector<std::int32_t const> targets, std::int64_t first_column, Wide<T> scale) {
   auto const width = static_cast<std::ptrdiff_t>(logits.extent(1));
   auto const valid = static_cast<std::ptrdiff_t>(valid_columns);
   T* const to = logits.data();
+  Wide<T> const* const largest = maximum.data();
+  Wide<T> const* const sums = sum_exp.data();
+  std::int32_t const* const token = targets.data();
   rows(
       exec, cross_entropy_backward_label, static_cast<std::ptrdiff_t>(logits.extent(0)),
       KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t row) {
         T* const line = to + row * width;
-        T const most = maximum(row);
-        T const factor = scale / sum_exp(row);
-        team.for_each(valid, [&](std::ptrdiff_t c) { line[c] = math::exp(line[c] - most) * factor; });
+        Wide<T> const most = largest[row];
+        Wide<T> const factor = scale / sums[row];
+        std::int64_t const target = token[row] - first_column;
+        bool const own = target >= 0 && target < valid;
+        Wide<T> const logit = own ? Wide<T>(line[target]) : Wide<T>(0);
+        team.barrier();
+        team.map(
+            valid, [&](T& x) { x = static_cast<T>(math::exp(x - most) * factor); }, Update(line));
         team.for_each(width - valid, [&](std::ptrdiff_t c) { line[valid + c] = T(0); });
         team.barrier();
-        std::int64_t const target = targets(row) - first_column;
         team.once([&] {
-          if (target >= 0 && target < valid) line[target] -= scale;
+          if (own) line[target] = static_cast<T>(math::exp(logit - most) * factor - scale);
         });
       });
 }
 
-#define TESSERA_INSTANTIATE(T)                                                                               \
-  template void cross_entropy_max<T>(ExecutionSpace const&, ConstMatrix<T>, std::int64_t, Vector<T>, bool);  \
-  template void cross_entropy_sums<T>(ExecutionSpace const&, ConstMatrix<T>, std::int64_t, ConstVector<T>,   \
-                                      Vector<std::int32_t const>, std::int64_t, Vector<T>, Vector<T>);       \
-  template void cross_entropy_loss<T>(ExecutionSpace const&, ConstVector<T>, ConstVector<T>, ConstVector<T>, \
-                                      Vector<T>);                                                            \
-  template void cross_entropy_backward<T>(ExecutionSpace const&, Matrix<T>, std::int64_t, ConstVector<T>,    \
-                                          ConstVector<T>, Vector<std::int32_t const>, std::int64_t, T);
+#define TESSERA_INSTANTIATE(T)                                                                             \
+  template void cross_entropy_max<T>(ExecutionSpace const&, ConstMatrix<T>, std::int64_t, Vector<Wide<T>>, \
+                                     bool);                                                                \
+  template void cross_entropy_sums<T>(ExecutionSpace const&, ConstMatrix<T>, std::int64_t,                 \
+                                      ConstVector<Wide<T>>, Vector<std::int32_t const>, std::int64_t,      \
+                                      Vector<Wide<T>>, Vector<Wide<T>>);                                   \
+  template void cross_entropy_backward<T>(ExecutionSpace const&, Matrix<T>, std::int64_t,                  \
+                                          ConstVector<Wide<T>>, ConstVector<Wide<T>>,                      \
+                                          Vector<std::int32_t const>, std::int64_t, Wide<T>);
 TESSERA_INSTANTIATE(float)
 TESSERA_INSTANTIATE(double)
+TESSERA_INSTANTIATE(bf16)
+
+template void cross_entropy_loss<float>(ExecutionSpace const&, ConstVector<float>, ConstVector<float>,
+                                        ConstVector<float>, Vector<float>);
+template void cross_entropy_loss<double>(ExecutionSpace const&, ConstVector<double>, ConstVector<double>,
+                                         ConstVector<double>, Vector<double>);
 
 }  // namespace tessera::kernels

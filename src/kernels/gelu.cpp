@@ -41,21 +41,21 @@ KOKKOS_INLINE_FUNCTION T gelu_slope(T x) {
 }  // namespace
 
 template <class T>
-void bias_gelu_forward(ExecutionSpace const& exec, Matrix<T> pre, ConstVector<T> bias, Matrix<T> out) {
+void bias_gelu_forward(ExecutionSpace const& exec, Matrix<T> pre, ConstVector<Wide<T>> bias, Matrix<T> out) {
   auto const width = static_cast<std::ptrdiff_t>(pre.extent(1));
   T* const before = pre.data();
-  T const* const b = bias.data();
+  Wide<T> const* const b = bias.data();
   T* const after = out.data();
   rows(
       exec, gelu_forward_label, static_cast<std::ptrdiff_t>(pre.extent(0)),
       KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t row) {
-        T* const line = before + row * width;
-        T* const result = after + row * width;
-        team.for_each(width, [&](std::ptrdiff_t c) {
-          T const x = line[c] + b[c];
-          line[c] = x;
-          result[c] = gelu(x);
-        });
+        team.map(
+            width,
+            [](T& x, T& result, Wide<T> shift) {
+              x = static_cast<T>(x + shift);
+              result = static_cast<T>(gelu<Wide<T>>(x));
+            },
+            Update(before + row * width), Write(after + row * width), Read(b));
       });
 }
 
@@ -64,15 +64,17 @@ void gelu_backward(ExecutionSpace const& exec, ConstMatrix<T> dout, ConstMatrix<
   T const* const slope = dout.data();
   T const* const before = pre.data();
   T* const result = dpre.data();
-  elements(
+  map_elements(
       exec, gelu_backward_label, static_cast<std::ptrdiff_t>(pre.size()),
-      KOKKOS_LAMBDA(std::ptrdiff_t i) { result[i] = slope[i] * gelu_slope(before[i]); });
+      KOKKOS_LAMBDA(T & dx, T dy, T x) { dx = static_cast<T>(dy * gelu_slope<Wide<T>>(x)); }, Write(result),
+      Read(slope), Read(before));
 }
 
-#define TESSERA_INSTANTIATE(T)                                                                     \
-  template void bias_gelu_forward<T>(ExecutionSpace const&, Matrix<T>, ConstVector<T>, Matrix<T>); \
+#define TESSERA_INSTANTIATE(T)                                                                           \
+  template void bias_gelu_forward<T>(ExecutionSpace const&, Matrix<T>, ConstVector<Wide<T>>, Matrix<T>); \
   template void gelu_backward<T>(ExecutionSpace const&, ConstMatrix<T>, ConstMatrix<T>, Matrix<T>);
 TESSERA_INSTANTIATE(float)
 TESSERA_INSTANTIATE(double)
+TESSERA_INSTANTIATE(bf16)
 
 }  // namespace tessera::kernels

@@ -16,11 +16,11 @@ std::string const label_parameters = "tessera::kernels::layer_norm_backward_para
 /// The arrays of layer_norm_backward.
 template <class T>
 struct NormBackward {
-  T const* dy;
+  Wide<T> const* dy;
   T const* x;
-  T const* gamma;
-  T const* mean;
-  T const* rstd;
+  Wide<T> const* gamma;
+  Wide<T> const* mean;
+  Wide<T> const* rstd;
   T* dx;
   std::ptrdiff_t d;
   bool accumulate;
@@ -29,35 +29,40 @@ struct NormBackward {
 template <class T>
 KOKKOS_INLINE_FUNCTION void backward_row(RowTeam const& team, NormBackward<T> const& norm,
                                          std::ptrdiff_t row) {
+  using W = Wide<T>;
   std::ptrdiff_t const d = norm.d;
-  T const* const dy = norm.dy + row * d;
+  W const* const dy = norm.dy + row * d;
   T const* const x = norm.x + row * d;
-  T const* const gamma = norm.gamma;
+  W const* const gamma = norm.gamma;
   T* const dx = norm.dx + row * d;
-  T const mean = norm.mean[row];
-  T const rstd = norm.rstd[row];
-  T const sum = team.template sum<T>(d, [&](std::ptrdiff_t i) { return dy[i] * gamma[i]; });
-  T const dot =
-      team.template sum<T>(d, [&](std::ptrdiff_t i) { return dy[i] * gamma[i] * ((x[i] - mean) * rstd); });
-  T const a = sum / static_cast<T>(d);
-  T const b = dot / static_cast<T>(d);
-  auto const value = [&](std::ptrdiff_t i) {
-    T const h = (x[i] - mean) * rstd;
-    return rstd * (dy[i] * gamma[i] - math::fma(h, b, a));
+  W const mean = norm.mean[row];
+  W const rstd = norm.rstd[row];
+  W const sum = team.template sum<W>(d, [&](std::ptrdiff_t i) { return dy[i] * gamma[i]; });
+  W const dot =
+      team.template sum<W>(d, [&](std::ptrdiff_t i) { return dy[i] * gamma[i] * ((x[i] - mean) * rstd); });
+  W const a = sum / static_cast<W>(d);
+  W const b = dot / static_cast<W>(d);
+  auto const value = [&](W slope, W scale, W from) {
+    W const h = (from - mean) * rstd;
+    return rstd * (slope * scale - math::fma(h, b, a));
   };
   if (norm.accumulate) {
-    team.for_each(d, [&](std::ptrdiff_t i) { dx[i] += value(i); });
+    team.map(
+        d, [&](T& to, W slope, W scale, T from) { to = static_cast<T>(to + value(slope, scale, from)); },
+        Update(dx), Read(dy), Read(gamma), Read(x));
   } else {
-    team.for_each(d, [&](std::ptrdiff_t i) { dx[i] = value(i); });
+    team.map(
+        d, [&](T& to, W slope, W scale, T from) { to = static_cast<T>(value(slope, scale, from)); }, Write(dx),
+        Read(dy), Read(gamma), Read(x));
   }
 }
 
 }  // namespace
 
 template <class T>
-void layer_norm_forward(ExecutionSpace const& exec, ConstMatrix<T> x, ConstVector<T> gamma,
-                        ConstVector<T> beta, std::type_identity_t<T> epsilon, Matrix<T> y, Vector<T> mean,
-                        Vector<T> rstd) {
+void layer_norm_forward(ExecutionSpace const& exec, ConstMatrix<T> x, ConstVector<Wide<T>> gamma,
+                        ConstVector<Wide<T>> beta, Wide<T> epsilon, Matrix<T> y, Vector<Wide<T>> mean,
+                        Vector<Wide<T>> rstd) {
   auto const d = static_cast<std::ptrdiff_t>(x.extent(1));
   T const* const from = x.data();
   NormForward<T> const norm{gamma.data(), beta.data(), y.data(), mean.data(), rstd.data(), d, epsilon};
@@ -69,9 +74,9 @@ void layer_norm_forward(ExecutionSpace const& exec, ConstMatrix<T> x, ConstVecto
 }
 
 template <class T>
-void layer_norm_backward(ExecutionSpace const& exec, ConstMatrix<T> dy, ConstMatrix<T> x,
-                         ConstVector<T> gamma, ConstVector<T> mean, ConstVector<T> rstd, Matrix<T> dx,
-                         bool accumulate_dx) {
+void layer_norm_backward(ExecutionSpace const& exec, ConstMatrix<Wide<T>> dy, ConstMatrix<T> x,
+                         ConstVector<Wide<T>> gamma, ConstVector<Wide<T>> mean, ConstVector<Wide<T>> rstd,
+                         Matrix<T> dx, bool accumulate_dx) {
   NormBackward<T> const norm{dy.data(),
                              x.data(),
                              gamma.data(),
@@ -86,34 +91,37 @@ void layer_norm_backward(ExecutionSpace const& exec, ConstMatrix<T> dy, ConstMat
 }
 
 template <class T>
-void layer_norm_backward_parameters(ExecutionSpace const& exec, ConstMatrix<T> dy, ConstMatrix<T> x,
-                                    ConstVector<T> mean, ConstVector<T> rstd, Matrix<T> dgamma,
-                                    Matrix<T> dbeta, bool accumulate) {
+void layer_norm_backward_parameters(ExecutionSpace const& exec, ConstMatrix<Wide<T>> dy, ConstMatrix<T> x,
+                                    ConstVector<Wide<T>> mean, ConstVector<Wide<T>> rstd,
+                                    Matrix<Wide<T>> dgamma, Matrix<Wide<T>> dbeta, bool accumulate) {
   auto const d = static_cast<std::ptrdiff_t>(x.extent(1));
   auto const tiles = static_cast<std::ptrdiff_t>(dgamma.extent(0));
-  T const* const g = dy.data();
+  Wide<T> const* const g = dy.data();
   T const* const a = x.data();
-  T const* const m = mean.data();
-  T const* const s = rstd.data();
-  columns::Sums<T, 2> const sums{
+  Wide<T> const* const m = mean.data();
+  Wide<T> const* const s = rstd.data();
+  columns::Sums<Wide<T>, 2> const sums{
       {dgamma.data(), dbeta.data()}, tiles, static_cast<std::ptrdiff_t>(x.extent(0)) / tiles, d, accumulate};
   columns::sum(
-      exec, label_parameters, sums, KOKKOS_LAMBDA(std::ptrdiff_t r, std::ptrdiff_t c, T(&value)[2]) {
-        T const slope = g[r * d + c];
+      exec, label_parameters, sums, KOKKOS_LAMBDA(std::ptrdiff_t r, std::ptrdiff_t c, Wide<T>(&value)[2]) {
+        Wide<T> const slope = g[r * d + c];
         value[0] = slope * ((a[r * d + c] - m[r]) * s[r]);
         value[1] = slope;
       });
 }
 
-#define TESSERA_INSTANTIATE(T)                                                                               \
-  template void layer_norm_forward<T>(ExecutionSpace const&, ConstMatrix<T>, ConstVector<T>, ConstVector<T>, \
-                                      T, Matrix<T>, Vector<T>, Vector<T>);                                   \
-  template void layer_norm_backward<T>(ExecutionSpace const&, ConstMatrix<T>, ConstMatrix<T>,                \
-                                       ConstVector<T>, ConstVector<T>, ConstVector<T>, Matrix<T>, bool);     \
-  template void layer_norm_backward_parameters<T>(ExecutionSpace const&, ConstMatrix<T>, ConstMatrix<T>,     \
-                                                  ConstVector<T>, ConstVector<T>, Matrix<T>, Matrix<T>,      \
-                                                  bool);
+#define TESSERA_INSTANTIATE(T)                                                                           \
+  template void layer_norm_forward<T>(ExecutionSpace const&, ConstMatrix<T>, ConstVector<Wide<T>>,       \
+                                      ConstVector<Wide<T>>, Wide<T>, Matrix<T>, Vector<Wide<T>>,         \
+                                      Vector<Wide<T>>);                                                  \
+  template void layer_norm_backward<T>(ExecutionSpace const&, ConstMatrix<Wide<T>>, ConstMatrix<T>,      \
+                                       ConstVector<Wide<T>>, ConstVector<Wide<T>>, ConstVector<Wide<T>>, \
+                                       Matrix<T>, bool);                                                 \
+  template void layer_norm_backward_parameters<T>(                                                       \
+      ExecutionSpace const&, ConstMatrix<Wide<T>>, ConstMatrix<T>, ConstVector<Wide<T>>,                 \
+      ConstVector<Wide<T>>, Matrix<Wide<T>>, Matrix<Wide<T>>, bool);
 TESSERA_INSTANTIATE(float)
 TESSERA_INSTANTIATE(double)
+TESSERA_INSTANTIATE(bf16)
 
 }  // namespace tessera::kernels

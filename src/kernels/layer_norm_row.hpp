@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "tessera/base/bf16.hpp"
 #include "tessera/kernels/launch.hpp"
 #include "tessera/kernels/math.hpp"
 
@@ -10,30 +11,33 @@ namespace tessera::kernels {
 /// The arrays of layer_norm_forward.
 template <class T>
 struct NormForward {
-  T const* gamma;
-  T const* beta;
+  Wide<T> const* gamma;
+  Wide<T> const* beta;
   T* y;
-  T* mean;
-  T* rstd;
+  Wide<T>* mean;
+  Wide<T>* rstd;
   std::ptrdiff_t d;
-  T epsilon;
+  Wide<T> epsilon;
 };
 
 /// Normalises one row, x (D).
 template <class T>
 KOKKOS_INLINE_FUNCTION void normalise_row(RowTeam const& team, NormForward<T> const& norm, std::ptrdiff_t row,
                                           T const* x) {
+  using W = Wide<T>;
   std::ptrdiff_t const d = norm.d;
-  T const mean = team.template sum<T>(d, [&](std::ptrdiff_t i) { return x[i]; }) / static_cast<T>(d);
-  T const squares = team.template sum<T>(d, [&](std::ptrdiff_t i) {
-    T const difference = x[i] - mean;
+  W const mean = team.template sum<W>(d, [&](std::ptrdiff_t i) { return x[i]; }) / static_cast<W>(d);
+  W const squares = team.template sum<W>(d, [&](std::ptrdiff_t i) {
+    W const difference = x[i] - mean;
     return difference * difference;
   });
-  T const rstd = math::rsqrt(squares / static_cast<T>(d) + norm.epsilon);
-  T* const y = norm.y + row * d;
-  T const* const gamma = norm.gamma;
-  T const* const beta = norm.beta;
-  team.for_each(d, [&](std::ptrdiff_t i) { y[i] = math::fma((x[i] - mean) * rstd, gamma[i], beta[i]); });
+  W const rstd = math::rsqrt(squares / static_cast<W>(d) + norm.epsilon);
+  team.map(
+      d,
+      [&](T& y, T value, W gamma, W beta) {
+        y = static_cast<T>(math::fma((value - mean) * rstd, gamma, beta));
+      },
+      Write(norm.y + row * d), Read(x), Read(norm.gamma), Read(norm.beta));
   team.once([&] {
     norm.mean[row] = mean;
     norm.rstd[row] = rstd;

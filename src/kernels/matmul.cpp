@@ -6,7 +6,9 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/widened_matmul.hpp"
 #include "tessera/base/error.hpp"
+#include "tessera/kernels/launch.hpp"
 
 namespace tessera::kernels {
 
@@ -49,10 +51,10 @@ class WithFallback final : public MatmulProvider {
   [[nodiscard]] bool supports(DType type) const noexcept override {
     return chosen_->supports(type) || other_->supports(type);
   }
-  void multiply(StreamRef stream, DType type, MatmulShape const& shape, void const* a, void const* b,
-                double beta, void* c) const override {
-    MatmulProvider const& provider = chosen_->supports(type) ? *chosen_ : *other_;
-    provider.multiply(stream, type, shape, a, b, beta, c);
+  void multiply(StreamRef stream, DType operands, DType result, MatmulShape const& shape, void const* a,
+                void const* b, double beta, void* c) const override {
+    MatmulProvider const& provider = chosen_->supports(operands) ? *chosen_ : *other_;
+    provider.multiply(stream, operands, result, shape, a, b, beta, c);
   }
 
  private:
@@ -63,6 +65,7 @@ class WithFallback final : public MatmulProvider {
 }  // namespace
 
 std::unique_ptr<MatmulProvider> make_matmul_provider(Table table, std::string_view name, DType type) {
+  if (runs_on_host && type == DType::bf16) return make_widened(make_matmul_provider(table, name, DType::f32));
   if (name == "auto") return make_fastest(table, type, "");
   auto chosen = make_by_name(table, name);
   if (!chosen) {
@@ -71,6 +74,10 @@ std::unique_ptr<MatmulProvider> make_matmul_provider(Table table, std::string_vi
   }
   if (chosen->supports(type)) return chosen;
   return std::make_unique<WithFallback>(std::move(chosen), make_fastest(table, type, name));
+}
+
+std::size_t matmul_scratch_bytes(DType operands) {
+  return runs_on_host && operands == DType::bf16 ? widened_scratch_bytes() : 0;
 }
 
 }  // namespace tessera::kernels

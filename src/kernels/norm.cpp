@@ -16,6 +16,7 @@ template <class T>
 void squared_norm_chunks(ExecutionSpace const& exec, ConstVector<T> x, Vector<double> chunks) {
   auto const count = static_cast<std::ptrdiff_t>(x.extent(0));
   T const* const from = x.data();
+  double* const sums = chunks.data();
   rows(
       exec, label_norm, norm_chunks(count), KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t chunk) {
         T const* const begin = from + chunk * norm_chunk;
@@ -25,7 +26,7 @@ void squared_norm_chunks(ExecutionSpace const& exec, ConstVector<T> x, Vector<do
               auto const value = static_cast<double>(begin[i]);
               return value * value;
             });
-        team.once([&] { chunks(chunk) = sum; });
+        team.once([&] { sums[chunk] = sum; });
       });
 }
 

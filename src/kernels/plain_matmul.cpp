@@ -20,12 +20,12 @@ constexpr std::ptrdiff_t block_k = 256;
 constexpr std::ptrdiff_t block_m = 64;
 constexpr std::ptrdiff_t block_n = 512;
 
-template <class T>
+template <class T, class C = T>
 struct Operands {
   MatmulShape shape;
   T const* a;
   T const* b;
-  T* c;
+  C* c;
   bool accumulate;
 
   /// Element (i, k) of op(A) is at a[i * a_row() + k * a_column()]; (k, j) of op(B) at b[k * b_row() + j *
@@ -133,54 +133,55 @@ void multiply_on_host(ExecutionSpace const& exec, Operands<T> const& x) {
 }
 
 /// One element of C a thread.
-template <class T>
-void multiply_on_device(ExecutionSpace const& exec, Operands<T> const& x) {
+template <class T, class C>
+void multiply_on_device(ExecutionSpace const& exec, Operands<T, C> const& x) {
   elements(
       exec, label_matmul, x.shape.m * x.shape.n, KOKKOS_LAMBDA(std::ptrdiff_t index) {
         std::ptrdiff_t const i = index / x.shape.n;
         std::ptrdiff_t const j = index % x.shape.n;
-        T* const c = x.c + i * x.shape.ldc + j;
-        T sum = x.accumulate ? *c : T(0);
+        C* const c = x.c + i * x.shape.ldc + j;
+        Wide<T> sum = x.accumulate ? static_cast<Wide<T>>(*c) : Wide<T>(0);
         for (std::ptrdiff_t k = 0; k < x.shape.k; ++k) {
-          sum = math::fma(x.a[i * x.a_row() + k * x.a_column()], x.b[k * x.b_row() + j * x.b_column()], sum);
+          Wide<T> const a = x.a[i * x.a_row() + k * x.a_column()];
+          Wide<T> const b = x.b[k * x.b_row() + j * x.b_column()];
+          sum = math::fma(a, b, sum);
         }
-        *c = sum;
+        *c = static_cast<C>(sum);
       });
 }
 
-template <class T>
-void multiply(ExecutionSpace const& exec, Operands<T> const& x) {
-  if constexpr (runs_on_host) {
-    multiply_on_host(exec, x);
-  } else {
+template <class T, class C>
+void multiply(ExecutionSpace const& exec, Operands<T, C> const& x) {
+  if constexpr (!runs_on_host) {
     multiply_on_device(exec, x);
+  } else if constexpr (std::is_same_v<T, Wide<T>>) {  // a host widens bf16 before it multiplies
+    multiply_on_host(exec, x);
   }
 }
 
 class PlainMatmul final : public MatmulProvider {
  public:
   [[nodiscard]] std::string_view name() const noexcept override { return "plain"; }
-  [[nodiscard]] bool supports(DType type) const noexcept override {
-    return type == DType::f32 || type == DType::f64;
+  [[nodiscard]] bool supports(DType operands) const noexcept override {
+    return operands == DType::f32 || operands == DType::f64 || (operands == DType::bf16 && !runs_on_host);
   }
-  void multiply(StreamRef stream, DType type, MatmulShape const& shape, void const* a, void const* b,
-                double beta, void* c) const override {
+  void multiply(StreamRef stream, DType operands, DType result, MatmulShape const& shape, void const* a,
+                void const* b, double beta, void* c) const override {
     require(beta == 0 || beta == 1, "a product overwrites or accumulates: beta is 0 or 1");
+    require(supports(operands), "the plain product takes f32 and f64, and bf16 on devices");
     ExecutionSpace const exec = stream.exec() != nullptr ? *stream.exec() : ExecutionSpace();
-    if (type == DType::f32) {
-      run<float>(exec, shape, a, b, beta, c);
-    } else {
-      require(type == DType::f64, "the plain product takes f32 and f64");
-      run<double>(exec, shape, a, b, beta, c);
-    }
+    if (operands == DType::f32) return run<float, float>(exec, shape, a, b, beta, c);
+    if (operands == DType::f64) return run<double, double>(exec, shape, a, b, beta, c);
+    if (result == DType::f32) return run<bf16, float>(exec, shape, a, b, beta, c);
+    run<bf16, bf16>(exec, shape, a, b, beta, c);
   }
 
  private:
-  template <class T>
+  template <class T, class C>
   static void run(ExecutionSpace const& exec, MatmulShape const& shape, void const* a, void const* b,
                   double beta, void* c) {
-    kernels::multiply(exec, Operands<T>{shape, static_cast<T const*>(a), static_cast<T const*>(b),
-                                        static_cast<T*>(c), beta == 1});
+    kernels::multiply(exec, Operands<T, C>{shape, static_cast<T const*>(a), static_cast<T const*>(b),
+                                           static_cast<C*>(c), beta == 1});
   }
 };
 

@@ -15,8 +15,8 @@ std::string const label_add_norm = "tessera::kernels::bias_dropout_add_layer_nor
 /// The arrays of bias_dropout_add.
 template <class T>
 struct Addition {
-  T const* branch;
-  T const* bias;
+  Wide<T> const* branch;
+  Wide<T> const* bias;
   T const* residual;
   T* out;
   std::ptrdiff_t d;
@@ -25,7 +25,7 @@ struct Addition {
 };
 
 template <class T>
-Addition<T> make_addition(Matrix<T const> branch, Vector<T const> bias, Matrix<T const> residual,
+Addition<T> make_addition(Matrix<Wide<T> const> branch, Vector<Wide<T> const> bias, Matrix<T const> residual,
                           DropoutRows const& dropout, Matrix<T> out) {
   return {branch.data(),
           bias.data(),
@@ -39,18 +39,19 @@ Addition<T> make_addition(Matrix<T const> branch, Vector<T const> bias, Matrix<T
 template <class T>
 KOKKOS_INLINE_FUNCTION void add_row(RowTeam const& team, Addition<T> const& add, std::ptrdiff_t row) {
   std::ptrdiff_t const d = add.d;
-  T const* const branch = add.branch + row * d;
-  T const* const residual = add.residual + row * d;
-  T const* const bias = add.bias;
-  T* const out = add.out + row * d;
-  with_factors<T>(team, add.factors, first_element(add.place, row, d), d,
-                  [&](std::ptrdiff_t i, T factor) { out[i] = residual[i] + (branch[i] + bias[i]) * factor; });
+  using W = Wide<T>;
+  map_with_factors<W>(
+      team, add.factors, first_element(add.place, row, d), d,
+      [](W factor, T& out, T residual, W branch, W bias) {
+        out = static_cast<T>(residual + (branch + bias) * factor);
+      },
+      Write(add.out + row * d), Read(add.residual + row * d), Read(add.branch + row * d), Read(add.bias));
 }
 
 }  // namespace
 
 template <class T>
-void bias_dropout_add(ExecutionSpace const& exec, ConstMatrix<T> branch, ConstVector<T> bias,
+void bias_dropout_add(ExecutionSpace const& exec, ConstMatrix<Wide<T>> branch, ConstVector<Wide<T>> bias,
                       ConstMatrix<T> residual, DropoutRows const& dropout, Matrix<T> out) {
   auto const add = make_addition<T>(branch, bias, residual, dropout, out);
   rows(
@@ -69,18 +70,19 @@ void dropout_backward(ExecutionSpace const& exec, ConstMatrix<T> dy, DropoutRows
   rows(
       exec, residual_backward_label, static_cast<std::ptrdiff_t>(dx.extent(0)),
       KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t row) {
-        T const* const source = from + row * d;
-        T* const target = to + row * d;
-        with_factors<T>(team, factors, first_element(dropout, row, d), d,
-                        [&](std::ptrdiff_t i, T factor) { target[i] = source[i] * factor; });
+        map_with_factors<Wide<T>>(
+            team, factors, first_element(dropout, row, d), d,
+            [](Wide<T> factor, T& target, T source) { target = static_cast<T>(source * factor); },
+            Write(to + row * d), Read(from + row * d));
       });
 }
 
 template <class T>
-void bias_dropout_add_layer_norm(ExecutionSpace const& exec, ConstMatrix<T> branch, ConstVector<T> bias,
-                                 ConstMatrix<T> residual, DropoutRows const& dropout, ConstVector<T> gamma,
-                                 ConstVector<T> beta, std::type_identity_t<T> epsilon, Matrix<T> out,
-                                 Matrix<T> y, Vector<T> mean, Vector<T> rstd) {
+void bias_dropout_add_layer_norm(ExecutionSpace const& exec, ConstMatrix<Wide<T>> branch,
+                                 ConstVector<Wide<T>> bias, ConstMatrix<T> residual,
+                                 DropoutRows const& dropout, ConstVector<Wide<T>> gamma,
+                                 ConstVector<Wide<T>> beta, Wide<T> epsilon, Matrix<T> out, Matrix<T> y,
+                                 Vector<Wide<T>> mean, Vector<Wide<T>> rstd) {
   auto const add = make_addition<T>(branch, bias, residual, dropout, out);
   NormForward<T> const norm{gamma.data(), beta.data(), y.data(), mean.data(), rstd.data(), add.d, epsilon};
   rows(
@@ -88,18 +90,20 @@ void bias_dropout_add_layer_norm(ExecutionSpace const& exec, ConstMatrix<T> bran
       KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t row) {
         add_row(team, add, row);
         team.barrier();
-        normalise_row(team, norm, row, add.out + row * add.d);
+        normalise_row<T>(team, norm, row, add.out + row * add.d);
       });
 }
 
 #define TESSERA_INSTANTIATE(T)                                                                             \
-  template void bias_dropout_add<T>(ExecutionSpace const&, ConstMatrix<T>, ConstVector<T>, ConstMatrix<T>, \
-                                    DropoutRows const&, Matrix<T>);                                        \
+  template void bias_dropout_add<T>(ExecutionSpace const&, ConstMatrix<Wide<T>>, ConstVector<Wide<T>>,     \
+                                    ConstMatrix<T>, DropoutRows const&, Matrix<T>);                        \
   template void dropout_backward<T>(ExecutionSpace const&, ConstMatrix<T>, DropoutRows const&, Matrix<T>); \
-  template void bias_dropout_add_layer_norm<T>(                                                            \
-      ExecutionSpace const&, ConstMatrix<T>, ConstVector<T>, ConstMatrix<T>, DropoutRows const&,           \
-      ConstVector<T>, ConstVector<T>, T, Matrix<T>, Matrix<T>, Vector<T>, Vector<T>);
+  template void bias_dropout_add_layer_norm<T>(ExecutionSpace const&, ConstMatrix<Wide<T>>,                \
+                                               ConstVector<Wide<T>>, ConstMatrix<T>, DropoutRows const&,   \
+                                               ConstVector<Wide<T>>, ConstVector<Wide<T>>, Wide<T>,        \
+                                               Matrix<T>, Matrix<T>, Vector<Wide<T>>, Vector<Wide<T>>);
 TESSERA_INSTANTIATE(float)
 TESSERA_INSTANTIATE(double)
+TESSERA_INSTANTIATE(bf16)
 
 }  // namespace tessera::kernels

@@ -89,7 +89,13 @@ template <class T>
 /// v with neighbours at distance `distance` (a power of two) exchanged.
 template <int distance, class T, int... lane>
 [[gnu::always_inline]] inline Vec<T> exchanged(Vec<T> const& v, std::integer_sequence<int, lane...>) {
+#if defined(__CUDACC__)  // whose front end loses the pack; where it compiles, kernels run on a device
+  Vec<T> result;
+  ((result[lane] = v[lane ^ distance]), ...);
+  return result;
+#else
   return __builtin_shufflevector(v, v, (lane ^ distance)...);
+#endif
 }
 
 /// The largest element; which of equals does not matter.

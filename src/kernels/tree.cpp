@@ -39,6 +39,7 @@ std::string const label_tree_sum = "tessera::kernels::tree_sum";
 std::string const label_add_to = "tessera::kernels::add_to";
 std::string const label_fill = "tessera::kernels::fill";
 std::string const label_copy = "tessera::kernels::copy";
+std::string const label_round = "tessera::kernels::round";
 std::string const label_add_positive_zero = "tessera::kernels::add_positive_zero";
 
 }  // namespace
@@ -65,34 +66,43 @@ template <class T>
 void add_to(ExecutionSpace const& exec, Vector<T> a, ConstVector<T> b) {
   T* const to = a.data();
   T const* const from = b.data();
-  elements(
-      exec, label_add_to, static_cast<std::ptrdiff_t>(a.extent(0)),
-      KOKKOS_LAMBDA(std::ptrdiff_t i) { to[i] += from[i]; });
+  map_elements(
+      exec, label_add_to, static_cast<std::ptrdiff_t>(a.extent(0)), KOKKOS_LAMBDA(T & x, T y) { x += y; },
+      Update(to), Read(from));
 }
 
 template <class T>
 void fill(ExecutionSpace const& exec, Vector<T> v, std::type_identity_t<T> value) {
   T* const to = v.data();
-  elements(
-      exec, label_fill, static_cast<std::ptrdiff_t>(v.extent(0)),
-      KOKKOS_LAMBDA(std::ptrdiff_t i) { to[i] = value; });
+  map_elements(
+      exec, label_fill, static_cast<std::ptrdiff_t>(v.extent(0)), KOKKOS_LAMBDA(T & x) { x = value; },
+      Write(to));
 }
 
 template <class T>
 void copy(ExecutionSpace const& exec, ConstVector<T> source, Vector<T> destination) {
   T const* const from = source.data();
   T* const to = destination.data();
-  elements(
-      exec, label_copy, static_cast<std::ptrdiff_t>(source.extent(0)),
-      KOKKOS_LAMBDA(std::ptrdiff_t i) { to[i] = from[i]; });
+  map_elements(
+      exec, label_copy, static_cast<std::ptrdiff_t>(source.extent(0)), KOKKOS_LAMBDA(T & x, T y) { x = y; },
+      Write(to), Read(from));
+}
+
+template <class T>
+void round(ExecutionSpace const& exec, ConstVector<Wide<T>> source, Vector<T> destination) {
+  Wide<T> const* const from = source.data();
+  T* const to = destination.data();
+  map_elements(
+      exec, label_round, static_cast<std::ptrdiff_t>(source.extent(0)),
+      KOKKOS_LAMBDA(T & x, Wide<T> value) { x = static_cast<T>(value); }, Write(to), Read(from));
 }
 
 template <class T>
 void add_positive_zero(ExecutionSpace const& exec, Vector<T> v) {
   T* const to = v.data();
-  elements(
+  map_elements(
       exec, label_add_positive_zero, static_cast<std::ptrdiff_t>(v.extent(0)),
-      KOKKOS_LAMBDA(std::ptrdiff_t i) { to[i] += T(0); });
+      KOKKOS_LAMBDA(T & x) { x += T(0); }, Update(to));
 }
 
 #define TESSERA_INSTANTIATE(T)                                                 \
@@ -103,5 +113,7 @@ void add_positive_zero(ExecutionSpace const& exec, Vector<T> v) {
   template void add_positive_zero<T>(ExecutionSpace const&, Vector<T>);
 TESSERA_INSTANTIATE(float)
 TESSERA_INSTANTIATE(double)
+template void copy<bf16>(ExecutionSpace const&, ConstVector<bf16>, Vector<bf16>);
+template void round<bf16>(ExecutionSpace const&, ConstVector<float>, Vector<bf16>);
 
 }  // namespace tessera::kernels

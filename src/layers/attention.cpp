@@ -37,7 +37,7 @@ AttentionSaved<T>::AttentionSaved(Arena& arena, TokenShape const& tokens, BlockS
   auto const width = static_cast<std::size_t>(block.head_tile_width());
   qkv.value = arena.cube<T>(tiles, rows, 3 * width);
   heads.value = arena.cube<T>(tiles, rows, width);
-  log_sum_exp = arena.matrix<T>(tiles, static_cast<std::size_t>(block.heads_per_tile()) * rows);
+  log_sum_exp = arena.matrix<Wide<T>>(tiles, static_cast<std::size_t>(block.heads_per_tile()) * rows);
 }
 
 template <class T>
@@ -70,8 +70,9 @@ void Attention<T>::heads_forward(Context const& context, AttentionSaved<T> const
 }
 
 template <class T>
-Pending<Residual<T>> Attention<T>::forward(Context const& context, Residual<T> x,
-                                           AttentionSaved<T> const& saved, Scratch<T> const& scratch) const {
+Pending<Residual<Wide<T>>> Attention<T>::forward(Context const& context, Residual<T> x,
+                                                 AttentionSaved<T> const& saved,
+                                                 Scratch<T> const& scratch) const {
   auto const whole = gather(context, x, scratch.whole).wait(context);
   qkv_.forward(context, whole, saved.qkv);
   heads_forward(context, saved);
@@ -92,8 +93,9 @@ void Attention<T>::heads_backward(Context const& context, AttentionSaved<T> cons
 }
 
 template <class T>
-Pending<Residual<T>> Attention<T>::backward(Context const& context, Residual<T> dy, Residual<T> x,
-                                            AttentionSaved<T> const& saved, Scratch<T> const& scratch) const {
+Pending<Residual<Wide<T>>> Attention<T>::backward(Context const& context, Residual<T> dy, Residual<T> x,
+                                                  AttentionSaved<T> const& saved,
+                                                  Scratch<T> const& scratch) const {
   out_.backward_bias(context, dy);
   auto const whole_dy = gather(context, dy, scratch.whole).wait(context);
   auto whole_x = gather(context, x, scratch.whole_again);
@@ -108,7 +110,9 @@ Pending<Residual<T>> Attention<T>::backward(Context const& context, Residual<T> 
 
 template struct AttentionSaved<float>;
 template struct AttentionSaved<double>;
+template struct AttentionSaved<bf16>;
 template class Attention<float>;
 template class Attention<double>;
+template class Attention<bf16>;
 
 }  // namespace tessera::layers

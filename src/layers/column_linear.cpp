@@ -31,25 +31,26 @@ ColumnLinear<T>::ColumnLinear(params::ParameterStore<T>& store, std::vector<para
       k_(store[weight_].spec.shape.back()) {}
 
 template <class T>
-Matrix<T> ColumnLinear<T>::as_matrix(Vector<T> tile) const {
-  return Matrix<T>(tile.data(), tile.extent(0) / static_cast<std::size_t>(k_), static_cast<std::size_t>(k_));
+template <class V>
+Matrix<V> ColumnLinear<T>::as_matrix(Vector<V> tile) const {
+  return Matrix<V>(tile.data(), tile.extent(0) / static_cast<std::size_t>(k_), static_cast<std::size_t>(k_));
 }
 
 template <class T>
 void ColumnLinear<T>::forward(Context const& context, Replicated<T> x, ShardedFeatures<T> y) const {
   for (int tile = 0; tile < (*store_)[weight_].tiles.count; ++tile) {
-    multiply_forward<T>(context, x.value, as_matrix(store_->value(weight_, tile)),
+    multiply_forward<T>(context, x.value, as_matrix(store_->weight(weight_, tile)),
                         slice(y.value, static_cast<std::size_t>(tile)));
     context.progress();
   }
 }
 
 template <class T>
-Partial<T> ColumnLinear<T>::backward_input(Context const& context, ShardedFeatures<T> dy,
-                                           Cube<T> levels) const {
-  return sum_over_tiles(context, (*store_)[weight_].tiles.count, levels, [&](int tile, Matrix<T> out) {
+Partial<Wide<T>> ColumnLinear<T>::backward_input(Context const& context, ShardedFeatures<T> dy,
+                                                 Cube<Wide<T>> levels) const {
+  return sum_over_tiles(context, (*store_)[weight_].tiles.count, levels, [&](int tile, Matrix<Wide<T>> out) {
     multiply_input_gradient<T>(context, slice(dy.value, static_cast<std::size_t>(tile)),
-                               as_matrix(store_->value(weight_, tile)), out);
+                               as_matrix(store_->weight(weight_, tile)), out);
   });
 }
 
@@ -74,5 +75,6 @@ params::Range ColumnLinear<T>::range() const {
 
 template class ColumnLinear<float>;
 template class ColumnLinear<double>;
+template class ColumnLinear<bf16>;
 
 }  // namespace tessera::layers

@@ -30,8 +30,8 @@ Mlp<T>::Mlp(params::ParameterStore<T>& store, std::vector<params::TensorSpec> co
       down_(store, specs, first + 2, block.ffn_tiles) {}
 
 template <class T>
-Pending<Residual<T>> Mlp<T>::forward(Context const& context, Residual<T> x, MlpSaved<T> const& saved,
-                                     Scratch<T> const& scratch) const {
+Pending<Residual<Wide<T>>> Mlp<T>::forward(Context const& context, Residual<T> x, MlpSaved<T> const& saved,
+                                           Scratch<T> const& scratch) const {
   up_.forward(context, gather(context, x, scratch.whole).wait(context), saved.before);
   for (int tile = 0; tile < block_.ffn_tiles.count; ++tile) {
     auto const i = static_cast<std::size_t>(tile);
@@ -42,8 +42,8 @@ Pending<Residual<T>> Mlp<T>::forward(Context const& context, Residual<T> x, MlpS
 }
 
 template <class T>
-Pending<Residual<T>> Mlp<T>::backward(Context const& context, Residual<T> dy, Residual<T> x,
-                                      MlpSaved<T> const& saved, Scratch<T> const& scratch) const {
+Pending<Residual<Wide<T>>> Mlp<T>::backward(Context const& context, Residual<T> dy, Residual<T> x,
+                                            MlpSaved<T> const& saved, Scratch<T> const& scratch) const {
   ShardedFeatures<T> const dffn{scratch.dffn};
   down_.backward_bias(context, dy);
   auto const whole_dy = gather(context, dy, scratch.whole).wait(context);
@@ -62,7 +62,9 @@ Pending<Residual<T>> Mlp<T>::backward(Context const& context, Residual<T> dy, Re
 
 template struct MlpSaved<float>;
 template struct MlpSaved<double>;
+template struct MlpSaved<bf16>;
 template class Mlp<float>;
 template class Mlp<double>;
+template class Mlp<bf16>;
 
 }  // namespace tessera::layers

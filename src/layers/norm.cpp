@@ -10,8 +10,8 @@ namespace tessera::layers {
 template <class T>
 NormSaved<T>::NormSaved(Arena& arena, TokenShape const& tokens) {
   auto const rows = static_cast<std::size_t>(tokens.local_rows());
-  mean = arena.vector<T>(rows);
-  rstd = arena.vector<T>(rows);
+  mean = arena.vector<Wide<T>>(rows);
+  rstd = arena.vector<Wide<T>>(rows);
 }
 
 template <class T>
@@ -26,7 +26,7 @@ Norm<T>::Norm(params::ParameterStore<T>& store, std::vector<params::TensorSpec> 
     : store_(&store),
       gamma_(store.add(specs[static_cast<std::size_t>(first)], TileRange::all(1))),
       beta_(store.add(specs[static_cast<std::size_t>(first) + 1], TileRange::all(1))),
-      epsilon_(static_cast<T>(epsilon)) {}
+      epsilon_(static_cast<Wide<T>>(epsilon)) {}
 
 template <class T>
 void Norm<T>::forward(Context const& context, Residual<T> x, Residual<T> y, NormSaved<T> const& saved) const {
@@ -35,7 +35,7 @@ void Norm<T>::forward(Context const& context, Residual<T> x, Residual<T> y, Norm
 }
 
 template <class T>
-void Norm<T>::backward(Context const& context, Residual<T> dy, Residual<T> x, NormSaved<T> const& saved,
+void Norm<T>::backward(Context const& context, Residual<Wide<T>> dy, Residual<T> x, NormSaved<T> const& saved,
                        Residual<T> dx, bool accumulate) const {
   kernels::layer_norm_backward_parameters<T>(context.exec, dy.value, x.value, saved.mean, saved.rstd,
                                              store_->partial_gradient(gamma_),
@@ -46,7 +46,9 @@ void Norm<T>::backward(Context const& context, Residual<T> dy, Residual<T> x, No
 
 template struct NormSaved<float>;
 template struct NormSaved<double>;
+template struct NormSaved<bf16>;
 template class Norm<float>;
 template class Norm<double>;
+template class Norm<bf16>;
 
 }  // namespace tessera::layers

@@ -24,6 +24,7 @@ Pending<Residual<T>> reduce(Context const& context, Partial<T> partial, Matrix<T
 
 template Pending<Replicated<float>> gather(Context const&, Residual<float>, Matrix<float>);
 template Pending<Replicated<double>> gather(Context const&, Residual<double>, Matrix<double>);
+template Pending<Replicated<bf16>> gather(Context const&, Residual<bf16>, Matrix<bf16>);
 template Pending<Residual<float>> reduce(Context const&, Partial<float>, Matrix<float>);
 template Pending<Residual<double>> reduce(Context const&, Partial<double>, Matrix<double>);
 

@@ -25,22 +25,24 @@ RowLinear<T>::RowLinear(params::ParameterStore<T>& store, std::vector<params::Te
       n_(store[weight_].spec.outer) {}
 
 template <class T>
-Matrix<T> RowLinear<T>::as_matrix(Vector<T> tile) const {
-  return Matrix<T>(tile.data(), static_cast<std::size_t>(n_), tile.extent(0) / static_cast<std::size_t>(n_));
+template <class V>
+Matrix<V> RowLinear<T>::as_matrix(Vector<V> tile) const {
+  return Matrix<V>(tile.data(), static_cast<std::size_t>(n_), tile.extent(0) / static_cast<std::size_t>(n_));
 }
 
 template <class T>
-Partial<T> RowLinear<T>::forward(Context const& context, ShardedFeatures<T> x, Cube<T> levels) const {
-  return sum_over_tiles(context, (*store_)[weight_].tiles.count, levels, [&](int tile, Matrix<T> out) {
+Partial<Wide<T>> RowLinear<T>::forward(Context const& context, ShardedFeatures<T> x,
+                                       Cube<Wide<T>> levels) const {
+  return sum_over_tiles(context, (*store_)[weight_].tiles.count, levels, [&](int tile, Matrix<Wide<T>> out) {
     multiply_forward<T>(context, slice(x.value, static_cast<std::size_t>(tile)),
-                        as_matrix(store_->value(weight_, tile)), out);
+                        as_matrix(store_->weight(weight_, tile)), out);
   });
 }
 
 template <class T>
 void RowLinear<T>::backward_input(Context const& context, Replicated<T> dy, ShardedFeatures<T> dx) const {
   for (int tile = 0; tile < (*store_)[weight_].tiles.count; ++tile) {
-    multiply_input_gradient<T>(context, dy.value, as_matrix(store_->value(weight_, tile)),
+    multiply_input_gradient<T>(context, dy.value, as_matrix(store_->weight(weight_, tile)),
                                slice(dx.value, static_cast<std::size_t>(tile)));
     context.progress();
   }
@@ -63,5 +65,6 @@ void RowLinear<T>::backward_bias(Context const& context, Residual<T> dy) const {
 
 template class RowLinear<float>;
 template class RowLinear<double>;
+template class RowLinear<bf16>;
 
 }  // namespace tessera::layers

@@ -29,24 +29,25 @@ VocabEmbedding<T>::VocabEmbedding(params::ParameterStore<T>& store,
       dropout_(dropout) {}
 
 template <class T>
-Matrix<T> VocabEmbedding<T>::as_matrix(Vector<T> tile) const {
-  return Matrix<T>(tile.data(), tile.extent(0) / static_cast<std::size_t>(d_), static_cast<std::size_t>(d_));
+template <class V>
+Matrix<V> VocabEmbedding<T>::as_matrix(Vector<V> tile) const {
+  return Matrix<V>(tile.data(), tile.extent(0) / static_cast<std::size_t>(d_), static_cast<std::size_t>(d_));
 }
 
 template <class T>
 void VocabEmbedding<T>::forward(Context const& context, Vector<std::int32_t const> tokens, Residual<T> x,
                                 Scratch<T> const& scratch) const {
   auto const& parameter = (*store_)[tokens_];
-  Partial<T> const partial{context.sequence_parallel ? slice(scratch.levels, 0) : x.value};
+  Partial<Wide<T>> const partial{slice(scratch.levels, 0)};
   for (int tile = 0; tile < parameter.tiles.count; ++tile) {
-    auto const table = as_matrix(store_->value(tokens_, tile));
+    auto const table = as_matrix(store_->weight(tokens_, tile));
     auto const first_row = (parameter.tiles.first + tile) * static_cast<std::int64_t>(table.extent(0));
     kernels::embedding_forward<T>(context.exec, tokens, table, first_row, partial.value, tile > 0);
   }
-  auto const sum = reduce(context, partial, x.value).wait(context);
-  kernels::position_forward<T>(context.exec, sum.value, as_matrix(store_->value(positions_)),
+  auto const sum = reduce(context, partial, scratch.branch).wait(context);
+  kernels::position_forward<T>(context.exec, sum.value, as_matrix(store_->weight(positions_)),
                                context.tokens.first_position(), context.tokens.batch,
-                               dropout_of_rows(context, dropout_, RandomUse::embedding_dropout, 0));
+                               dropout_of_rows(context, dropout_, RandomUse::embedding_dropout, 0), x.value);
 }
 
 template <class T>
@@ -61,14 +62,14 @@ void VocabEmbedding<T>::backward(Context const& context, Vector<std::int32_t con
   auto whole = gather(context, dsum, scratch.whole);
   auto const& target = context.target;
   auto const dpositions = store_->gradient(positions_, 0, target.level);
-  if (!target.accumulate) kernels::fill<T>(context.exec, dpositions, T(0));
+  if (!target.accumulate) kernels::fill<Wide<T>>(context.exec, dpositions, 0);
   kernels::position_backward<T>(context.exec, dsum.value, context.tokens.first_position(),
                                 context.tokens.batch, as_matrix(dpositions));
   auto const dwhole = whole.wait(context);
   auto const& parameter = (*store_)[tokens_];
   for (int tile = 0; tile < parameter.tiles.count; ++tile) {
     auto const dtable = store_->gradient(tokens_, tile, target.level);
-    if (!target.accumulate) kernels::fill<T>(context.exec, dtable, T(0));
+    if (!target.accumulate) kernels::fill<Wide<T>>(context.exec, dtable, 0);
     auto const rows = static_cast<std::int64_t>(dtable.extent(0)) / d_;
     kernels::embedding_backward<T>(context.exec, tokens, dwhole.value, (parameter.tiles.first + tile) * rows,
                                    as_matrix(dtable));
@@ -78,5 +79,6 @@ void VocabEmbedding<T>::backward(Context const& context, Vector<std::int32_t con
 
 template class VocabEmbedding<float>;
 template class VocabEmbedding<double>;
+template class VocabEmbedding<bf16>;
 
 }  // namespace tessera::layers

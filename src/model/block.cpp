@@ -99,7 +99,9 @@ void Block<T>::backward(Context const& context, Residual<T> d, Residual<T> x, Bl
 
 template struct BlockSaved<float>;
 template struct BlockSaved<double>;
+template struct BlockSaved<bf16>;
 template class Block<float>;
 template class Block<double>;
+template class Block<bf16>;
 
 }  // namespace tessera::model

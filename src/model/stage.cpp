@@ -80,12 +80,18 @@ void Stage<T>::initialise(ExecutionSpace const& exec, std::uint64_t seed) {
     RandomSite const site(seed, 0, layers::random_site(layers::RandomUse::initialise, spec.index));
     for (int tile = 0; tile < parameter.tiles.count; ++tile) {
       auto const elements = params::elements_of_tile(spec, parameter.tiles.first + tile);
-      kernels::initialise_normal<T>(
+      kernels::initialise_normal<Wide<T>>(
           exec, store_.value(id, tile),
           {elements.first, elements.outer, elements.stride, elements.run, elements.valid_run}, site,
           spec.initialisation.mean, spec.initialisation.stddev);
     }
   }
+  round_weights(exec);
+}
+
+template <class T>
+void Stage<T>::round_weights(ExecutionSpace const& exec) {
+  if constexpr (!std::is_same_v<T, Wide<T>>) kernels::round<T>(exec, store_.values(), store_.weights());
 }
 
 template <class T>
@@ -116,7 +122,7 @@ void Stage<T>::forward(Context const& context, int slot_index, Vector<std::int32
 
 template <class T>
 void Stage<T>::loss_and_gradient(Context const& context, int slot_index, Vector<std::int32_t const> targets,
-                                 T scale, Vector<T> loss, params::ParameterHooks& hooks) {
+                                 Wide<T> scale, Vector<Wide<T>> loss, params::ParameterHooks& hooks) {
   auto const& slot = slot_at(slot_index);
   Residual<T> const x{output(slot_index)};
   int const block = static_cast<int>(blocks_.size());
@@ -157,16 +163,16 @@ void Stage<T>::complete_replicated_gradients(Context const& context, params::Par
     auto const completion = store_[id].spec.completion;
     auto const gradient = store_.gradient(id, 0, level);
     if (completion == params::Completion::token_tiles) {
-      kernels::tree_sum<T>(context.exec, store_.partial_gradient(id), gradient);
+      kernels::tree_sum<Wide<T>>(context.exec, store_.partial_gradient(id), gradient);
     } else if (completion == params::Completion::token_rows) {
       // A sum over ranks adds zeros to each row and turns -0 into +0; without ranks to sum over, so must we.
-      kernels::add_positive_zero<T>(context.exec, gradient);
+      kernels::add_positive_zero<Wide<T>>(context.exec, gradient);
     }
   }
   auto const range = store_.replicated_range();
   if (context.sequence_parallel) {
-    Vector<T> const packed(store_.gradients(level).data() + range.begin,
-                           static_cast<std::size_t>(range.size()));
+    Vector<Wide<T>> const packed(store_.gradients(level).data() + range.begin,
+                                 static_cast<std::size_t>(range.size()));
     all_reduce_in_place(*context.tp, packed, comm::Op::sum, context.stream()).wait(context.stream());
   }
   hooks.gradients_ready(range, context.target);
@@ -174,7 +180,7 @@ void Stage<T>::complete_replicated_gradients(Context const& context, params::Par
 
 template <class T>
 void Stage<T>::loss(Context const& context, int slot_index, Vector<std::int32_t const> targets,
-                    Vector<T> loss) {
+                    Vector<Wide<T>> loss) {
   auto const& slot = slot_at(slot_index);
   final_norm_->forward(context, {output(slot_index)}, slot.normed, slot.final_norm);
   head_->loss(context, slot.normed, targets, loss, scratch_, head_scratch_);
@@ -203,5 +209,6 @@ void Stage<T>::logits_at(Context const& context, int slot_index, std::int64_t po
 
 template class Stage<float>;
 template class Stage<double>;
+template class Stage<bf16>;
 
 }  // namespace tessera::model

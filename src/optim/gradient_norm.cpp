@@ -12,7 +12,7 @@ template <class T>
 SquaredSums<T>::SquaredSums(Arena& arena, std::int64_t elements)
     : chunks_(arena.vector<double>(static_cast<std::size_t>(elements / params::tile_alignment))) {
   if (!arena.counting()) {
-    host_chunks_ = Kokkos::View<double*, Kokkos::HostSpace>("tessera::optim::chunks", chunks_.extent(0));
+    host_chunks_ = Kokkos::View<double*, StagingSpace>("tessera::optim::chunks", chunks_.extent(0));
   }
 }
 
@@ -20,7 +20,7 @@ template <class T>
 void SquaredSums<T>::add_tiles(ExecutionSpace const& exec, params::ReducedGradients<T> const& gradients,
                                bool counts_replicated, std::span<double> sums) const {
   auto const& store = gradients.store();
-  kernels::squared_norm_chunks<T>(exec, store.gradients(0), chunks_);
+  kernels::squared_norm_chunks<Wide<T>>(exec, store.gradients(0), chunks_);
   Kokkos::deep_copy(exec, host_chunks_, chunks_);
   fence(exec);
   for (auto const& parameter : store.parameters()) {
@@ -50,5 +50,6 @@ double clip_scale(double norm, double largest) {
 
 template class SquaredSums<float>;
 template class SquaredSums<double>;
+template class SquaredSums<bf16>;
 
 }  // namespace tessera::optim

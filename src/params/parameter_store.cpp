@@ -3,6 +3,7 @@
 #include "tessera/params/parameter_store.hpp"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "tessera/base/error.hpp"
 
@@ -57,11 +58,17 @@ void ParameterStore<T>::allocate(Arena& arena, int levels, int token_tiles) {
     parameter.partials = partials_end_;
     partials_end_ += token_tiles * parameter.spec.tile_size();
   }
-  values_ = arena.vector<T>(static_cast<std::size_t>(value_end_));
-  gradients_ = arena.matrix<T>(static_cast<std::size_t>(levels), static_cast<std::size_t>(gradient_end_));
-  first_moments_ = arena.vector<T>(static_cast<std::size_t>(value_end_));
-  second_moments_ = arena.vector<T>(static_cast<std::size_t>(value_end_));
-  partials_ = arena.vector<T>(static_cast<std::size_t>(partials_end_));
+  using W = Wide<T>;
+  values_ = arena.vector<W>(static_cast<std::size_t>(value_end_));
+  if constexpr (std::is_same_v<T, W>) {
+    weights_ = values_;
+  } else {
+    weights_ = arena.vector<T>(static_cast<std::size_t>(value_end_));
+  }
+  gradients_ = arena.matrix<W>(static_cast<std::size_t>(levels), static_cast<std::size_t>(gradient_end_));
+  first_moments_ = arena.vector<W>(static_cast<std::size_t>(value_end_));
+  second_moments_ = arena.vector<W>(static_cast<std::size_t>(value_end_));
+  partials_ = arena.vector<W>(static_cast<std::size_t>(partials_end_));
 }
 
 template <class T>
@@ -69,23 +76,18 @@ void ParameterStore<T>::borrow_values(ParameterStore const& other) {
   place();
   require(value_end_ == other.value_end_, "stores that share values hold the same tensors");
   values_ = other.values_;
+  weights_ = other.weights_;
 }
 
 template <class T>
-Vector<T> ParameterStore<T>::tile(Vector<T> const& flat, ParameterId id, int i) const {
+Matrix<Wide<T>> ParameterStore<T>::partial_gradient(ParameterId id) const {
   auto const& parameter = (*this)[id];
-  return Vector<T>(flat.data() + parameter.range.begin + i * parameter.tile_stride,
-                   static_cast<std::size_t>(parameter.spec.tile_size()));
-}
-
-template <class T>
-Matrix<T> ParameterStore<T>::partial_gradient(ParameterId id) const {
-  auto const& parameter = (*this)[id];
-  return Matrix<T>(partials_.data() + parameter.partials, static_cast<std::size_t>(token_tiles_),
-                   static_cast<std::size_t>(parameter.spec.tile_size()));
+  return Matrix<Wide<T>>(partials_.data() + parameter.partials, static_cast<std::size_t>(token_tiles_),
+                         static_cast<std::size_t>(parameter.spec.tile_size()));
 }
 
 template class ParameterStore<float>;
 template class ParameterStore<double>;
+template class ParameterStore<bf16>;
 
 }  // namespace tessera::params

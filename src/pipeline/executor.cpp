@@ -66,5 +66,6 @@ void Executor<T>::run(Schedule const& schedule, StageWork<T>& work, StreamRef st
 
 template class Executor<float>;
 template class Executor<double>;
+template class Executor<bf16>;
 
 }  // namespace tessera::pipeline

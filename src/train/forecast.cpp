@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "tessera/params/parameter_store.hpp"
+#include "tessera/train/precision.hpp"
 
 namespace tessera::train {
 
@@ -29,7 +30,8 @@ struct StageSizes {
         tiles(layout.tiles / layout.tp),
         microbatches(layout.microbatches_per_replica),
         tokens(config.batch.seq_length * config.batch.micro_batch_size),
-        activation_bytes(tokens * config.model.hidden_size * element_bytes(config)) {}
+        activation_bytes(tokens * config.model.hidden_size * compute_bytes(config)),
+        sum_bytes(tokens * config.model.hidden_size * wide_bytes(config)) {}
 
   bool first, last;
   std::int64_t layers;
@@ -37,6 +39,7 @@ struct StageSizes {
   std::int64_t microbatches;       ///< of one replica in a step
   std::int64_t tokens;             ///< S * B
   std::int64_t activation_bytes;   ///< of a whole (S*B, D) tensor
+  std::int64_t sum_bytes;          ///< of such a tensor of sums over tiles
 };
 
 /// `calls` of `bytes` each, unless the axis has one rank or nothing is said.
@@ -62,7 +65,13 @@ std::int64_t norm_terms(RunConfig const& config, Layout const& layout) {
 
 }  // namespace
 
-std::int64_t element_bytes(RunConfig const& config) { return config.training.precision == "float64" ? 8 : 4; }
+std::int64_t compute_bytes(RunConfig const& config) {
+  return static_cast<std::int64_t>(size_bytes(compute_type(config)));
+}
+
+std::int64_t wide_bytes(RunConfig const& config) {
+  return static_cast<std::int64_t>(size_bytes(wide_type(config)));
+}
 
 GradientElements gradient_elements(RunConfig const& config, Layout const& layout, int stage) {
   StageSizes const place(config, layout, stage);
@@ -93,11 +102,10 @@ Rows layer_traffic(RunConfig const& config, Layout const& layout, int stage) {
   std::int64_t const gathers = 6 * place.layers + ends;
   std::string_view const part = "layers";
   if (!config.parallel.sequence_parallel) {
-    return row(layout.tp, "tp", "all_reduce", part, sums * place.microbatches, place.activation_bytes);
+    return row(layout.tp, "tp", "all_reduce", part, sums * place.microbatches, place.sum_bytes);
   }
   Rows rows = row(layout.tp, "tp", "all_gather", part, gathers * place.microbatches, place.activation_bytes);
-  append(rows,
-         row(layout.tp, "tp", "reduce_scatter", part, sums * place.microbatches, place.activation_bytes));
+  append(rows, row(layout.tp, "tp", "reduce_scatter", part, sums * place.microbatches, place.sum_bytes));
   return rows;
 }
 
@@ -105,13 +113,13 @@ Rows cross_entropy_traffic(RunConfig const& config, Layout const& layout, int st
   StageSizes const place(config, layout, stage);
   if (!place.last) return {};
   return row(layout.tp, "tp", "all_reduce", "cross entropy", 3 * place.microbatches,
-             place.tokens * element_bytes(config));
+             place.tokens * wide_bytes(config));
 }
 
 Rows replicated_gradient_traffic(RunConfig const& config, Layout const& layout, int stage) {
   if (!config.parallel.sequence_parallel) return {};
   return row(layout.tp, "tp", "all_reduce", "replicated gradients", layout.batch_tiles / layout.dp,
-             gradient_elements(config, layout, stage).replicated * element_bytes(config));
+             gradient_elements(config, layout, stage).replicated * wide_bytes(config));
 }
 
 Rows pipeline_traffic(RunConfig const& config, Layout const& layout, int stage) {
@@ -126,18 +134,18 @@ Rows pipeline_traffic(RunConfig const& config, Layout const& layout, int stage) 
 Rows bucket_traffic(RunConfig const& config, Layout const& layout, int stage) {
   if (layout.dp == 1) return {};
   std::int64_t const elements = gradient_elements(config, layout, stage).total();
-  std::int64_t const wanted = config.parallel.bucket_bytes / element_bytes(config);
+  std::int64_t const wanted = config.parallel.bucket_bytes / wide_bytes(config);
   std::int64_t const bucket =
       std::max(params::tile_alignment, wanted / params::tile_alignment * params::tile_alignment);
   return {{"dp", "all_reduce", "gradient buckets", (elements + bucket - 1) / bucket,
-           elements * element_bytes(config)}};
+           elements * wide_bytes(config)}};
 }
 
 Rows tied_embedding_traffic(RunConfig const& config, Layout const& layout, int stage) {
   StageSizes const place(config, layout, stage);
   if (!place.first && !place.last) return {};
   return row(layout.pp, "tied", "all_reduce", "tied embedding", 1,
-             tied_elements(config, layout) * element_bytes(config));
+             tied_elements(config, layout) * wide_bytes(config));
 }
 
 Rows bookkeeping_traffic(RunConfig const& config, Layout const& layout, int) {

@@ -9,6 +9,8 @@
 #include "tessera/comm/tree.hpp"
 #include "tessera/kernels/attention.hpp"
 #include "tessera/optim/gradient_norm.hpp"
+#include "tessera/train/forecast.hpp"
+#include "tessera/train/precision.hpp"
 #include "tessera/train/sampler.hpp"
 #include "tessera/train/stage_runner.hpp"
 #include "tessera/train/state.hpp"
@@ -18,14 +20,13 @@ namespace tessera::train {
 namespace {
 
 /// The largest tree sums of a step keep as much again: activations over tp, gradient buckets over dp.
-template <class T>
 std::size_t tree_bytes(RunConfig const& config, Plan const& plan, std::int64_t gradients) {
   auto const& layout = plan.layout;
   std::int64_t const activation = plan.stage.tokens.rows() * config.model.hidden_size;
-  std::int64_t const bucket =
-      std::min(gradients, config.parallel.bucket_bytes / static_cast<std::int64_t>(sizeof(T)));
-  auto const scratch = [](int ranks, std::int64_t elements) {
-    return ranks > 1 ? comm::tree_scratch_bytes(ranks, static_cast<std::size_t>(elements), dtype_of<T>) : 0;
+  std::int64_t const bucket = std::min(gradients, config.parallel.bucket_bytes / wide_bytes(config));
+  auto const scratch = [&](int ranks, std::int64_t elements) {
+    return ranks > 1 ? comm::tree_scratch_bytes(ranks, static_cast<std::size_t>(elements), wide_type(config))
+                     : 0;
   };
   return (plan.tree_over_tp ? scratch(layout.tp, activation) : 0) +
          (plan.tree_over_dp ? scratch(layout.dp, bucket) : 0);
@@ -35,12 +36,11 @@ std::size_t tree_bytes(RunConfig const& config, Plan const& plan, std::int64_t g
 template <class T>
 std::size_t attention_bytes(RunConfig const& config, Plan const& plan) {
   auto const& block = plan.stage.block;
-  return kernels::attention_scratch_bytes<T>(
+  return kernels::attention_scratch_bytes<Wide<T>>(
       {config.batch.micro_batch_size, config.batch.seq_length, block.heads_per_tile(), block.head_size()});
 }
 
 /// What an asynchronous save writes while training goes on.
-template <class T>
 std::size_t copy_bytes(RunConfig const& config, Plan const& plan,
                        std::vector<params::Parameter> const& parameters) {
   auto const& c = config.checkpoint;
@@ -48,7 +48,7 @@ std::size_t copy_bytes(RunConfig const& config, Plan const& plan,
   auto const own = element_count(saved_boxes(parameters, plan.layout, plan.place));
   int const node = config.parallel.ranks_per_node > 0 ? config.parallel.ranks_per_node : plan.layout.ranks();
   int const copies = std::min({c.ranks_per_file, node, plan.layout.ranks()});
-  auto const bytes = static_cast<std::size_t>(own * copies) * sizeof(T);
+  auto const bytes = static_cast<std::size_t>(own * copies * wide_bytes(config));
   return copies > 1 ? std::max(bytes, checkpoint::handing_over_bytes) : bytes;
 }
 
@@ -88,8 +88,9 @@ std::vector<MemoryItem> count(RunConfig const& config, Plan const& plan) {
           {"tokens, losses, norm", step.used_bytes()},
           {"sampling", sampling.used_bytes()},
           {"attention kernel", attention_bytes<T>(config, plan)},
-          {"tree sums", tree_bytes<T>(config, plan, stage.store().gradient_range().end)},
-          {checkpoint_copies, copy_bytes<T>(config, plan, stage.store().parameters())},
+          {"matrix products", kernels::matmul_scratch_bytes(dtype_of<T>)},
+          {"tree sums", tree_bytes(config, plan, stage.store().gradient_range().end)},
+          {checkpoint_copies, copy_bytes(config, plan, stage.store().parameters())},
           {trace_spans, span_bytes(config)}};
 }
 
@@ -125,8 +126,8 @@ std::size_t MemoryPrediction::bytes_of(std::string_view name) const {
 }
 
 MemoryPrediction predict_memory(RunConfig const& config, Plan const& plan) {
-  bool const wide = config.training.precision == "float64";
-  return {wide ? count<double>(config, plan) : count<float>(config, plan)};
+  return in_precision(config,
+                      [&](auto zero) { return MemoryPrediction{count<decltype(zero)>(config, plan)}; });
 }
 
 AllocationMeter::AllocationMeter() {

@@ -103,5 +103,6 @@ std::int32_t Sampler<T>::next(std::vector<std::int32_t> const& text, std::int64_
 
 template class Sampler<float>;
 template class Sampler<double>;
+template class Sampler<bf16>;
 
 }  // namespace tessera::train

@@ -7,13 +7,14 @@
 namespace tessera::train {
 
 template <class T>
-TokenBuffers<T>::TokenBuffers(Arena& arena, model::StageLayout const& layout, int microbatches) {
+TokenBuffers<T>::TokenBuffers(Arena& arena, model::StageLayout const& layout, int count)
+    : microbatches(count) {
   auto const rows = static_cast<std::size_t>(layout.tokens.rows());
   auto const slots = static_cast<std::size_t>(layout.slots);
   if (layout.is_first()) tokens = arena.matrix<std::int32_t>(slots, rows);
   if (!layout.is_last()) return;
   targets = arena.matrix<std::int32_t>(slots, rows);
-  losses = arena.matrix<T>(static_cast<std::size_t>(microbatches), rows);
+  losses = arena.matrix<Wide<T>>(static_cast<std::size_t>(count), rows);
 }
 
 template <class T>
@@ -24,7 +25,9 @@ StageRunner<T>::StageRunner(model::Stage<T>& stage, layers::Context const& conte
       loader_(&loader),
       hooks_(&hooks),
       buffers_(buffers),
-      host_tokens_("tessera::train::tokens", 2, static_cast<std::size_t>(context.tokens.rows())),
+      host_tokens_("tessera::train::tokens",
+                   tensors_on_host ? 1 : static_cast<std::size_t>(buffers.microbatches), 2,
+                   static_cast<std::size_t>(context.tokens.rows())),
       host_losses_("tessera::train::losses", buffers.losses.extent(0), buffers.losses.extent(1)) {}
 
 template <class T>
@@ -40,7 +43,7 @@ layers::Context StageRunner<T>::context_of(int microbatch) const {
 }
 
 template <class T>
-Vector<T> StageRunner<T>::losses_of(int microbatch) const {
+Vector<Wide<T>> StageRunner<T>::losses_of(int microbatch) const {
   return slice(buffers_.losses, static_cast<std::size_t>(microbatch));
 }
 
@@ -48,22 +51,23 @@ template <class T>
 void StageRunner<T>::load(int microbatch) {
   auto const& layout = stage_->layout();
   if (!layout.is_first() && !layout.is_last()) return;
-  auto const rows = host_tokens_.extent(1);
-  std::span<std::int32_t> const tokens(host_tokens_.data(), rows), targets(host_tokens_.data() + rows, rows);
+  // A copy to a device goes on while the next microbatches are read: each has a place of its own.
+  auto const rows = host_tokens_.extent(2);
+  auto const own = tensors_on_host ? std::size_t{0} : static_cast<std::size_t>(microbatch);
+  auto* const place = host_tokens_.data() + own * 2 * rows;
+  std::span<std::int32_t> const tokens(place, rows), targets(place + rows, rows);
   std::int64_t const global = pass_.first_microbatch + microbatch;
   if (pass_.mode == layers::Mode::training) {
     loader_->training_microbatch(pass_.step, global, tokens, targets);
   } else {
     loader_->validation_microbatch(global, tokens, targets);
   }
-  using Host = Kokkos::View<std::int32_t const*, Kokkos::HostSpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
+  using Host = Kokkos::View<std::int32_t const*, StagingSpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
   auto const i = static_cast<std::size_t>(slot(microbatch));
   if (layout.is_first())
     Kokkos::deep_copy(context_.exec, slice(buffers_.tokens, i), Host(tokens.data(), rows));
   if (layout.is_last())
     Kokkos::deep_copy(context_.exec, slice(buffers_.targets, i), Host(targets.data(), rows));
-  if constexpr (!tensors_on_host)
-    fence(context_.exec);  // the host buffer is used again for the next microbatch
 }
 
 template <class T>
@@ -88,7 +92,7 @@ void StageRunner<T>::backward(int microbatch) {
   auto const& layout = stage_->layout();
   if (layout.is_last()) {
     stage_->loss_and_gradient(context, own, slice(buffers_.targets, static_cast<std::size_t>(own)),
-                              static_cast<T>(pass_.loss_scale), losses_of(microbatch), *hooks_);
+                              static_cast<Wide<T>>(pass_.loss_scale), losses_of(microbatch), *hooks_);
   }
   auto const tokens =
       layout.is_first() ? slice(buffers_.tokens, static_cast<std::size_t>(own)) : Vector<std::int32_t>();
@@ -109,7 +113,9 @@ void StageRunner<T>::summed_losses(std::span<double> sums) const {
 
 template struct TokenBuffers<float>;
 template struct TokenBuffers<double>;
+template struct TokenBuffers<bf16>;
 template class StageRunner<float>;
 template class StageRunner<double>;
+template class StageRunner<bf16>;
 
 }  // namespace tessera::train

@@ -23,33 +23,26 @@ namespace {
 
 constexpr std::array<std::string_view, 3> prefixes{"", "optimizer/exp_avg/", "optimizer/exp_avg_sq/"};
 
-template <class T>
-Vector<T> numbers_of(params::ParameterStore<T> const& store, std::size_t kind) {
-  return kind == 0 ? store.values() : kind == 1 ? store.first_moments() : store.second_moments();
-}
-
 /// Calls `visit(tile, box, data)` for each tile of a parameter that has more than padding; `tile` is a global
-/// tile index and `data` its first element among the numbers of `kind`.
+/// tile index and `data` its first element among `numbers`, those of the whole store.
 template <class T, class Visit>
-void for_each_tile(params::ParameterStore<T> const& store, params::Parameter const& parameter,
-                   std::size_t kind, Visit const& visit) {
-  auto const numbers = numbers_of(store, kind);
+void for_each_tile(params::Parameter const& parameter, T* numbers, Visit const& visit) {
   for (int i = 0; i < parameter.tiles.count; ++i) {
     auto const tile = parameter.tiles.first + i;
     auto box = box_of_tiles(parameter.spec, {parameter.tiles.total, tile, 1});
-    if (box) visit(tile, std::move(*box), numbers.data() + parameter.range.begin + i * parameter.tile_stride);
+    if (box) visit(tile, std::move(*box), numbers + parameter.range.begin + i * parameter.tile_stride);
   }
 }
 
 template <class T>
-checkpoint::Part make_part(params::ParameterStore<T> const& store, SavedBox const& saved,
-                           std::size_t tensor_count) {
+checkpoint::Part make_part(Trainer<T>& trainer, SavedBox const& saved, std::size_t tensor_count) {
+  auto const& store = trainer.stage().store();
   auto const& parameter = store[saved.parameter];
   auto const kind = static_cast<std::size_t>(saved.kind);
   checkpoint::Part part;
   part.tensor = kind * tensor_count + static_cast<std::size_t>(parameter.spec.index);
   part.box = saved.box;
-  for_each_tile(store, parameter, kind, [&](int tile, checkpoint::Box box, T const* data) {
+  for_each_tile(parameter, trainer.host_tensors().numbers(store, kind), [&](int tile, checkpoint::Box box, Wide<T> const* data) {
     auto const inside = checkpoint::intersection(box, saved.box);
     if (!inside) return;
     part.sources.push_back(
@@ -126,9 +119,13 @@ checkpoint::Layout layout_of(Layout const& layout) {
   return {layout.ranks(), layout.tp, layout.pp, layout.dp, layout.explicit_tiles ? layout.tiles : 0};
 }
 
-/// Of values that must be the same for a run to go on.
-bool is_essential(std::string_view name) {
-  return (name.starts_with("model.") && name != "model.init_stddev") || name == "training.precision";
+/// float32 and bf16 runs have the same state: parameters and moments of float32.
+bool is_float64(std::string_view precision) { return precision == "float64"; }
+
+/// Whether a run cannot go on with this value changed.
+bool is_essential(std::string_view name, std::string_view before, std::string_view after) {
+  if (name == "training.precision") return is_float64(before) || is_float64(after);
+  return name.starts_with("model.") && name != "model.init_stddev";
 }
 
 }  // namespace
@@ -198,7 +195,7 @@ Differences differences(checkpoint::Values const& saved, checkpoint::Values cons
   for (auto const& [name, unused] : names) {
     auto const before = text(saved, name), after = text(now, name);
     if (before == after) continue;
-    auto& list = is_essential(name) ? found.impossible : found.allowed;
+    auto& list = is_essential(name, before, after) ? found.impossible : found.allowed;
     list.push_back(fmt::format("{}: {} when saved, now {}", shown(name), shown(before), shown(after)));
   }
   limit(found.impossible);
@@ -208,10 +205,10 @@ Differences differences(checkpoint::Values const& saved, checkpoint::Values cons
 
 template <class T>
 checkpoint::Snapshot make_snapshot(Trainer<T>& trainer) {
-  require(tensors_on_host, "a snapshot points to tensors in host memory");
   auto const& plan = trainer.plan();
   auto const& store = trainer.stage().store();
   auto const state = trainer.state();
+  trainer.host_tensors().fetch(trainer.exec(), store);
   checkpoint::Snapshot snapshot;
   snapshot.step = state.step;
   snapshot.layout = layout_of(plan.layout);
@@ -222,24 +219,25 @@ checkpoint::Snapshot make_snapshot(Trainer<T>& trainer) {
     snapshot.state.emplace("loss_scale", fmt::format("{}", state.loss_scale.scale));
     snapshot.state.emplace("loss_scale_clean_updates", fmt::format("{}", state.loss_scale.clean_updates));
   }
-  snapshot.tensors = saved_tensors(plan.specs, dtype_of<T>);
+  snapshot.tensors = saved_tensors(plan.specs, dtype_of<Wide<T>>);
   for (auto const& saved : saved_boxes(store.parameters(), plan.layout, plan.place))
-    snapshot.parts.push_back(make_part(store, saved, plan.specs.size()));
+    snapshot.parts.push_back(make_part(trainer, saved, plan.specs.size()));
   return snapshot;
 }
 
 template <class T>
 void restore(Trainer<T>& trainer, checkpoint::Reader const& from) {
-  require(tensors_on_host, "a checkpoint is read into tensors in host memory");
   auto const& store = trainer.stage().store();
+  auto& tensors = trainer.host_tensors();
+  tensors.fetch(trainer.exec(), store);
   std::vector<checkpoint::Slice> slices;
   for (auto const& parameter : store.parameters()) {
     if (parameter.role == params::Role::tied_gradient) continue;
     auto const& spec = parameter.spec;
     for (std::size_t kind = 0; kind < prefixes.size(); ++kind) {
-      for_each_tile(store, parameter, kind, [&](int, checkpoint::Box box, T* data) {
+      for_each_tile(parameter, tensors.numbers(store, kind), [&](int, checkpoint::Box box, Wide<T>* data) {
         slices.push_back({std::string(prefixes[kind]) + spec.name,
-                          dtype_of<T>,
+                          dtype_of<Wide<T>>,
                           spec.shape,
                           {reinterpret_cast<std::byte*>(data), std::move(box), strides_of_tile(spec)}});
       });
@@ -247,12 +245,16 @@ void restore(Trainer<T>& trainer, checkpoint::Reader const& from) {
   }
   auto const state = state_in(from, trainer.config(), trainer.loss_scale().state());
   from.read(slices);
+  tensors.put_back(trainer.exec(), store);
+  trainer.stage().round_weights({});
   trainer.resume(state);
 }
 
 template checkpoint::Snapshot make_snapshot(Trainer<float>&);
 template checkpoint::Snapshot make_snapshot(Trainer<double>&);
+template checkpoint::Snapshot make_snapshot(Trainer<bf16>&);
 template void restore(Trainer<float>&, checkpoint::Reader const&);
 template void restore(Trainer<double>&, checkpoint::Reader const&);
+template void restore(Trainer<bf16>&, checkpoint::Reader const&);
 
 }  // namespace tessera::train

@@ -216,5 +216,6 @@ std::uint64_t Trainer<T>::weights_hash() {
 
 template class Trainer<float>;
 template class Trainer<double>;
+template class Trainer<bf16>;
 
 }  // namespace tessera::train

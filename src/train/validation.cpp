@@ -9,6 +9,7 @@
 #include "tessera/base/error.hpp"
 #include "tessera/kernels/attention.hpp"
 #include "tessera/train/plan.hpp"
+#include "tessera/train/precision.hpp"
 #include "train/checks.hpp"
 
 namespace tessera::train {
@@ -159,11 +160,10 @@ void check_sequence(Checks& checks, RunConfig const& c) {
 
 /// The attention kernel keeps the keys and values of one head in scratch memory, which is bounded.
 void check_attention(Checks& checks, RunConfig const& c) {
-  bool const wide = c.training.precision == "float64";
   kernels::AttentionShape const shape{1, c.batch.seq_length, 1,
                                       std::max<std::int64_t>(1, c.model.hidden_size / c.model.heads)};
-  std::size_t const bytes =
-      wide ? kernels::attention_scratch_bytes<double>(shape) : kernels::attention_scratch_bytes<float>(shape);
+  std::size_t const bytes = in_precision(
+      c, [&](auto zero) { return kernels::attention_scratch_bytes<Wide<decltype(zero)>>(shape); });
   checks.expect(bytes <= kernels::attention_scratch_limit(),
                 "batch.seq_length = {} needs {} bytes of scratch for a head of {} and the attention kernel "
                 "has {}: take shorter sequences",

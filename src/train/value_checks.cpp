@@ -93,7 +93,7 @@ void check_run(Checks& checks, RunConfig const& c) {
   checks.between("training.eval_interval", c.training.eval_interval, 0, most_steps);
   checks.between("training.eval_batches", c.training.eval_batches, 1, most_steps);
   checks.between("training.log_interval", c.training.log_interval, 1, most_steps);
-  checks.one_of("training.precision", c.training.precision, {"float32", "float64"});
+  checks.one_of("training.precision", c.training.precision, {"float32", "float64", "bf16"});
   checks.one_of("training.on_nonfinite", c.training.on_nonfinite, {"stop", "skip"});
   checks.one_of("data.format", c.data.format, {"auto", "bytes", "llmc", "u16"});
   checks.expect(!c.data.path.empty(), "data.path is empty: name a file or a directory with text");

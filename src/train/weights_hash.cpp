@@ -17,7 +17,7 @@ std::uint64_t local_weights_hash(ExecutionSpace const& exec, params::ParameterSt
       continue;
     for (int tile = 0; tile < parameter.tiles.count; ++tile) {
       auto const elements = params::elements_of_tile(parameter.spec, parameter.tiles.first + tile);
-      sum += kernels::weights_hash<T>(
+      sum += kernels::weights_hash<Wide<T>>(
           exec, store.value(id, tile), params::name_hash(parameter.spec.name),
           {elements.first, elements.outer, elements.stride, elements.run, elements.valid_run});
     }
@@ -27,5 +27,6 @@ std::uint64_t local_weights_hash(ExecutionSpace const& exec, params::ParameterSt
 
 template std::uint64_t local_weights_hash(ExecutionSpace const&, params::ParameterStore<float> const&, bool);
 template std::uint64_t local_weights_hash(ExecutionSpace const&, params::ParameterStore<double> const&, bool);
+template std::uint64_t local_weights_hash(ExecutionSpace const&, params::ParameterStore<bf16> const&, bool);
 
 }  // namespace tessera::train

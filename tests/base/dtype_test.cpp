@@ -6,6 +6,8 @@
 
 #include <type_traits>
 
+#include "tessera/base/bf16.hpp"
+
 namespace tessera {
 namespace {
 
@@ -23,6 +25,7 @@ TEST(DType, DescribesItsElementType) {
   expect_described<std::uint64_t>("u64");
   expect_described<float>("f32");
   expect_described<double>("f64");
+  expect_described<bf16>("bf16");
 }
 
 }  // namespace

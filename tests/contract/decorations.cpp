@@ -7,6 +7,7 @@
 #include "tessera/comm/hierarchical.hpp"
 #include "tessera/comm/recorded.hpp"
 #include "tessera/comm/session.hpp"
+#include "tessera/comm/staging.hpp"
 #include "tessera/comm/tree.hpp"
 
 namespace tessera::contract {
@@ -36,6 +37,17 @@ std::unique_ptr<comm::Communicator> hierarchical_trees(comm::Communicator& group
   return make_pairs_hierarchical(group, true);
 }
 
+/// Chunks that cut every count of the tests but the smallest.
+std::unique_ptr<comm::Communicator> staging(comm::Communicator& group) {
+  return comm::make_staging(group.duplicate(), {.chunk_bytes = 1000, .always = true});
+}
+
+/// Fixed-order sums over staged messages, as tensors of a device are summed over an MPI that reads host memory.
+std::unique_ptr<comm::Communicator> tree_over_staging(comm::Communicator& group) {
+  if (!std::has_single_bit(static_cast<unsigned>(group.size()))) return nullptr;
+  return comm::make_tree(staging(group));
+}
+
 std::unique_ptr<comm::Communicator> recorded(comm::Communicator& group) {
   static comm::Ledger ledger;
   return comm::make_recorded(group.duplicate(), ledger, "test");
@@ -49,6 +61,8 @@ std::vector<Decoration> const& decorations() {
                                            {"Tree", &tree},
                                            {"Hierarchical", &hierarchical},
                                            {"HierarchicalTrees", &hierarchical_trees},
+                                           {"Staging", &staging},
+                                           {"TreeOverStaging", &tree_over_staging},
                                            {"Recorded", &recorded}};
   return all;
 }

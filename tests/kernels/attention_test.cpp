@@ -55,7 +55,7 @@ struct AttentionCall {
   AttentionShape shape;
   std::size_t width;
   DropoutHeads dropout;
-  std::vector<T> qkv, dout, out, log_sum_exp, dqkv;
+  Buffer<T> qkv, dout, out, log_sum_exp, dqkv;
 };
 
 template <class T>
@@ -126,16 +126,16 @@ TYPED_TEST(AttentionTest, LaterTokensChangeNothingBefore) {
   auto const before = call.out;
   for (std::size_t i = 100 * 48; i < call.qkv.size(); ++i) call.qkv[i] += T(1);
   call.forward();
-  auto const prefix = [](std::vector<T> const& v) { return std::vector<T>(v.begin(), v.begin() + 100 * 16); };
+  auto const prefix = [](Buffer<T> const& v) { return Buffer<T>(v.begin(), v.begin() + 100 * 16); };
   EXPECT_TRUE(same_bits(prefix(call.out), prefix(before)));
   EXPECT_FALSE(same_bits(call.out, before));
 }
 
 /// The columns of heads [first, first + count) of every group of `heads` heads in a tensor.
 template <class T>
-std::vector<T> heads_of(std::vector<T> const& tensor, std::size_t heads, std::size_t head_size,
+Buffer<T> heads_of(Buffer<T> const& tensor, std::size_t heads, std::size_t head_size,
                         std::size_t first, std::size_t count) {
-  std::vector<T> result;
+  Buffer<T> result;
   for (std::size_t begin = 0; begin < tensor.size(); begin += heads * head_size) {
     auto const from = tensor.begin() + static_cast<std::ptrdiff_t>(begin + first * head_size);
     result.insert(result.end(), from, from + static_cast<std::ptrdiff_t>(count * head_size));

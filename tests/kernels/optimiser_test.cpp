@@ -21,7 +21,7 @@ TYPED_TEST(WeightKernelTest, AdamwEqualsReferenceOverTenSteps) {
   auto parameters = as<T>(start);
   auto first = zeros<T>(n);
   auto second = zeros<T>(n);
-  std::vector<reference::AdamwState> truth(n);
+  Buffer<reference::AdamwState> truth(n);
   for (std::size_t i = 0; i < n; ++i) truth[i] = {start[i], 0, 0};
   for (int step = 1; step <= 10; ++step) {
     auto gradients = as<T>(random_tensor(n, 100 + static_cast<unsigned>(step)));
@@ -44,7 +44,7 @@ TYPED_TEST(WeightKernelTest, NormChunksEqualLongDoubleSums) {
   using T = TypeParam;
   for (std::size_t const n : {1, 4095, 4096, 4097, 20001}) {
     auto x = as<T>(random_tensor(n, 2));
-    std::vector<double> chunks(static_cast<std::size_t>(norm_chunks(static_cast<std::ptrdiff_t>(n))));
+    Buffer<double> chunks(static_cast<std::size_t>(norm_chunks(static_cast<std::ptrdiff_t>(n))));
     squared_norm_chunks<T>(exec(), vec(x), vec(chunks));
     for (std::size_t chunk = 0; chunk < chunks.size(); ++chunk) {
       long double sum = 0;
@@ -58,7 +58,7 @@ TYPED_TEST(WeightKernelTest, NormChunksEqualLongDoubleSums) {
 
 /// A whole tensor (4, 5, 7) hashed element by element from the definition.
 template <class T>
-std::uint64_t described_hash(std::vector<T> const& x, std::uint64_t name) {
+std::uint64_t described_hash(Buffer<T> const& x, std::uint64_t name) {
   std::uint64_t sum = 0;
   for (std::size_t i = 0; i < x.size(); ++i) {
     std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t> bits;
@@ -77,7 +77,7 @@ TYPED_TEST(WeightKernelTest, HashOfTilesIsTheHashOfTheWhole) {
   EXPECT_EQ(weights_hash<T>(exec(), vec(whole), name, {0, 1, 0, 16800, 16800}), expected);
   std::uint64_t sum = 0;
   for (std::int64_t tile = 0; tile < 4; ++tile) {
-    std::vector<T> part;
+    Buffer<T> part;
     for (std::int64_t outer = 0; outer < 3; ++outer) {
       auto const from = whole.begin() + outer * 5600 + tile * 1400;
       part.insert(part.end(), from, from + 1400);
@@ -118,14 +118,14 @@ TYPED_TEST(WeightKernelTest, InitialWeightsDoNotKnowTheirTile) {
 
 TYPED_TEST(WeightKernelTest, InitialWeightsOfPaddingAreZero) {
   using T = TypeParam;
-  std::vector<T> x(2 * 5000, T(1));
+  Buffer<T> x(2 * 5000, T(1));
   initialise_normal<T>(exec(), vec(x), {0, 2, 4500, 5000, 4500}, RandomSite(5, 0, 17), 0, 1);
   for (std::size_t i = 0; i < x.size(); ++i) EXPECT_EQ(x[i] == T(0), i % 5000 >= 4500) << i;
 }
 
 TEST(InitialiseTest, NumbersAreNormal) {
   std::size_t const n = 1 << 20;
-  std::vector<double> x(n);
+  Buffer<double> x(n);
   initialise_normal<double>(exec(), vec(x), {0, 1, 0, 1 << 20, 1 << 20}, RandomSite(1, 0, 0), 0, 1);
   double moments[5] = {};
   for (double const value : x) {

@@ -43,7 +43,7 @@ struct NormCall {
   }
 
   std::size_t columns;
-  std::vector<T> x, gamma, beta, dy, y, mean, rstd, dx, dgamma, dbeta;
+  Buffer<T> x, gamma, beta, dy, y, mean, rstd, dx, dgamma, dbeta;
 };
 
 TYPED_TEST(RowKernelTest, LayerNormEqualsReference) {
@@ -90,7 +90,7 @@ TEST(LayerNormTest, BackwardIsTheGradientOfForward) {
     moved.forward();
     return dot(moved.y, call.dy);
   };
-  auto const along = [&](std::vector<double> NormCall<double>::*member) {
+  auto const along = [&](Buffer<double> NormCall<double>::*member) {
     return [&, member](Tensor const& x) {
       NormCall<double> moved = call;
       moved.*member = x;
@@ -141,11 +141,11 @@ TEST(GeluTest, BackwardIsTheGradientOfForward) {
 }
 
 TEST(GeluTest, FarValuesStayFinite) {
-  std::vector<float> x{-1e4F, -100.0F, -20.0F, 20.0F, 100.0F, 1e4F};
-  std::vector<float> none(6, 0.0F);
-  std::vector<float> ones(6, 1.0F);
-  std::vector<float> out(6);
-  std::vector<float> slope(6);
+  Buffer<float> x{-1e4F, -100.0F, -20.0F, 20.0F, 100.0F, 1e4F};
+  Buffer<float> none(6, 0.0F);
+  Buffer<float> ones(6, 1.0F);
+  Buffer<float> out(6);
+  Buffer<float> slope(6);
   bias_gelu_forward<float>(exec(), mat(x, 6), vec(none), mat(out, 6));
   gelu_backward<float>(exec(), mat(ones, 6), mat(x, 6), mat(slope, 6));
   for (std::size_t i = 0; i < 6; ++i) {
@@ -179,7 +179,7 @@ TYPED_TEST(RowKernelTest, ATilesColumnSumsAreThoseOfItsRowsAlone) {
     auto one = zeros<T>(width);
     column_sums<T>(exec(), Matrix<T>(x.data() + tile * 40 * width, 40, width), vec(one), false);
     auto const begin = all.begin() + static_cast<std::ptrdiff_t>(tile * width);
-    EXPECT_TRUE(same_bits(one, std::vector<T>(begin, begin + static_cast<std::ptrdiff_t>(width))));
+    EXPECT_TRUE(same_bits(one, Buffer<T>(begin, begin + static_cast<std::ptrdiff_t>(width))));
   }
 }
 

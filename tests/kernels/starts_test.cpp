@@ -24,7 +24,7 @@ constexpr std::size_t longest = 67;
 constexpr std::size_t whole = starts + longest;
 
 template <class T>
-using Columns = std::vector<std::vector<T>>;
+using Columns = std::vector<Buffer<T>>;
 
 /// Runs `kernel(part of every tensor, start, length)` on the whole and on all parts; the tensors hold `row`
 /// elements for each of `whole` places, and the kernel changes them in place.
@@ -46,7 +46,7 @@ void expect_same_bits_for_all_parts(Columns<T> const& tensors, std::size_t row, 
       for (std::size_t i = 0; i < all.size(); ++i) {
         auto const from = all[i].begin() + static_cast<std::ptrdiff_t>(start * row);
         ASSERT_TRUE(
-            same_bits(parts[i], std::vector<T>(from, from + static_cast<std::ptrdiff_t>(length * row))))
+            same_bits(parts[i], Buffer<T>(from, from + static_cast<std::ptrdiff_t>(length * row))))
             << "tensor " << i << ", start " << start << ", length " << length;
       }
     }
@@ -97,7 +97,7 @@ TYPED_TEST(StartsTest, SumsOverTilesAndSmallOperations) {
   using T = TypeParam;
   expect_same_bits_for_all_parts<T>(this->tensors(3, 1), 1, [](Columns<T>& p, std::size_t) {
     std::size_t const n = p[0].size();
-    std::vector<T> parts = p[0];
+    Buffer<T> parts = p[0];
     for (int i = 1; i < 5; ++i)
       parts.insert(parts.end(), p[static_cast<std::size_t>(i % 3)].begin(),
                    p[static_cast<std::size_t>(i % 3)].end());
@@ -111,7 +111,7 @@ TYPED_TEST(StartsTest, BiasAndColumnSumsOfColumns) {
   using T = TypeParam;
   expect_same_bits_for_all_parts<T>(this->tensors(4, 1), 1, [](Columns<T>& p, std::size_t) {
     std::size_t const n = p[0].size();
-    std::vector<T> rows_of_x;
+    Buffer<T> rows_of_x;
     for (int i = 0; i < 40; ++i) {
       rows_of_x.insert(rows_of_x.end(), p[static_cast<std::size_t>(i % 3)].begin(),
                        p[static_cast<std::size_t>(i % 3)].end());
@@ -133,7 +133,7 @@ TYPED_TEST(StartsTest, ResidualAndDropoutOfRows) {
     dropout.total_positions = whole;
     bias_dropout_add<T>(exec(), mat(p[0], d), vec(bias), mat(p[1], d), dropout, mat(p[2], d));
     dropout_backward<T>(exec(), mat(p[0], d), dropout, mat(p[1], d));
-    position_forward<T>(exec(), mat(p[0], d), mat(p[2], d), 0, 1, dropout);
+    position_forward<T>(exec(), mat(p[0], d), mat(p[2], d), 0, 1, dropout, mat(p[0], d));
   });
 }
 
@@ -144,8 +144,8 @@ TYPED_TEST(StartsTest, LayerNormOfRows) {
   auto beta = as<T>(random_tensor(d, 10));
   expect_same_bits_for_all_parts<T>(this->tensors(3, d), d, [&](Columns<T>& p, std::size_t) {
     std::size_t const n = p[0].size() / d;
-    std::vector<T> mean(n);
-    std::vector<T> rstd(n);
+    Buffer<T> mean(n);
+    Buffer<T> rstd(n);
     layer_norm_forward<T>(exec(), mat(p[0], d), vec(gamma), vec(beta), T(1e-5), mat(p[1], d), vec(mean),
                           vec(rstd));
     layer_norm_backward<T>(exec(), mat(p[2], d), mat(p[0], d), vec(gamma), vec(mean), vec(rstd), mat(p[2], d),
@@ -158,11 +158,11 @@ TYPED_TEST(StartsTest, CrossEntropyOfRows) {
   std::size_t const width = 45;
   expect_same_bits_for_all_parts<T>(this->tensors(1, width, 8), width, [&](Columns<T>& p, std::size_t) {
     std::size_t const n = p[0].size() / width;
-    std::vector<std::int32_t> const targets(n, 7);
+    Buffer<std::int32_t> const targets(n, 7);
     Vector<std::int32_t const> const target_view(targets.data(), n);
-    std::vector<T> maximum(n);
-    std::vector<T> sum(n);
-    std::vector<T> target(n);
+    Buffer<T> maximum(n);
+    Buffer<T> sum(n);
+    Buffer<T> target(n);
     cross_entropy_max<T>(exec(), mat(p[0], width), 44, vec(maximum), false);
     cross_entropy_sums<T>(exec(), mat(p[0], width), 44, vec(maximum), target_view, 0, vec(sum), vec(target));
     cross_entropy_backward<T>(exec(), mat(p[0], width), 44, vec(maximum), vec(sum), target_view, 0, T(0.125));
@@ -174,17 +174,17 @@ TYPED_TEST(StartsTest, NormAndCrossEntropyOfRowsAtEveryAlignmentAndWidth) {
   using T = TypeParam;
   auto const values = as<T>(random_tensor(longest, 60, 4));
   for (std::size_t width = 1; width <= longest; ++width) {
-    std::vector<T> first;
+    Buffer<T> first;
     for (std::size_t start = 0; start < starts; ++start) {
-      std::vector<T> buffer(start + width);
+      Buffer<T> buffer(start + width);
       std::copy_n(values.begin(), width, buffer.begin() + static_cast<std::ptrdiff_t>(start));
-      std::vector<T> ones(width, T(1));
-      std::vector<T> result(width + 4);
+      Buffer<T> ones(width, T(1));
+      Buffer<T> result(width + 4);
       Matrix<T const> const x(buffer.data() + start, 1, width);
       layer_norm_forward<T>(exec(), x, vec(ones), vec(ones), T(1e-5), Matrix<T>(result.data(), 1, width),
                             Vector<T>(&result[width], 1), Vector<T>(&result[width + 1], 1));
-      std::vector<T> zero(1);
-      std::vector<std::int32_t> const target(1, 0);
+      Buffer<T> zero(1);
+      Buffer<std::int32_t> const target(1, 0);
       cross_entropy_sums<T>(exec(), x, static_cast<std::int64_t>(width), vec(zero),
                             Vector<std::int32_t const>(target.data(), 1), 0, Vector<T>(&result[width + 2], 1),
                             Vector<T>(&result[width + 3], 1));

@@ -13,11 +13,11 @@ namespace {
 
 /// The order of sum.hpp, written from its description.
 template <class T>
-T described_sum(std::vector<T> const& terms) {
+T described_sum(Buffer<T> const& terms) {
   T total = 0;
   for (std::size_t begin = 0; begin < terms.size(); begin += 4096) {
-    std::vector<T> lane(16, T(0));
-    for (std::size_t i = begin; i < std::min(begin + 4096, terms.size()); ++i) lane[i % 16] += terms[i];
+    Buffer<T> lane(sum_lanes, T(0));
+    for (std::size_t i = begin; i < std::min(begin + 4096, terms.size()); ++i) lane[i % sum_lanes] += terms[i];
     while (lane.size() > 1) {
       std::size_t const half = lane.size() / 2;
       for (std::size_t l = 0; l < half; ++l) lane[l] += lane[l + half];
@@ -51,28 +51,34 @@ TYPED_TEST(SumTest, MaximumFindsTheLargestTermOrTheLeastGiven) {
   EXPECT_EQ(lane_max<T>(0, T(-5), [](std::ptrdiff_t) { return T(0); }), T(-5));
 }
 
-TYPED_TEST(SumTest, TeamsOfADeviceAddInTheSameOrderAsAHostThread) {
+/// results: the sum and the maximum of n terms, by the team of a row.
+template <class T>
+void fold_in_a_row(std::ptrdiff_t n, T const* terms, T* results) {
+  rows(
+      exec(), "tessera::kernels::test", 1, KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t) {
+        T const sum = team.template sum<T>(n, [&](std::ptrdiff_t i) { return terms[i]; });
+        T const largest = team.template max<T>(n, T(-5), [&](std::ptrdiff_t i) { return terms[i]; });
+        team.once([&] {
+          results[0] = sum;
+          results[1] = largest;
+        });
+      });
+}
+
+TYPED_TEST(SumTest, TeamsOfRowsAddInTheSameOrderAsAHostThread) {
   using T = TypeParam;
   auto const terms = as<T>(random_tensor(5000, 5));
-  T sum = 0;
-  T largest = 0;
-  using Policy = Kokkos::TeamPolicy<ExecutionSpace>;
-  Policy policy(ExecutionSpace(), 1, 1);
-  policy.set_scratch_size(0, Kokkos::PerTeam(DeviceRowTeam::scratch_bytes));
-  Kokkos::parallel_for("tessera::kernels::test", policy, [&](Policy::member_type const& member) {
-    DeviceRowTeam const team(member);
-    sum = team.sum<T>(5000, [&](std::ptrdiff_t i) { return terms[i]; });
-    largest = team.max<T>(5000, T(-5), [&](std::ptrdiff_t i) { return terms[i]; });
-  });
-  EXPECT_EQ(sum, lane_sum<T>(5000, [&](std::ptrdiff_t i) { return terms[i]; }));
-  EXPECT_EQ(largest, *std::max_element(terms.begin(), terms.end()));
+  auto results = zeros<T>(2);
+  fold_in_a_row<T>(5000, terms.data(), results.data());
+  EXPECT_EQ(results[0], lane_sum<T>(5000, [&](std::ptrdiff_t i) { return terms[i]; }));
+  EXPECT_EQ(results[1], *std::max_element(terms.begin(), terms.end()));
 }
 
 /// Neighbours first, over the next power of two with missing leaves left out.
 template <class T>
-std::vector<T> described_tree(std::vector<std::vector<T>> level) {
+Buffer<T> described_tree(std::vector<Buffer<T>> level) {
   while (level.size() > 1) {
-    std::vector<std::vector<T>> next;
+    std::vector<Buffer<T>> next;
     for (std::size_t i = 0; i < level.size(); i += 2) {
       auto sum = level[i];
       for (std::size_t c = 0; i + 1 < level.size() && c < sum.size(); ++c) sum[c] += level[i + 1][c];
@@ -88,7 +94,7 @@ TYPED_TEST(SumTest, TreeAddsNearestNeighboursFirst) {
   for (std::size_t parts = 1; parts <= 17; ++parts) {
     for (std::size_t const n : {1, 67, 5000}) {
       auto flat_parts = as<T>(random_tensor(parts * n, 6));
-      std::vector<std::vector<T>> level;
+      std::vector<Buffer<T>> level;
       for (std::size_t i = 0; i < parts; ++i) {
         level.emplace_back(flat_parts.begin() + static_cast<std::ptrdiff_t>(i * n),
                            flat_parts.begin() + static_cast<std::ptrdiff_t>((i + 1) * n));
@@ -121,7 +127,7 @@ TYPED_TEST(SumTest, SmallOperationsOnWholeTensors) {
   add_to<T>(ExecutionSpace(), vec(sum), vec(b));
   EXPECT_TRUE(same_bits(sum, expected));
   fill<T>(ExecutionSpace(), vec(sum), T(-0.0));
-  EXPECT_TRUE(same_bits(sum, std::vector<T>(a.size(), T(-0.0))));
+  EXPECT_TRUE(same_bits(sum, Buffer<T>(a.size(), T(-0.0))));
   add_positive_zero<T>(ExecutionSpace(), vec(sum));
   EXPECT_TRUE(same_bits(sum, zeros<T>(a.size())));
   sum = a;

@@ -22,6 +22,9 @@ namespace tessera::kernels::test {
 
 using reference::Tensor;
 
+template <class T>
+using Buffer = reference::Buffer<T>;
+
 inline ExecutionSpace exec() { return {}; }
 
 /// `count` numbers in [-scale, scale), rounded to float so that both compute types see the same values.
@@ -34,28 +37,28 @@ inline Tensor random_tensor(std::size_t count, unsigned seed, double scale = 1) 
 }
 
 template <class T>
-std::vector<T> as(Tensor const& tensor) {
+Buffer<T> as(Tensor const& tensor) {
   return {tensor.begin(), tensor.end()};
 }
 
 template <class T>
-Tensor widened(std::vector<T> const& values) {
+Tensor widened(Buffer<T> const& values) {
   return {values.begin(), values.end()};
 }
 
 template <class T>
-Vector<T> vec(std::vector<T>& v) {
+Vector<T> vec(Buffer<T>& v) {
   return Vector<T>(v.data(), v.size());
 }
 template <class T>
-Matrix<T> mat(std::vector<T>& v, std::size_t columns) {
+Matrix<T> mat(Buffer<T>& v, std::size_t columns) {
   return Matrix<T>(v.data(), v.size() / columns, columns);
 }
 
 /// A tensor of zeros.
 template <class T>
-std::vector<T> zeros(std::size_t count) {
-  return std::vector<T>(count, T(0));
+Buffer<T> zeros(std::size_t count) {
+  return Buffer<T>(count, T(0));
 }
 
 /// Rounding of T times some operations: what an honest kernel may differ from the truth by, relative to
@@ -68,7 +71,7 @@ double tolerance(double operations = 16) {
 /// Every element of `actual` within `allowed` of `expected`, relative to the larger of 1 and the expected
 /// size.
 template <class T>
-void expect_near(std::vector<T> const& actual, Tensor const& expected, double allowed) {
+void expect_near(Buffer<T> const& actual, Tensor const& expected, double allowed) {
   ASSERT_EQ(actual.size(), expected.size());
   double worst = 0;
   std::size_t where = 0;
@@ -86,7 +89,7 @@ void expect_near(std::vector<T> const& actual, Tensor const& expected, double al
 
 /// Equal bits, so that -0 and +0 differ and NaN equals itself.
 template <class T>
-::testing::AssertionResult same_bits(std::vector<T> const& a, std::vector<T> const& b) {
+::testing::AssertionResult same_bits(Buffer<T> const& a, Buffer<T> const& b) {
   if (a.size() != b.size()) return ::testing::AssertionFailure() << a.size() << " elements and " << b.size();
   for (std::size_t i = 0; i < a.size(); ++i) {
     if (std::memcmp(&a[i], &b[i], sizeof(T)) != 0) {

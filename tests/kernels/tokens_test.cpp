@@ -9,15 +9,15 @@ namespace tessera::kernels::test {
 
 namespace {
 
-std::vector<std::int32_t> random_tokens(std::size_t count, int vocabulary, unsigned seed) {
+Buffer<std::int32_t> random_tokens(std::size_t count, int vocabulary, unsigned seed) {
   std::mt19937 engine(seed);
   std::uniform_int_distribution<std::int32_t> draw(0, vocabulary - 1);
-  std::vector<std::int32_t> tokens(count);
+  Buffer<std::int32_t> tokens(count);
   for (auto& token : tokens) token = draw(engine);
   return tokens;
 }
 
-Vector<std::int32_t const> view(std::vector<std::int32_t> const& tokens) {
+Vector<std::int32_t const> view(Buffer<std::int32_t> const& tokens) {
   return Vector<std::int32_t const>(tokens.data(), tokens.size());
 }
 
@@ -57,11 +57,11 @@ TYPED_TEST(TokenKernelTest, EmbeddingOfAllTilesAccumulatedIsTheWholeEmbedding) {
 }
 
 TEST(EmbeddingTest, OthersTokensGivePositiveZero) {
-  std::vector<std::int32_t> const tokens{0, 5};
-  std::vector<float> table{-0.0F, 1.0F};
-  std::vector<float> out(4, -1.0F);
+  Buffer<std::int32_t> const tokens{0, 5};
+  Buffer<float> table{-0.0F, 1.0F};
+  Buffer<float> out(4, -1.0F);
   embedding_forward<float>(exec(), view(tokens), mat(table, 2), 0, mat(out, 2), false);
-  EXPECT_TRUE(same_bits(out, std::vector<float>{0.0F, 1.0F, 0.0F, 0.0F}));
+  EXPECT_TRUE(same_bits(out, Buffer<float>{0.0F, 1.0F, 0.0F, 0.0F}));
 }
 
 TYPED_TEST(TokenKernelTest, PositionsEqualReference) {
@@ -79,7 +79,7 @@ TYPED_TEST(TokenKernelTest, PositionsEqualReference) {
   auto x = as<T>(random_tensor(positions * batch * d, 5));
   auto const before = x;
   auto table = as<T>(random_tensor(7 * d, 6));
-  position_forward<T>(exec(), mat(x, d), mat(table, d), first, batch, dropout);
+  position_forward<T>(exec(), mat(x, d), mat(table, d), first, batch, dropout, mat(x, d));
   auto dtable = as<T>(random_tensor(7 * d, 7));
   Tensor expected = widened(dtable);
   for (std::size_t r = 0; r < positions * batch; ++r) {
@@ -102,10 +102,10 @@ struct TiledCrossEntropy {
   TiledCrossEntropy(std::size_t n, std::size_t width, std::size_t tiles, std::size_t vocabulary, double scale)
       : targets(random_tokens(n, static_cast<int>(vocabulary), 8)), loss(n) {
     whole = random_tensor(n * width * tiles, 9, 12);
-    std::vector<T> maximum(n);
-    std::vector<T> sums(tiles * n);
-    std::vector<T> target_logits(tiles * n);
-    std::vector<std::vector<T>> tile_logits;
+    Buffer<T> maximum(n);
+    Buffer<T> sums(tiles * n);
+    Buffer<T> target_logits(tiles * n);
+    std::vector<Buffer<T>> tile_logits;
     auto const valid = [&](std::size_t tile) {
       auto const left = static_cast<std::int64_t>(vocabulary) - static_cast<std::int64_t>(tile * width);
       return std::clamp<std::int64_t>(left, 0, static_cast<std::int64_t>(width));
@@ -119,8 +119,8 @@ struct TiledCrossEntropy {
                             static_cast<std::int64_t>(tile * width), Vector<T>(&sums[tile * n], n),
                             Vector<T>(&target_logits[tile * n], n));
     }
-    std::vector<T> sum(n);
-    std::vector<T> target_logit(n);
+    Buffer<T> sum(n);
+    Buffer<T> target_logit(n);
     tree_sum<T>(exec(), mat(sums, n), vec(sum));
     tree_sum<T>(exec(), mat(target_logits, n), vec(target_logit));
     cross_entropy_loss<T>(exec(), vec(maximum), vec(sum), vec(target_logit), vec(loss));
@@ -132,23 +132,23 @@ struct TiledCrossEntropy {
     }
   }
 
-  std::vector<T> columns_of(std::size_t tile, std::size_t n, std::size_t width, std::size_t tiles) const {
-    std::vector<T> part(n * width);
+  Buffer<T> columns_of(std::size_t tile, std::size_t n, std::size_t width, std::size_t tiles) const {
+    Buffer<T> part(n * width);
     for (std::size_t i = 0; i < part.size(); ++i) {
       part[i] = static_cast<T>(whole[i / width * width * tiles + tile * width + i % width]);
     }
     return part;
   }
   void put_columns(std::size_t tile, std::size_t n, std::size_t width, std::size_t tiles,
-                   std::vector<T> const& part) {
+                   Buffer<T> const& part) {
     for (std::size_t i = 0; i < n * width; ++i) {
       gradient[i / width * width * tiles + tile * width + i % width] = part[i];
     }
   }
 
-  std::vector<std::int32_t> targets;
+  Buffer<std::int32_t> targets;
   Tensor whole;
-  std::vector<T> loss, gradient;
+  Buffer<T> loss, gradient;
 };
 
 TYPED_TEST(TokenKernelTest, CrossEntropyEqualsReferenceWhateverTheTiles) {
@@ -179,12 +179,12 @@ TEST(CrossEntropyTest, BackwardIsTheGradientOfTheLoss) {
 }
 
 TEST(CrossEntropyTest, ANanAmongTheLogitsReachesTheLoss) {
-  std::vector<float> logits{1.0F, std::numeric_limits<float>::quiet_NaN(), 2.0F};
-  std::vector<std::int32_t> const targets{0};
-  std::vector<float> maximum(1);
-  std::vector<float> sum(1);
-  std::vector<float> target(1);
-  std::vector<float> loss(1);
+  Buffer<float> logits{1.0F, std::numeric_limits<float>::quiet_NaN(), 2.0F};
+  Buffer<std::int32_t> const targets{0};
+  Buffer<float> maximum(1);
+  Buffer<float> sum(1);
+  Buffer<float> target(1);
+  Buffer<float> loss(1);
   cross_entropy_max<float>(exec(), mat(logits, 3), 3, vec(maximum), false);
   cross_entropy_sums<float>(exec(), mat(logits, 3), 3, vec(maximum), view(targets), 0, vec(sum), vec(target));
   cross_entropy_loss<float>(exec(), vec(maximum), vec(sum), vec(target), vec(loss));

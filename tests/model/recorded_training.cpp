@@ -11,7 +11,7 @@ namespace tessera::model::test {
 
 namespace {
 
-train::RunConfig run_config(recorded::Config const& recording, Cut const& cut, bool wide) {
+train::RunConfig run_config(recorded::Config const& recording, Cut const& cut, DType type) {
   train::RunConfig config;
   auto& model = config.model;
   model.layers = recording.layers;
@@ -27,7 +27,7 @@ train::RunConfig run_config(recorded::Config const& recording, Cut const& cut, b
   config.parallel.dp = cut.shape.dp;
   config.parallel.sequence_parallel = cut.sequence_parallel;
   config.parallel.tiles = cut.tiles;
-  config.training.precision = wide ? "float64" : "float32";
+  config.training.precision = type == DType::f64 ? "float64" : type == DType::f32 ? "float32" : "bf16";
   return config;
 }
 
@@ -50,7 +50,7 @@ RecordedWork<T>::RecordedWork(Stage<T>& stage, layers::Context const& context, p
   auto const rows = static_cast<std::size_t>(context.tokens.rows());
   tokens_ = arena_.matrix<std::int32_t>(microbatches, rows);
   targets_ = arena_.matrix<std::int32_t>(microbatches, rows);
-  losses_ = arena_.matrix<T>(microbatches, rows);
+  losses_ = arena_.matrix<Wide<T>>(microbatches, rows);
   int const batch = recording.microbatch_size;
   for (std::size_t i = 0; i < microbatches; ++i) {
     for (std::size_t row = 0; row < rows; ++row) {
@@ -81,7 +81,7 @@ void RecordedWork<T>::backward(int microbatch) {
   auto const i = static_cast<std::size_t>(microbatch);
   auto const context = context_of(microbatch);
   if (stage_->layout().is_last()) {
-    stage_->loss_and_gradient(context, slot(microbatch), slice(targets_, i), static_cast<T>(scale_),
+    stage_->loss_and_gradient(context, slot(microbatch), slice(targets_, i), static_cast<Wide<T>>(scale_),
                               slice(losses_, i), *hooks_);
   }
   stage_->backward(context, slot(microbatch), slice(tokens_, i), *hooks_);
@@ -100,7 +100,7 @@ RecordedTraining<T>::RecordedTraining(std::unique_ptr<comm::Communicator> world,
     : recording_(recording),
       matmul_(kernels::make_matmul_provider("auto", dtype_of<T>)),
       arena_("tessera::test::model") {
-  auto const config = run_config(recording, cut, sizeof(T) == 8);
+  auto const config = run_config(recording, cut, dtype_of<T>);
   auto const layout = train::resolve(config, world->size());
   mesh::MeshOptions options;
   options.explicit_tiles = layout.explicit_tiles;
@@ -139,10 +139,11 @@ void RecordedTraining<T>::set_weights() {
         if (i % where.run >= where.valid_run) continue;
         auto const global = where.first + i / where.run * where.stride + i % where.run;
         values(static_cast<std::size_t>(i)) =
-            static_cast<T>(recorded::initial_weight(parameter.spec.name, global));
+            static_cast<Wide<T>>(recorded::initial_weight(parameter.spec.name, global));
       }
     }
   }
+  stage_->round_weights(exec_);
 }
 
 template <class T>
@@ -189,5 +190,6 @@ std::vector<double> RecordedTraining<T>::logits() {
 
 template class RecordedTraining<float>;
 template class RecordedTraining<double>;
+template class RecordedTraining<bf16>;
 
 }  // namespace tessera::model::test

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "device.hpp"
 #include "leaks.hpp"
 #include "parallel.hpp"
 #include "tessera/base/kokkos.hpp"
@@ -99,9 +100,11 @@ std::chrono::seconds time_limit() {
   return std::chrono::seconds(text != nullptr ? std::atoi(text) : 100);
 }
 
-std::unique_ptr<comm::Session> open_mpi(int& argc, char**& argv) {
+/// MPI, unless TESSERA_TEST_BACKEND in the environment names another backend: a machine with a GPU may have none.
+std::unique_ptr<comm::Session> open_backend(int& argc, char**& argv) {
   [[maybe_unused]] LeaksIgnored const ignored;
-  return comm::open_session("mpi", argc, argv);
+  char const* const name = std::getenv("TESSERA_TEST_BACKEND");
+  return comm::open_session(name != nullptr ? name : "mpi", argc, argv);
 }
 
 int run(comm::Communicator& all) {
@@ -127,8 +130,9 @@ int run(comm::Communicator& all) {
 }  // namespace tessera::support
 
 int main(int argc, char** argv) {
+  tessera::support::let_the_host_read_tensors();
   ::testing::InitGoogleTest(&argc, argv);
-  auto const session = tessera::support::open_mpi(argc, argv);
+  auto const session = tessera::support::open_backend(argc, argv);
   Kokkos::ScopeGuard const kokkos(argc, argv);
   auto const world = session->world();
   if (auto const problem = tessera::comm::launcher_mismatch(world->size())) {

@@ -36,6 +36,10 @@ class Arena {
     return Cube<T>(take<T>(n0 * n1 * n2), n0, n1, n2);
   }
 
+  /// From now on all arenas take memory that host code reaches too, where there is a device: tests look at tensors
+  /// without copying them.
+  static void share_with_host_for_tests();
+
   [[nodiscard]] bool counting() const noexcept { return mode_ == Mode::counting; }
   /// Bytes handed out so far, alignment included.
   [[nodiscard]] std::size_t used_bytes() const noexcept { return used_bytes_; }
@@ -51,6 +55,7 @@ class Arena {
   Mode mode_;
   std::size_t used_bytes_ = 0;
   std::vector<Kokkos::View<std::uint64_t*, MemorySpace>> blocks_;  // words: filling bytes is slow
+  std::vector<Kokkos::View<std::uint64_t*, SharedSpace>> shared_blocks_;
 };
 
 }  // namespace tessera

@@ -9,13 +9,16 @@
 
 namespace tessera {
 
+struct bf16;  // base/bf16.hpp
+
 /// Element types that cross an untyped interface: communicators, matrix-product providers, files.
-enum class DType : std::uint8_t { u8, i32, i64, u64, f32, f64 };
+enum class DType : std::uint8_t { u8, i32, i64, u64, f32, f64, bf16 };
 
 /// Size of one element in bytes.
 constexpr std::size_t size_bytes(DType type) {
   switch (type) {
     case DType::u8: return 1;
+    case DType::bf16: return 2;
     case DType::i32:
     case DType::f32: return 4;
     case DType::i64:
@@ -33,6 +36,7 @@ constexpr std::string_view to_string(DType type) {
     case DType::u64: return "u64";
     case DType::f32: return "f32";
     case DType::f64: return "f64";
+    case DType::bf16: return "bf16";
   }
   return "?";
 }
@@ -63,6 +67,10 @@ struct DTypeOf<float> {
 template <>
 struct DTypeOf<double> {
   static constexpr DType value = DType::f64;
+};
+template <>
+struct DTypeOf<bf16> {
+  static constexpr DType value = DType::bf16;
 };
 }  // namespace detail
 

@@ -94,12 +94,16 @@ concept Readable = detail::outlives_call<V> && requires(V& view) {
 template <class V>
 concept Writable = Readable<V> && !std::is_const_v<detail::ElementOf<V>>;
 
+/// The same, of a type that ranks combine. bf16 only travels: its sums are float32 sums, rounded at the end.
+template <class V>
+concept Combinable = Writable<V> && !std::is_same_v<detail::ElementOf<V>, bf16>;
+
 template <class A, class B>
 concept SameElement =
     std::is_same_v<std::remove_cv_t<detail::ElementOf<A>>, std::remove_cv_t<detail::ElementOf<B>>>;
 
 /// Collective. view (c): the values of all ranks combined by `op`, on every rank.
-template <Writable V>
+template <Combinable V>
 Request all_reduce_in_place(Communicator& comm, V&& view, Op op, StreamRef stream = {}) {
   detail::check_layout(comm, "all_reduce", view);
   return detail::keeping(
@@ -108,7 +112,7 @@ Request all_reduce_in_place(Communicator& comm, V&& view, Op op, StreamRef strea
 }
 
 /// Collective. receive (c): `send` (c) of all ranks combined by `op`. The two do not overlap.
-template <Readable S, Writable R>
+template <Readable S, Combinable R>
 requires SameElement<S, R> Request all_reduce(Communicator& comm, S&& send, R&& receive, Op op,
                                               StreamRef stream = {}) {
   detail::check_layout(comm, "all_reduce", send, receive);
@@ -120,7 +124,7 @@ requires SameElement<S, R> Request all_reduce(Communicator& comm, S&& send, R&& 
 
 /// Collective, and blocks. view (c) of f32 or f64: the sum over the ranks divided by their number, the
 /// division after the sum. A mean of its own name because it is not an operation of communication libraries.
-template <Writable V>
+template <Combinable V>
 void all_reduce_mean_in_place(Communicator& comm, V&& view, StreamRef stream = {});
 
 /// Collective. receive (n*c): `send` (c) of every rank, in rank order. The two do not overlap.
@@ -149,7 +153,7 @@ Request all_gather_in_place(Communicator& comm, V&& whole, StreamRef stream = {}
 
 /// Collective. send (n*c), receive (c): rank r gets elements r*c to (r+1)*c of the values combined by `op`.
 /// The two do not overlap, or `receive` is exactly that part of `send` on every rank.
-template <Readable S, Writable R>
+template <Readable S, Combinable R>
 requires SameElement<S, R> Request reduce_scatter(Communicator& comm, S&& send, R&& receive, Op op,
                                                   StreamRef stream = {}) {
   detail::check_layout(comm, "reduce_scatter", send, receive);
@@ -234,7 +238,7 @@ void finish_mean(Request& sum, void* values, std::size_t count, DType type, Comm
                  StreamRef stream);
 }  // namespace detail
 
-template <Writable V>
+template <Combinable V>
 void all_reduce_mean_in_place(Communicator& comm, V&& view, StreamRef stream) {
   Request sum = all_reduce_in_place(comm, view, Op::sum, stream);
   detail::finish_mean(sum, view.data(), view.size(), dtype_of<detail::ElementOf<V>>, comm, stream);

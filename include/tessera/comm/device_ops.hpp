@@ -23,6 +23,11 @@ inline void const* element(void const* base, std::size_t index, DType type) {
 /// Copies `bytes`; `to` and `from` are equal or do not overlap.
 void copy_bytes(void* to, void const* from, std::size_t bytes, StreamRef stream);
 
+/// Starts copies between host memory, pinned where they are not to wait for each other, and tensor memory; they have
+/// ended after a fence of `exec`.
+void copy_to_host(ExecutionSpace const& exec, void* to, void const* from, std::size_t bytes);
+void copy_from_host(ExecutionSpace const& exec, void* to, void const* from, std::size_t bytes);
+
 /// to[i] = a[i] + b[i] for `count` elements. `to` may be `a` or `b`; otherwise the three do not overlap.
 void add(void* to, void const* a, void const* b, std::size_t count, DType type, StreamRef stream);
 

@@ -68,5 +68,6 @@ class GradientReducer final : public params::ParameterHooks {
 
 extern template class GradientReducer<float>;
 extern template class GradientReducer<double>;
+extern template class GradientReducer<bf16>;
 
 }  // namespace tessera::data_parallel

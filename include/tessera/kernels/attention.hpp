@@ -15,6 +15,7 @@
 
 #include <cstddef>
 
+#include "tessera/base/bf16.hpp"
 #include "tessera/base/views.hpp"
 #include "tessera/kernels/dropout.hpp"
 
@@ -28,7 +29,7 @@ struct AttentionShape {
 };
 
 /// Bytes of scratch memory that one host thread takes, once, for forward and backward of `shape`; it belongs
-/// to the execution space and is reused by all calls.
+/// to the execution space and is reused by all calls. Scratch is wide: T is float (also for bf16) or double.
 template <class T>
 [[nodiscard]] std::size_t attention_scratch_bytes(AttentionShape const& shape);
 /// The most of it that a call can have; longer sequences are refused.
@@ -37,12 +38,12 @@ template <class T>
 /// out = softmax(q k^T / sqrt(head_size), causal) v with dropout on the probabilities, and log_sum_exp.
 template <class T>
 void attention_forward(ExecutionSpace const& exec, AttentionShape const& shape, ConstMatrix<T> qkv,
-                       DropoutHeads const& dropout, Matrix<T> out, Vector<T> log_sum_exp);
+                       DropoutHeads const& dropout, Matrix<T> out, Vector<Wide<T>> log_sum_exp);
 
 /// dqkv = the gradient of qkv, from what forward took and gave. dqkv may not be qkv.
 template <class T>
 void attention_backward(ExecutionSpace const& exec, AttentionShape const& shape, ConstMatrix<T> qkv,
-                        ConstMatrix<T> out, ConstVector<T> log_sum_exp, ConstMatrix<T> dout,
+                        ConstMatrix<T> out, ConstVector<Wide<T>> log_sum_exp, ConstMatrix<T> dout,
                         DropoutHeads const& dropout, Matrix<T> dqkv);
 
 }  // namespace tessera::kernels

@@ -9,11 +9,12 @@
 // A tile is logits (n, W); its column c is entry first_column + c of the vocabulary, and only the first
 // `valid_columns` columns count: the rest is padding. Passes over the logits: forward reads them twice,
 // backward reads and writes them once; exp is computed again rather than stored, which is cheaper than
-// writing it.
+// writing it. All but the logits and their gradient is in Wide<T>.
 #pragma once
 
 #include <cstdint>
 
+#include "tessera/base/bf16.hpp"
 #include "tessera/base/views.hpp"
 
 namespace tessera::kernels {
@@ -22,14 +23,14 @@ namespace tessera::kernels {
 /// tile is all padding. maximum (n).
 template <class T>
 void cross_entropy_max(ExecutionSpace const& exec, ConstMatrix<T> logits, std::int64_t valid_columns,
-                       Vector<T> maximum, bool accumulate);
+                       Vector<Wide<T>> maximum, bool accumulate);
 
 /// sum_exp[r] = the sum of exp(logit - maximum[r]) over the tile's valid columns; target_logit[r] = the logit
 /// of targets[r], +0 where the target is in another tile. maximum is that of all tiles. All vectors (n).
 template <class T>
 void cross_entropy_sums(ExecutionSpace const& exec, ConstMatrix<T> logits, std::int64_t valid_columns,
-                        ConstVector<T> maximum, Vector<std::int32_t const> targets, std::int64_t first_column,
-                        Vector<T> sum_exp, Vector<T> target_logit);
+                        ConstVector<Wide<T>> maximum, Vector<std::int32_t const> targets,
+                        std::int64_t first_column, Vector<Wide<T>> sum_exp, Vector<Wide<T>> target_logit);
 
 /// loss[r] = log(sum_exp[r]) + maximum[r] - target_logit[r], all completed over tiles.
 template <class T>
@@ -40,8 +41,7 @@ void cross_entropy_loss(ExecutionSpace const& exec, ConstVector<T> maximum, Cons
 /// of tokens a mean is taken over, loss scale included.
 template <class T>
 void cross_entropy_backward(ExecutionSpace const& exec, Matrix<T> logits, std::int64_t valid_columns,
-                            ConstVector<T> maximum, ConstVector<T> sum_exp,
-                            Vector<std::int32_t const> targets, std::int64_t first_column,
-                            std::type_identity_t<T> scale);
+                            ConstVector<Wide<T>> maximum, ConstVector<Wide<T>> sum_exp,
+                            Vector<std::int32_t const> targets, std::int64_t first_column, Wide<T> scale);
 
 }  // namespace tessera::kernels

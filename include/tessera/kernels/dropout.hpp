@@ -119,4 +119,20 @@ KOKKOS_INLINE_FUNCTION void with_factors(RowTeam const& team, DropoutFactors con
   }
 }
 
+/// f(factor of global element first + i, element i of each stream) for i in [0, n) over the team.
+template <class T, class F, class... Streams>
+KOKKOS_INLINE_FUNCTION void map_with_factors(RowTeam const& team, DropoutFactors const& factors,
+                                             std::uint64_t first, std::ptrdiff_t n, F const& f,
+                                             Streams const&... streams) {
+  if constexpr (runs_on_host) {
+    with_factors<T>(team, factors, first, n,
+                    [&](std::ptrdiff_t i, T factor) { f(factor, streams.at(i)...); });
+  } else if (factors.active()) {
+    with_factors<T>(team, factors, first, n,
+                    [&](std::ptrdiff_t i, T factor) { f(factor, streams.at(i)...); });
+  } else {
+    team.map(n, [&](auto&... values) { f(T(1), values...); }, streams...);
+  }
+}
+
 }  // namespace tessera::kernels

@@ -5,6 +5,7 @@
 // gelu(x) = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))).
 #pragma once
 
+#include "tessera/base/bf16.hpp"
 #include "tessera/base/views.hpp"
 
 namespace tessera::kernels {
@@ -12,7 +13,7 @@ namespace tessera::kernels {
 /// pre += bias, kept for backward; out = gelu(pre). pre, out (n, W), bias (W). out may be pre where no
 /// backward follows.
 template <class T>
-void bias_gelu_forward(ExecutionSpace const& exec, Matrix<T> pre, ConstVector<T> bias, Matrix<T> out);
+void bias_gelu_forward(ExecutionSpace const& exec, Matrix<T> pre, ConstVector<Wide<T>> bias, Matrix<T> out);
 
 /// dpre = dout gelu'(pre), all (n, W); dpre may be dout.
 template <class T>

@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <string>
 
+#include "tessera/kernels/streams.hpp"
 #include "tessera/kernels/sum.hpp"
 
 namespace tessera::kernels {
@@ -40,6 +41,12 @@ class HostRowTeam {
     detail::independent(n, g);
   }
 
+  /// f(element i of each stream) for i in [0, n), as for_each; a device moves 16 bytes at a time.
+  template <class F, class... Streams>
+  void map(std::ptrdiff_t n, F const& f, Streams const&... streams) const {
+    detail::independent(n, [&](std::ptrdiff_t i) { f(streams.at(i)...); });
+  }
+
   /// g() once in the team.
   template <class G>
   void once(G const& g) const {
@@ -60,25 +67,31 @@ class HostRowTeam {
   }
 };
 
-/// A team of threads: each holds the lanes l with l mod team size = its rank (on a device exactly one), the
-/// tree of lanes goes through scratch memory. Gives the bits of HostRowTeam for the same number of lanes.
+/// 32 neighbouring threads of a device, each one lane of a sum; the tree of lanes goes through registers.
+/// Gives the bits of HostRowTeam for the same number of lanes.
 class DeviceRowTeam {
  public:
-  using Member = Kokkos::TeamPolicy<ExecutionSpace>::member_type;
-  static constexpr std::size_t scratch_bytes = sum_lanes * sizeof(double);
-
-  KOKKOS_INLINE_FUNCTION explicit DeviceRowTeam(Member const& member)
-      : member_(member), scratch_(member.team_scratch(0).get_shmem(scratch_bytes)) {}
+  KOKKOS_INLINE_FUNCTION explicit DeviceRowTeam(int lane) : lane_(lane) {}
 
   template <class G>
   KOKKOS_INLINE_FUNCTION void for_each(std::ptrdiff_t n, G const& g) const {
-    for (std::ptrdiff_t i = member_.team_rank(); i < n; i += member_.team_size()) g(i);
+    for (std::ptrdiff_t i = lane_; i < n; i += sum_lanes) g(i);
+  }
+  template <class F, class... Streams>
+  KOKKOS_INLINE_FUNCTION void map(std::ptrdiff_t n, F const& f, Streams const&... streams) const {
+    constexpr int pack = elements_of_pack<Streams...>;
+    bool const aligned = (streams.aligned() && ...);
+    std::ptrdiff_t const packs = n / pack;
+    for (std::ptrdiff_t p = lane_; p < packs; p += sum_lanes) map_pack(p * pack, aligned, f, streams...);
+    for (std::ptrdiff_t i = packs * pack + lane_; i < n; i += sum_lanes) f(streams.at(i)...);
   }
   template <class G>
   KOKKOS_INLINE_FUNCTION void once(G const& g) const {
-    if (member_.team_rank() == 0) g();
+    if (lane_ == 0) g();
   }
-  KOKKOS_INLINE_FUNCTION void barrier() const { member_.team_barrier(); }
+  KOKKOS_INLINE_FUNCTION void barrier() const { synchronise_warp(); }
+  /// This thread's number among the 32.
+  [[nodiscard]] KOKKOS_INLINE_FUNCTION int lane() const { return lane_; }
 
   template <class A, class Term>
   KOKKOS_INLINE_FUNCTION A sum(std::ptrdiff_t n, Term const& term) const {
@@ -95,35 +108,17 @@ class DeviceRowTeam {
     A total = identity;
     for (std::ptrdiff_t begin = 0; begin < n; begin += sum_block) {
       std::ptrdiff_t const end = begin + sum_block < n ? begin + sum_block : n;
-      total = combine(total, fold_block<A>(begin, end, identity, combine, term));
+      A value = identity;
+      for (std::ptrdiff_t i = begin + lane_; i < end; i += sum_lanes)
+        value = combine(value, static_cast<A>(term(i)));
+      for (int distance = sum_lanes / 2; distance > 0; distance /= 2)
+        value = combine(value, exchanged_in_warp(value, lane_ ^ distance));
+      total = combine(total, value);
     }
     return total;
   }
 
-  template <class A, class Fold, class Term>
-  KOKKOS_INLINE_FUNCTION A fold_block(std::ptrdiff_t begin, std::ptrdiff_t end, A identity, Fold combine,
-                                      Term const& term) const {
-    A* const lane = static_cast<A*>(scratch_);
-    for (int l = member_.team_rank(); l < sum_lanes; l += member_.team_size()) {
-      A value = identity;
-      for (std::ptrdiff_t i = begin + l; i < end; i += sum_lanes)
-        value = combine(value, static_cast<A>(term(i)));
-      lane[l] = value;
-    }
-    for (int width = sum_lanes / 2; width > 0; width /= 2) {
-      member_.team_barrier();
-      for (int l = member_.team_rank(); l < width; l += member_.team_size()) {
-        lane[l] = combine(lane[l], lane[l + width]);
-      }
-    }
-    member_.team_barrier();
-    A const result = lane[0];
-    member_.team_barrier();
-    return result;
-  }
-
-  Member const& member_;
-  void* scratch_;
+  int lane_;
 };
 
 using RowTeam = std::conditional_t<runs_on_host, HostRowTeam, DeviceRowTeam>;
@@ -142,8 +137,8 @@ struct RowOnHost {
 template <class F>
 struct RowOnDevice {
   F f;
-  KOKKOS_INLINE_FUNCTION void operator()(DeviceRowTeam::Member const& member) const {
-    f(DeviceRowTeam(member), static_cast<std::ptrdiff_t>(member.league_rank()));
+  KOKKOS_INLINE_FUNCTION void operator()(std::ptrdiff_t thread) const {
+    f(DeviceRowTeam(static_cast<int>(thread % sum_lanes)), thread / sum_lanes);
   }
 };
 
@@ -159,19 +154,37 @@ struct BlockOnHost {
   }
 };
 
+/// map_elements on a device: one pack of elements a thread; the threads after the last whole pack take one
+/// element each.
+template <class F, class... Streams>
+struct MapPacks {
+  F f;
+  HeldStreams<Streams...> held;
+  std::ptrdiff_t packs;
+  bool aligned;
+  KOKKOS_INLINE_FUNCTION void operator()(std::ptrdiff_t p) const {
+    constexpr int pack = elements_of_pack<Streams...>;
+    held.apply([&](Streams const&... streams) {
+      if (p < packs) {
+        map_pack(p * pack, aligned, f, streams...);
+      } else {
+        f(streams.at(packs * pack + p - packs)...);
+      }
+    });
+  }
+};
+
 }  // namespace detail
 
 /// Runs f(RowTeam const& team, std::ptrdiff_t row) for rows [0, count), in no order. f is a KOKKOS_LAMBDA.
 template <class F>
 void rows(ExecutionSpace const& exec, std::string const& label, std::ptrdiff_t count, F const& f) {
   if (count <= 0) return;
+  using Policy = Kokkos::RangePolicy<ExecutionSpace, Kokkos::IndexType<std::ptrdiff_t>>;
   if constexpr (runs_on_host) {
-    using Policy = Kokkos::RangePolicy<ExecutionSpace, Kokkos::IndexType<std::ptrdiff_t>>;
     Kokkos::parallel_for(label, Policy(exec, 0, count), detail::RowOnHost<F>{f});
   } else {
-    Kokkos::TeamPolicy<ExecutionSpace> policy(exec, static_cast<int>(count), sum_lanes);
-    policy.set_scratch_size(0, Kokkos::PerTeam(DeviceRowTeam::scratch_bytes));
-    Kokkos::parallel_for(label, policy, detail::RowOnDevice<F>{f});
+    Kokkos::parallel_for(label, Policy(exec, 0, count * sum_lanes), detail::RowOnDevice<F>{f});
   }
 }
 
@@ -186,6 +199,23 @@ void elements(ExecutionSpace const& exec, std::string const& label, std::ptrdiff
     Kokkos::parallel_for(label, Policy(exec, 0, blocks), detail::BlockOnHost<F>{f, count});
   } else {
     Kokkos::parallel_for(label, Policy(exec, 0, count), f);
+  }
+}
+
+/// Runs f(element of each stream) for elements [0, count) of flat tensors, in no order. f is a KOKKOS_LAMBDA
+/// of references and values as the streams give them (streams.hpp).
+template <class F, class... Streams>
+void map_elements(ExecutionSpace const& exec, std::string const& label, std::ptrdiff_t count, F const& f,
+                  Streams const&... streams) {
+  if (count <= 0) return;
+  if constexpr (runs_on_host) {
+    elements(exec, label, count, [=](std::ptrdiff_t i) { f(streams.at(i)...); });
+  } else {
+    using Policy = Kokkos::RangePolicy<ExecutionSpace, Kokkos::IndexType<std::ptrdiff_t>>;
+    constexpr int pack = elements_of_pack<Streams...>;
+    std::ptrdiff_t const packs = count / pack;
+    detail::MapPacks<F, Streams...> const body{f, {streams...}, packs, (streams.aligned() && ...)};
+    Kokkos::parallel_for(label, Policy(exec, 0, packs + count % pack), body);
   }
 }
 

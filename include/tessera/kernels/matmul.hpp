@@ -10,7 +10,9 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <type_traits>
 
+#include "tessera/base/bf16.hpp"
 #include "tessera/base/dtype.hpp"
 #include "tessera/base/stream_ref.hpp"
 
@@ -38,17 +40,21 @@ class MatmulProvider {
 
   /// Name and version, for the run's header and for the record of what fixed the bits.
   [[nodiscard]] virtual std::string_view name() const noexcept = 0;
-  [[nodiscard]] virtual bool supports(DType type) const noexcept = 0;
-  /// The product of `shape`; beta is 0 (C is only written) or 1. Ordered on `stream`.
-  virtual void multiply(StreamRef stream, DType type, MatmulShape const& shape, void const* a, void const* b,
-                        double beta, void* c) const = 0;
+  /// Whether it multiplies matrices of `operands`, with every result that multiply() allows for them.
+  [[nodiscard]] virtual bool supports(DType operands) const noexcept = 0;
+  /// The product of `shape` of A and B in `operands`. C is in `result`: the same type, or f32 for bf16
+  /// operands. Products of bf16 are added in float32 and rounded once, at the end, where the result is bf16.
+  /// beta is 0 (C is only written) or 1; 0 for a bf16 result. Ordered on `stream`.
+  virtual void multiply(StreamRef stream, DType operands, DType result, MatmulShape const& shape,
+                        void const* a, void const* b, double beta, void* c) const = 0;
 };
 
-/// Typed call of a provider.
-template <class T>
+/// Typed call of a provider: C is T or Wide<T>.
+template <class T, class C>
 void matmul(MatmulProvider const& provider, ExecutionSpace const& exec, MatmulShape const& shape, T const* a,
-            T const* b, T beta, T* c) {
-  provider.multiply(StreamRef(exec), dtype_of<T>, shape, a, b, beta, c);
+            T const* b, double beta, C* c) {
+  static_assert(std::is_same_v<C, T> || std::is_same_v<C, Wide<T>>);
+  provider.multiply(StreamRef(exec), dtype_of<T>, dtype_of<C>, shape, a, b, beta, c);
 }
 
 /// One row of the table of providers built into this binary.
@@ -65,7 +71,8 @@ std::span<MatmulBackend const> matmul_backends();
 
 /// The provider of `table` called `name` ("plain" is always there), or for "auto" the fastest one that
 /// supports `type` (cublas, onednn, cblas, plain). What it does not support it hands to the next of that
-/// list. Throws ConfigError naming the providers there are.
+/// list; on a host it multiplies bf16 as float32, widening block by block. Throws ConfigError naming the
+/// providers there are.
 [[nodiscard]] std::unique_ptr<MatmulProvider> make_matmul_provider(std::span<MatmulBackend const> table,
                                                                    std::string_view name, DType type);
 
@@ -73,5 +80,8 @@ std::span<MatmulBackend const> matmul_backends();
 [[nodiscard]] inline std::unique_ptr<MatmulProvider> make_matmul_provider(std::string_view name, DType type) {
   return make_matmul_provider(matmul_backends(), name, type);
 }
+
+/// Bytes that a provider made for `operands` keeps for itself from its first product on.
+[[nodiscard]] std::size_t matmul_scratch_bytes(DType operands);
 
 }  // namespace tessera::kernels

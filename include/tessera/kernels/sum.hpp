@@ -18,7 +18,7 @@ namespace tessera::kernels {
 inline constexpr bool runs_on_host = std::is_same_v<ExecutionSpace, Kokkos::DefaultHostExecutionSpace>;
 
 /// Lanes of a sum. Devices have their own number: bits are promised from host to host and from GPU to GPU.
-inline constexpr int sum_lanes = runs_on_host ? 16 : 128;
+inline constexpr int sum_lanes = runs_on_host ? 16 : 32;
 
 /// Terms after which the lanes of a sum are folded into its total.
 inline constexpr std::ptrdiff_t sum_block = 4096;

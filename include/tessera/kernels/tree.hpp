@@ -6,6 +6,7 @@
 // aligned power-of-two run of tiles and the tree goes on across ranks.
 #pragma once
 
+#include "tessera/base/bf16.hpp"
 #include "tessera/base/views.hpp"
 
 namespace tessera::kernels {
@@ -28,6 +29,10 @@ void fill(ExecutionSpace const& exec, Vector<T> v, std::type_identity_t<T> value
 /// destination = source, both (N), not overlapping unless equal.
 template <class T>
 void copy(ExecutionSpace const& exec, ConstVector<T> source, Vector<T> destination);
+
+/// Every element of destination (N) = that of source (N), rounded to T, which is bf16.
+template <class T>
+void round(ExecutionSpace const& exec, ConstVector<Wide<T>> source, Vector<T> destination);
 
 /// v += +0: the one zero of v (N) becomes +0, all else stays. A sum with a rank that contributes nothing does
 /// the same, so this makes a value computed alone equal to one that went through such a sum.

@@ -14,9 +14,9 @@ struct AttentionSaved {
   AttentionSaved() = default;
   AttentionSaved(Arena& arena, TokenShape const& tokens, BlockShape const& block);
 
-  ShardedFeatures<T> qkv;    ///< (tiles, S*B, 3 D/T_H): q, k, v of the tile's heads
-  ShardedFeatures<T> heads;  ///< (tiles, S*B, D/T_H): the heads' output
-  Matrix<T> log_sum_exp;     ///< (tiles, H/T_H * B * S)
+  ShardedFeatures<T> qkv;       ///< (tiles, S*B, 3 D/T_H): q, k, v of the tile's heads
+  ShardedFeatures<T> heads;     ///< (tiles, S*B, D/T_H): the heads' output
+  Matrix<Wide<T>> log_sum_exp;  ///< (tiles, H/T_H * B * S)
 };
 
 /// Causal multi-head attention, heads cut over tp: q, k and v are one column-parallel linear with weight
@@ -35,16 +35,16 @@ class Attention {
 
   /// The branch's output before bias and dropout, from the normed residual stream x. Writes saved, and
   /// scratch whole, levels, branch. Collective over tp.
-  Pending<Residual<T>> forward(Context const& context, Residual<T> x, AttentionSaved<T> const& saved,
-                               Scratch<T> const& scratch) const;
+  Pending<Residual<Wide<T>>> forward(Context const& context, Residual<T> x, AttentionSaved<T> const& saved,
+                                     Scratch<T> const& scratch) const;
   /// The gradient of x from that of the branch's output (after the dropout's backward). Adds to the gradients
   /// of the layer's parameters while the last reduction is under way. Writes all of scratch but dbranch and
   /// dffn. Collective over tp.
-  Pending<Residual<T>> backward(Context const& context, Residual<T> dy, Residual<T> x,
-                                AttentionSaved<T> const& saved, Scratch<T> const& scratch) const;
+  Pending<Residual<Wide<T>>> backward(Context const& context, Residual<T> dy, Residual<T> x,
+                                      AttentionSaved<T> const& saved, Scratch<T> const& scratch) const;
 
   /// Bias of the output projection: (D).
-  [[nodiscard]] Vector<T> output_bias() const { return out_.bias(); }
+  [[nodiscard]] Vector<Wide<T>> output_bias() const { return out_.bias(); }
   [[nodiscard]] params::Range range() const { return hull(qkv_.range(), out_.range()); }
 
  private:
@@ -61,5 +61,6 @@ class Attention {
 
 extern template class Attention<float>;
 extern template class Attention<double>;
+extern template class Attention<bf16>;
 
 }  // namespace tessera::layers

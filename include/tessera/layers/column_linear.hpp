@@ -27,17 +27,18 @@ class ColumnLinear {
   void forward(Context const& context, Replicated<T> x, ShardedFeatures<T> y) const;
 
   /// Gives sum over this rank's tiles of dy W: (S*B, K) in `levels` (see sum_over_tiles).
-  Partial<T> backward_input(Context const& context, ShardedFeatures<T> dy, Cube<T> levels) const;
+  Partial<Wide<T>> backward_input(Context const& context, ShardedFeatures<T> dy, Cube<Wide<T>> levels) const;
   /// Adds dy^T x and the column sums of dy to the gradients of weight and bias.
   void backward_parameters(Context const& context, ShardedFeatures<T> dy, Replicated<T> x) const;
 
   /// Bias of one owned tile: (N/T).
-  [[nodiscard]] Vector<T> bias(int tile) const { return store_->value(bias_, tile); }
+  [[nodiscard]] Vector<Wide<T>> bias(int tile) const { return store_->value(bias_, tile); }
   /// Elements of the store that hold this layer's parameters.
   [[nodiscard]] params::Range range() const;
 
  private:
-  [[nodiscard]] Matrix<T> as_matrix(Vector<T> tile) const;
+  template <class V>
+  [[nodiscard]] Matrix<V> as_matrix(Vector<V> tile) const;
 
   params::ParameterStore<T>* store_;
   params::ParameterId weight_;
@@ -47,5 +48,6 @@ class ColumnLinear {
 
 extern template class ColumnLinear<float>;
 extern template class ColumnLinear<double>;
+extern template class ColumnLinear<bf16>;
 
 }  // namespace tessera::layers

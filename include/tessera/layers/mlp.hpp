@@ -33,16 +33,16 @@ class Mlp {
 
   /// The branch's output before bias and dropout, from the normed residual stream x. Writes saved, and
   /// scratch whole, levels, branch. Collective over tp.
-  Pending<Residual<T>> forward(Context const& context, Residual<T> x, MlpSaved<T> const& saved,
-                               Scratch<T> const& scratch) const;
+  Pending<Residual<Wide<T>>> forward(Context const& context, Residual<T> x, MlpSaved<T> const& saved,
+                                     Scratch<T> const& scratch) const;
   /// The gradient of x from that of the branch's output. Adds to the gradients of the layer's parameters
   /// while the last reduction is under way. Writes scratch whole, whole_again, levels, branch, dffn.
   /// Collective over tp.
-  Pending<Residual<T>> backward(Context const& context, Residual<T> dy, Residual<T> x,
-                                MlpSaved<T> const& saved, Scratch<T> const& scratch) const;
+  Pending<Residual<Wide<T>>> backward(Context const& context, Residual<T> dy, Residual<T> x,
+                                      MlpSaved<T> const& saved, Scratch<T> const& scratch) const;
 
   /// Bias of the down-projection: (D).
-  [[nodiscard]] Vector<T> output_bias() const { return down_.bias(); }
+  [[nodiscard]] Vector<Wide<T>> output_bias() const { return down_.bias(); }
   [[nodiscard]] params::Range range() const { return hull(up_.range(), down_.range()); }
 
  private:
@@ -53,5 +53,6 @@ class Mlp {
 
 extern template class Mlp<float>;
 extern template class Mlp<double>;
+extern template class Mlp<bf16>;
 
 }  // namespace tessera::layers

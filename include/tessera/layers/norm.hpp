@@ -15,7 +15,7 @@ struct NormSaved {
   NormSaved() = default;
   NormSaved(Arena& arena, TokenShape const& tokens);
 
-  Vector<T> mean, rstd;
+  Vector<Wide<T>> mean, rstd;
 };
 
 /// Layer normalisation (Ba et al., 2016) of the residual stream, local to each rank. gamma and beta (D) are
@@ -32,21 +32,22 @@ class Norm {
   /// y = norm(x); both this rank's rows (S*B, D), under SP (S/t*B, D).
   void forward(Context const& context, Residual<T> x, Residual<T> y, NormSaved<T> const& saved) const;
   /// dx += the gradient of x; gamma's and beta's gradients are added by token tile.
-  void backward(Context const& context, Residual<T> dy, Residual<T> x, NormSaved<T> const& saved,
+  void backward(Context const& context, Residual<Wide<T>> dy, Residual<T> x, NormSaved<T> const& saved,
                 Residual<T> dx, bool accumulate = true) const;
 
-  [[nodiscard]] Vector<T> gamma() const { return store_->value(gamma_); }
-  [[nodiscard]] Vector<T> beta() const { return store_->value(beta_); }
-  [[nodiscard]] T epsilon() const { return epsilon_; }
+  [[nodiscard]] Vector<Wide<T>> gamma() const { return store_->value(gamma_); }
+  [[nodiscard]] Vector<Wide<T>> beta() const { return store_->value(beta_); }
+  [[nodiscard]] Wide<T> epsilon() const { return epsilon_; }
 
  private:
   params::ParameterStore<T>* store_;
   params::ParameterId gamma_;
   params::ParameterId beta_;
-  T epsilon_;
+  Wide<T> epsilon_;
 };
 
 extern template class Norm<float>;
 extern template class Norm<double>;
+extern template class Norm<bf16>;
 
 }  // namespace tessera::layers

@@ -23,7 +23,7 @@ class RowLinear {
 
   /// x (tiles, S*B, K/T) W^T, to be completed by `reduce`; the bias is for the caller to add after that, with
   /// kernels::bias_dropout_add. (S*B, N) in `levels` (see sum_over_tiles).
-  Partial<T> forward(Context const& context, ShardedFeatures<T> x, Cube<T> levels) const;
+  Partial<Wide<T>> forward(Context const& context, ShardedFeatures<T> x, Cube<Wide<T>> levels) const;
 
   /// dx (tiles, S*B, K/T) = dy (S*B, N) W.
   void backward_input(Context const& context, Replicated<T> dy, ShardedFeatures<T> dx) const;
@@ -33,12 +33,13 @@ class RowLinear {
   void backward_bias(Context const& context, Residual<T> dy) const;
 
   /// (N).
-  [[nodiscard]] Vector<T> bias() const { return store_->value(bias_); }
+  [[nodiscard]] Vector<Wide<T>> bias() const { return store_->value(bias_); }
   /// Elements of the store that hold the weight; the bias lies with the replicated tensors.
   [[nodiscard]] params::Range range() const { return (*store_)[weight_].range; }
 
  private:
-  [[nodiscard]] Matrix<T> as_matrix(Vector<T> tile) const;
+  template <class V>
+  [[nodiscard]] Matrix<V> as_matrix(Vector<V> tile) const;
 
   params::ParameterStore<T>* store_;
   params::ParameterId weight_;
@@ -48,5 +49,6 @@ class RowLinear {
 
 extern template class RowLinear<float>;
 extern template class RowLinear<double>;
+extern template class RowLinear<bf16>;
 
 }  // namespace tessera::layers

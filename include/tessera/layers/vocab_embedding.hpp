@@ -23,7 +23,7 @@ class VocabEmbedding {
                  TileRange tiles, double dropout);
 
   /// `x`, rows of the residual stream, = dropout(tokens' embedding + positions'). tokens (S*B). Writes
-  /// scratch levels. Collective over tp.
+  /// scratch levels and branch. Collective over tp.
   void forward(Context const& context, Vector<std::int32_t const> tokens, Residual<T> x,
                Scratch<T> const& scratch) const;
   /// Adds to both tables' gradients. Writes scratch whole and dbranch. Collective over tp.
@@ -35,7 +35,8 @@ class VocabEmbedding {
   [[nodiscard]] params::Range range() const { return (*store_)[tokens_].range; }
 
  private:
-  [[nodiscard]] Matrix<T> as_matrix(Vector<T> tile) const;
+  template <class V>
+  [[nodiscard]] Matrix<V> as_matrix(Vector<V> tile) const;
 
   params::ParameterStore<T>* store_;
   params::ParameterId tokens_;
@@ -46,5 +47,6 @@ class VocabEmbedding {
 
 extern template class VocabEmbedding<float>;
 extern template class VocabEmbedding<double>;
+extern template class VocabEmbedding<bf16>;
 
 }  // namespace tessera::layers

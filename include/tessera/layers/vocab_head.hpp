@@ -15,11 +15,11 @@ struct HeadScratch {
   HeadScratch(Arena& arena, TokenShape const& tokens, std::int64_t d, TileRange vocabulary_tiles,
               std::int64_t tile_rows);
 
-  Cube<T> logits;          ///< (tiles, S*B, V/T), then their gradients
-  Matrix<T> sum_exp;       ///< (tiles, S*B), their sum in row 0
-  Matrix<T> target_logit;  ///< (tiles, S*B), their sum in row 0
-  Vector<T> maximum;       ///< (S*B)
-  Cube<T> levels;          ///< (levels, S*B, D)
+  Cube<T> logits;                ///< (tiles, S*B, V/T), then their gradients
+  Matrix<Wide<T>> sum_exp;       ///< (tiles, S*B), their sum in row 0
+  Matrix<Wide<T>> target_logit;  ///< (tiles, S*B), their sum in row 0
+  Vector<Wide<T>> maximum;       ///< (S*B)
+  Cube<Wide<T>> levels;          ///< (levels, S*B, D)
 };
 
 /// Logits and their cross entropy, vocabulary cut over tp: the logits are never gathered, three numbers a
@@ -34,15 +34,16 @@ class VocabHead {
 
   /// loss (S*B): cross entropy of every token. x: rows of the normed residual stream; targets (S*B).
   /// Writes scratch whole. Collective over tp.
-  void loss(Context const& context, Residual<T> x, Vector<std::int32_t const> targets, Vector<T> loss,
+  void loss(Context const& context, Residual<T> x, Vector<std::int32_t const> targets, Vector<Wide<T>> loss,
             Scratch<T> const& scratch, HeadScratch<T> const& head) const;
 
   /// The same, and the gradient of `scale` times the summed loss: adds to the table's, returns that of x.
   /// Loss and gradient come in one call, so logits of one microbatch only are ever held, whatever the
   /// schedule.
-  Pending<Residual<T>> loss_and_gradient(Context const& context, Residual<T> x,
-                                         Vector<std::int32_t const> targets, T scale, Vector<T> loss,
-                                         Scratch<T> const& scratch, HeadScratch<T> const& head) const;
+  Pending<Residual<Wide<T>>> loss_and_gradient(Context const& context, Residual<T> x,
+                                               Vector<std::int32_t const> targets, Wide<T> scale,
+                                               Vector<Wide<T>> loss, Scratch<T> const& scratch,
+                                               HeadScratch<T> const& head) const;
 
   /// This rank's logits of one row of the gathered, normed residual stream: (tiles, V/T) in `logits`. x (1,
   /// D).
@@ -54,11 +55,12 @@ class VocabHead {
   [[nodiscard]] TileRange tiles() const { return (*store_)[table_].tiles; }
 
  private:
-  [[nodiscard]] Matrix<T> as_matrix(Vector<T> tile) const;
+  template <class V>
+  [[nodiscard]] Matrix<V> as_matrix(Vector<V> tile) const;
   [[nodiscard]] std::int64_t first_row(int tile) const;
   [[nodiscard]] std::int64_t valid_rows(int tile) const;
-  void make_loss(Context const& context, Replicated<T> x, Vector<std::int32_t const> targets, Vector<T> loss,
-                 HeadScratch<T> const& head) const;
+  void make_loss(Context const& context, Replicated<T> x, Vector<std::int32_t const> targets,
+                 Vector<Wide<T>> loss, HeadScratch<T> const& head) const;
 
   params::ParameterStore<T>* store_;
   params::ParameterId table_;
@@ -68,7 +70,9 @@ class VocabHead {
 
 extern template struct HeadScratch<float>;
 extern template struct HeadScratch<double>;
+extern template struct HeadScratch<bf16>;
 extern template class VocabHead<float>;
 extern template class VocabHead<double>;
+extern template class VocabHead<bf16>;
 
 }  // namespace tessera::layers

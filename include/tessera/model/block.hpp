@@ -60,7 +60,9 @@ class Block {
 
 extern template struct BlockSaved<float>;
 extern template struct BlockSaved<double>;
+extern template struct BlockSaved<bf16>;
 extern template class Block<float>;
 extern template class Block<double>;
+extern template class Block<bf16>;
 
 }  // namespace tessera::model

@@ -51,6 +51,9 @@ class Stage {
   /// Initial weights from Philox numbers of their global index: the same model on every layout.
   void initialise(ExecutionSpace const& exec, std::uint64_t seed);
 
+  /// Makes the weights in the compute type anew, after the values of the store have changed.
+  void round_weights(ExecutionSpace const& exec);
+
   /// First stage: looks `tokens` (S*B) up. Then, on all: runs the blocks from input(slot) to output(slot).
   /// Collective over tp.
   void forward(layers::Context const& context, int slot, Vector<std::int32_t const> tokens,
@@ -59,13 +62,14 @@ class Stage {
   /// their sum in gradient(slot). The head's forward and backward happen here, so that one microbatch's
   /// logits suffice.
   void loss_and_gradient(layers::Context const& context, int slot, Vector<std::int32_t const> targets,
-                         T scale, Vector<T> loss, params::ParameterHooks& hooks);
+                         Wide<T> scale, Vector<Wide<T>> loss, params::ParameterHooks& hooks);
   /// Turns gradient(slot) from that of the output into that of the input; adds to the parameters' gradients,
   /// and completes them within the stage after the last microbatch of a batch tile. Collective over tp.
   void backward(layers::Context const& context, int slot, Vector<std::int32_t const> tokens,
                 params::ParameterHooks& hooks);
   /// Last stage, evaluation: the loss of each token (S*B) from output(slot). Collective over tp.
-  void loss(layers::Context const& context, int slot, Vector<std::int32_t const> targets, Vector<T> loss);
+  void loss(layers::Context const& context, int slot, Vector<std::int32_t const> targets,
+            Vector<Wide<T>> loss);
   /// Last stage: all V logits of position `position` of sequence `sequence` of the microbatch, on every rank
   /// of tp, in `logits` (padded V). Collective over tp.
   void logits_at(layers::Context const& context, int slot, std::int64_t position, std::int64_t sequence,
@@ -119,5 +123,6 @@ class Stage {
 
 extern template class Stage<float>;
 extern template class Stage<double>;
+extern template class Stage<bf16>;
 
 }  // namespace tessera::model

@@ -23,7 +23,7 @@ class Adamw {
   explicit Adamw(AdamwOptions const& options) : options_(options) {}
 
   /// One update of every parameter of the store, number `step` (the first is 1), gradients scaled by
-  /// `gradient_scale` first. Uses the gradients up.
+  /// `gradient_scale` first, in Wide<T>; then of the weights in the compute type. Uses the gradients up.
   void update(ExecutionSpace const& exec, params::ReducedGradients<T>&& gradients, double learning_rate,
               double gradient_scale, std::int64_t step) const;
 
@@ -33,5 +33,6 @@ class Adamw {
 
 extern template class Adamw<float>;
 extern template class Adamw<double>;
+extern template class Adamw<bf16>;
 
 }  // namespace tessera::optim

@@ -26,7 +26,7 @@ class SquaredSums {
 
  private:
   Vector<double> chunks_;
-  Kokkos::View<double*, Kokkos::HostSpace> host_chunks_;
+  Kokkos::View<double*, StagingSpace> host_chunks_;
 };
 
 /// sqrt of the sums added one after another in canonical order.
@@ -38,5 +38,6 @@ class SquaredSums {
 
 extern template class SquaredSums<float>;
 extern template class SquaredSums<double>;
+extern template class SquaredSums<bf16>;
 
 }  // namespace tessera::optim

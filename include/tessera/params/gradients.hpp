@@ -41,7 +41,7 @@ class ReducedGradients {
 
   [[nodiscard]] ParameterStore<T>& store() const { return *store_; }
   /// The finished gradient of the i-th owned tile of a tensor: (tile_size).
-  [[nodiscard]] Vector<T> tile(ParameterId id, int i) const { return store_->gradient(id, i, 0); }
+  [[nodiscard]] Vector<Wide<T>> tile(ParameterId id, int i) const { return store_->gradient(id, i, 0); }
 
  private:
   friend class data_parallel::GradientReducer<T>;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tessera/base/arena.hpp"
+#include "tessera/base/bf16.hpp"
 #include "tessera/base/views.hpp"
 #include "tessera/params/tensor_spec.hpp"
 
@@ -48,7 +49,10 @@ struct Parameter {
   std::int64_t partials = 0;     ///< replicated ones: first element in the store of partial gradients
 };
 
-/// The parameters of one pipeline stage on one rank, flat and contiguous: values, gradients, two moments.
+/// The parameters of one pipeline stage on one rank, flat and contiguous: values, gradients, two moments, all
+/// of Wide<T>. Where the compute type T is bf16 these values are the masters, and `weight` is what they round
+/// to: a second store that products and lookups read, made anew whenever the values have changed
+/// (kernels::round of values() into weights()).
 ///
 /// Order in the store: replicated tensors first (their gradients are completed by one packed sum over tp),
 /// then cut ones in the order of the forward pass, so that the backward pass completes the store from its end
@@ -63,8 +67,8 @@ class ParameterStore {
   /// Adds a tensor; all adds come before `allocate`. Tensors are added in forward order.
   ParameterId add(TensorSpec const& spec, TileRange tiles, Role role = Role::owner);
 
-  /// Takes the memory: values, `levels` gradient buffers, moments, partial gradients over `token_tiles`
-  /// tiles. Over a counting arena nothing is allocated.
+  /// Takes the memory: values, weights where they are another store, `levels` gradient buffers, moments,
+  /// partial gradients over `token_tiles` tiles. Over a counting arena nothing is allocated.
   void allocate(Arena& arena, int levels, int token_tiles);
   /// Instead of `allocate`: reads the values of `other`, to which the same tensors were added and which must
   /// outlive this store. There are no gradients and no moments.
@@ -76,20 +80,24 @@ class ParameterStore {
   }
 
   /// The i-th owned tile of a tensor, padding of the tile included, alignment not: (tile_size).
-  [[nodiscard]] Vector<T> value(ParameterId id, int i = 0) const { return tile(values_, id, i); }
+  [[nodiscard]] Vector<Wide<T>> value(ParameterId id, int i = 0) const { return tile(values_, id, i); }
+  /// The same in the compute type.
+  [[nodiscard]] Vector<T> weight(ParameterId id, int i = 0) const { return tile(weights_, id, i); }
   /// Its gradient in buffer `level`.
-  [[nodiscard]] Vector<T> gradient(ParameterId id, int i, int level) const {
+  [[nodiscard]] Vector<Wide<T>> gradient(ParameterId id, int i, int level) const {
     return tile(slice(gradients_, static_cast<std::size_t>(level)), id, i);
   }
   /// The gradient of a tensor completed by token tiles: (token tiles of this rank, size).
-  [[nodiscard]] Matrix<T> partial_gradient(ParameterId id) const;
+  [[nodiscard]] Matrix<Wide<T>> partial_gradient(ParameterId id) const;
 
-  [[nodiscard]] Vector<T> values() const { return values_; }
-  [[nodiscard]] Vector<T> gradients(int level) const {
+  [[nodiscard]] Vector<Wide<T>> values() const { return values_; }
+  /// The same elements in the compute type: values() itself, or a store of its own where T is bf16.
+  [[nodiscard]] Vector<T> weights() const { return weights_; }
+  [[nodiscard]] Vector<Wide<T>> gradients(int level) const {
     return slice(gradients_, static_cast<std::size_t>(level));
   }
-  [[nodiscard]] Vector<T> first_moments() const { return first_moments_; }
-  [[nodiscard]] Vector<T> second_moments() const { return second_moments_; }
+  [[nodiscard]] Vector<Wide<T>> first_moments() const { return first_moments_; }
+  [[nodiscard]] Vector<Wide<T>> second_moments() const { return second_moments_; }
 
   /// All replicated tensors: [0, end).
   [[nodiscard]] Range replicated_range() const { return {0, replicated_end_}; }
@@ -98,7 +106,12 @@ class ParameterStore {
   [[nodiscard]] int levels() const { return static_cast<int>(gradients_.extent(0)); }
 
  private:
-  Vector<T> tile(Vector<T> const& flat, ParameterId id, int i) const;
+  template <class V>
+  Vector<V> tile(Vector<V> const& flat, ParameterId id, int i) const {
+    auto const& parameter = (*this)[id];
+    return Vector<V>(flat.data() + parameter.range.begin + i * parameter.tile_stride,
+                     static_cast<std::size_t>(parameter.spec.tile_size()));
+  }
   void place();
 
   std::vector<Parameter> parameters_;
@@ -107,12 +120,14 @@ class ParameterStore {
   std::int64_t gradient_end_ = 0;
   std::int64_t partials_end_ = 0;
   int token_tiles_ = 1;
-  Vector<T> values_, first_moments_, second_moments_;
-  Matrix<T> gradients_;
-  Vector<T> partials_;
+  Vector<Wide<T>> values_, first_moments_, second_moments_;
+  Vector<T> weights_;
+  Matrix<Wide<T>> gradients_;
+  Vector<Wide<T>> partials_;
 };
 
 extern template class ParameterStore<float>;
 extern template class ParameterStore<double>;
+extern template class ParameterStore<bf16>;
 
 }  // namespace tessera::params

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "tessera/base/bf16.hpp"
 #include "tessera/base/views.hpp"
 #include "tessera/comm/communicator.hpp"
 #include "tessera/pipeline/schedule.hpp"
@@ -69,5 +70,6 @@ class Executor {
 
 extern template class Executor<float>;
 extern template class Executor<double>;
+extern template class Executor<bf16>;
 
 }  // namespace tessera::pipeline

@@ -83,7 +83,7 @@ struct TrainingConfig {
   std::int64_t eval_interval = 50;    ///< steps between validations; 0: none
   std::int64_t eval_batches = 1;      ///< global batches in one validation, so that every layout may cut them
   std::int64_t log_interval = 1;      ///< steps between progress lines
-  std::string precision = "float32";  ///< float32 or float64
+  std::string precision = "float32";  ///< float32, float64 or bf16
   std::string on_nonfinite = "stop";  ///< a NaN or infinite gradient: stop, or skip the step
 
   bool operator==(TrainingConfig const&) const = default;

@@ -53,11 +53,12 @@ class Sampler final : public pipeline::StageWork<T> {
   pipeline::Executor<T> executor_;
   pipeline::Schedule schedule_;
   std::int64_t vocabulary_;
-  Kokkos::View<std::int32_t*, Kokkos::HostSpace> host_tokens_;
-  Kokkos::View<T*, Kokkos::HostSpace> host_logits_;
+  Kokkos::View<std::int32_t*, StagingSpace> host_tokens_;
+  Kokkos::View<T*, StagingSpace> host_logits_;
 };
 
 extern template class Sampler<float>;
 extern template class Sampler<double>;
+extern template class Sampler<bf16>;
 
 }  // namespace tessera::train

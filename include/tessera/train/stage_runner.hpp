@@ -23,11 +23,12 @@ struct Pass {
 /// Token and loss memory of one stage: inputs on the first, targets and losses on the last.
 template <class T>
 struct TokenBuffers {
-  /// For `microbatches` of a replica in a step.
-  TokenBuffers(Arena& arena, model::StageLayout const& layout, int microbatches);
+  /// For `count` microbatches of a replica in a step.
+  TokenBuffers(Arena& arena, model::StageLayout const& layout, int count);
 
   Matrix<std::int32_t> tokens, targets;  ///< (slots, S*B)
-  Matrix<T> losses;                      ///< (microbatches, S*B)
+  Matrix<Wide<T>> losses;                ///< (microbatches, S*B)
+  int microbatches;
 };
 
 /// One stage's work on the microbatches of a step: reads its tokens, computes, keeps the losses. The executor
@@ -55,7 +56,7 @@ class StageRunner final : public pipeline::StageWork<T> {
  private:
   [[nodiscard]] int slot(int microbatch) const { return microbatch % stage_->layout().slots; }
   [[nodiscard]] layers::Context context_of(int microbatch) const;
-  [[nodiscard]] Vector<T> losses_of(int microbatch) const;
+  [[nodiscard]] Vector<Wide<T>> losses_of(int microbatch) const;
   void load(int microbatch);
 
   model::Stage<T>* stage_;
@@ -64,13 +65,15 @@ class StageRunner final : public pipeline::StageWork<T> {
   params::ParameterHooks* hooks_;
   Pass pass_;
   TokenBuffers<T> buffers_;
-  Kokkos::View<std::int32_t**, Kokkos::LayoutRight, Kokkos::HostSpace> host_tokens_;  // (2, S*B)
-  Kokkos::View<T**, Kokkos::LayoutRight, Kokkos::HostSpace> host_losses_;
+  Kokkos::View<std::int32_t***, Kokkos::LayoutRight, StagingSpace> host_tokens_;  // (microbatches or 1, 2, S*B)
+  Kokkos::View<Wide<T>**, Kokkos::LayoutRight, StagingSpace> host_losses_;
 };
 
 extern template struct TokenBuffers<float>;
 extern template struct TokenBuffers<double>;
+extern template struct TokenBuffers<bf16>;
 extern template class StageRunner<float>;
 extern template class StageRunner<double>;
+extern template class StageRunner<bf16>;
 
 }  // namespace tessera::train

@@ -7,7 +7,8 @@
 //   optimizer/exp_avg/NAME        first moments of Adam
 //   optimizer/exp_avg_sq/NAME     second moments
 //
-// All have the tensor's true global shape; the padding of tiles is nowhere. A rank writes boxes: of a cut
+// All are float32, also of a bf16 run, whose weights they are the masters of; float64 of a float64 run. All
+// have the tensor's true global shape; the padding of tiles is nowhere. A rank writes boxes: of a cut
 // tensor the run of its tiles, of a replicated one the whole or some rows. What several ranks hold alike is
 // written by one of them. So the files say nothing about tiles, and any layout reads what any other wrote.
 //
@@ -59,8 +60,10 @@ struct SavedBox {
 
 /// How a run that begins from a checkpoint differs from the one that was saved.
 struct Differences {
-  std::vector<std::string> impossible;  ///< of the model and the precision: such a run cannot go on
-  std::vector<std::string> allowed;     ///< of batch, optimiser, seed, data: it goes on, but is another run
+  /// Of the model, and float64 against another precision: such a run cannot go on.
+  std::vector<std::string> impossible;
+  /// Of batch, optimiser, seed, data, and float32 against bf16: it goes on, but is another run.
+  std::vector<std::string> allowed;
 };
 /// Each a sentence "model.hidden_size: 64 when saved, now 128".
 [[nodiscard]] Differences differences(checkpoint::Values const& saved, checkpoint::Values const& now);
@@ -79,7 +82,9 @@ void restore(Trainer<T>& trainer, checkpoint::Reader const& from);
 
 extern template checkpoint::Snapshot make_snapshot(Trainer<float>&);
 extern template checkpoint::Snapshot make_snapshot(Trainer<double>&);
+extern template checkpoint::Snapshot make_snapshot(Trainer<bf16>&);
 extern template void restore(Trainer<float>&, checkpoint::Reader const&);
 extern template void restore(Trainer<double>&, checkpoint::Reader const&);
+extern template void restore(Trainer<bf16>&, checkpoint::Reader const&);
 
 }  // namespace tessera::train

@@ -17,6 +17,7 @@
 #include "tessera/optim/gradient_norm.hpp"
 #include "tessera/optim/learning_rate.hpp"
 #include "tessera/optim/loss_scale.hpp"
+#include "tessera/train/host_tensors.hpp"
 #include "tessera/train/plan.hpp"
 #include "tessera/train/run_config.hpp"
 #include "tessera/train/sampler.hpp"
@@ -82,6 +83,9 @@ class Trainer {
   [[nodiscard]] model::Stage<T>& stage() noexcept { return *stage_; }
   [[nodiscard]] optim::LossScale const& loss_scale() const noexcept { return loss_scale_; }
   [[nodiscard]] Plan const& plan() const noexcept { return plan_; }
+  [[nodiscard]] ExecutionSpace const& exec() const noexcept { return exec_; }
+  /// What checkpoints are read from and into; kept, since a save goes on while training does.
+  [[nodiscard]] HostTensors<T>& host_tensors() noexcept { return host_tensors_; }
 
  private:
   [[nodiscard]] layers::Context make_context();
@@ -108,6 +112,7 @@ class Trainer {
   std::optional<optim::SquaredSums<T>> squared_sums_;
   std::optional<StageRunner<T>> runner_;
   std::optional<Sampler<T>> sampler_;
+  HostTensors<T> host_tensors_;
   pipeline::Executor<T> executor_;
   pipeline::Schedule training_, evaluation_;  // of this stage
   optim::Adamw<T> optimiser_;
@@ -121,5 +126,6 @@ class Trainer {
 
 extern template class Trainer<float>;
 extern template class Trainer<double>;
+extern template class Trainer<bf16>;
 
 }  // namespace tessera::train

@@ -1,0 +1,61 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+//
+// How cuBLASLt makes the products of one shape: found once, by a rule in which nothing depends on where or when.
+#pragma once
+
+#include <cublasLt.h>
+
+#include <string>
+
+#include "column_major.hpp"
+#include "tessera/base/unique_handle.hpp"
+
+namespace tessera::cublas {
+
+/// Memory that a product may use beside its operands: the same for all, since it decides what may be chosen.
+inline constexpr std::size_t workspace_bytes = std::size_t{32} << 20;
+
+/// What one plan is for.
+struct Problem {
+  DType operands = DType::f32, result = DType::f32;
+  bool tf32 = false;  ///< f32 operands may be rounded to 10 bits of mantissa for the tensor cores
+  kernels::MatmulShape shape;
+};
+/// Some order, for a map.
+[[nodiscard]] bool operator<(Problem const& a, Problem const& b);
+
+struct DescriptorTraits {
+  using Handle = cublasLtMatmulDesc_t;
+  static Handle null() noexcept { return nullptr; }
+  static void free(Handle handle) noexcept { cublasLtMatmulDescDestroy(handle); }
+};
+struct LayoutTraits {
+  using Handle = cublasLtMatrixLayout_t;
+  static Handle null() noexcept { return nullptr; }
+  static void free(Handle handle) noexcept { cublasLtMatrixLayoutDestroy(handle); }
+};
+
+/// The descriptors of a problem and the one algorithm that all its products are made by: the first that the
+/// library proposes without split-K, whose sums depend on how the product was cut.
+class Plan {
+ public:
+  /// Throws InternalError when the library has no algorithm.
+  Plan(cublasLtHandle_t library, Problem const& problem);
+
+  /// C = op(A) op(B) + beta C, with A and B in the order of MatmulShape.
+  void run(cublasLtHandle_t library, void const* a, void const* b, double beta, void* c, void* workspace,
+           cudaStream_t stream) const;
+  /// "(m, n, k) bf16 to f32 tn: algorithm 66, tile 20, stages 36, cluster 3, custom 0".
+  [[nodiscard]] std::string description() const;
+
+ private:
+  void choose_algorithm(cublasLtHandle_t library, ColumnMajor const& product);
+
+  Problem problem_;
+  UniqueHandle<DescriptorTraits> product_;
+  UniqueHandle<LayoutTraits> a_, b_, c_;  // in the library's order
+  cublasLtMatmulAlgo_t algorithm_{};
+};
+
+}  // namespace tessera::cublas

@@ -1,0 +1,98 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+//
+// Matrix products by cuBLASLt on the stream of the caller: f32, f64, and bf16 with a bf16 or f32 result.
+#include "provider.hpp"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "error.hpp"
+#include "plan.hpp"
+#include "tessera/base/error.hpp"
+#include "tessera/base/log.hpp"
+
+namespace tessera::cublas {
+
+namespace {
+
+struct LibraryTraits {
+  using Handle = cublasLtHandle_t;
+  static Handle null() noexcept { return nullptr; }
+  static void free(Handle handle) noexcept { cublasLtDestroy(handle); }
+};
+struct MemoryTraits {
+  using Handle = void*;
+  static Handle null() noexcept { return nullptr; }
+  static void free(Handle memory) noexcept { cudaFree(memory); }
+};
+
+/// The CUDA stream of an execution space, where it has one.
+template <class Exec>
+cudaStream_t stream_of(Exec const* exec) {
+  if constexpr (requires { exec->cuda_stream(); }) {
+    return exec != nullptr ? exec->cuda_stream() : Exec().cuda_stream();
+  } else {
+    return nullptr;
+  }
+}
+
+class Provider final : public kernels::MatmulProvider {
+ public:
+  explicit Provider(SinglePrecision single) : single_(single) {
+    cublasLtHandle_t library = nullptr;
+    check(cublasLtCreate(&library), "open the library");
+    library_ = UniqueHandle<LibraryTraits>(library);
+    void* memory = nullptr;
+    check(cudaMalloc(&memory, workspace_bytes), "allocate its workspace");
+    workspace_ = UniqueHandle<MemoryTraits>(memory);
+    auto const version = cublasLtGetVersion();
+    name_ = fmt::format("cublas{} {}.{}.{}", tf32() ? "_tf32" : "", version / 10000, version / 100 % 100,
+                        version % 100);
+  }
+
+  [[nodiscard]] std::string_view name() const noexcept override { return name_; }
+  [[nodiscard]] bool supports(DType operands) const noexcept override {
+    return operands == DType::f32 || operands == DType::f64 || operands == DType::bf16;
+  }
+
+  void multiply(StreamRef stream, DType operands, DType result, kernels::MatmulShape const& shape,
+                void const* a, void const* b, double beta, void* c) const override {
+    if (shape.m == 0 || shape.n == 0) return;
+    require(shape.k > 0, "a product has something to add up");
+    plan_of({operands, result, tf32(), shape})
+        .run(library_.get(), a, b, beta, c, workspace_.get(), stream_of(stream.exec()));
+  }
+
+ private:
+  [[nodiscard]] bool tf32() const { return single_ == SinglePrecision::tf32; }
+
+  [[nodiscard]] Plan const& plan_of(Problem const& problem) const {
+    std::lock_guard const lock(mutex_);
+    auto const known = plans_.find(problem);
+    if (known != plans_.end()) return known->second;
+    auto const& plan = plans_.try_emplace(problem, library_.get(), problem).first->second;
+    log(LogLevel::debug, "cuBLASLt product " + plan.description());
+    return plan;
+  }
+
+  SinglePrecision single_;
+  std::string name_;
+  UniqueHandle<LibraryTraits> library_;
+  UniqueHandle<MemoryTraits> workspace_;
+  mutable std::mutex mutex_;
+  mutable std::map<Problem, Plan> plans_;
+};
+
+}  // namespace
+
+std::unique_ptr<kernels::MatmulProvider> make(SinglePrecision single) {
+  return std::make_unique<Provider>(single);
+}
+
+std::unique_ptr<kernels::MatmulProvider> make_provider() { return make(SinglePrecision::exact); }
+
+}  // namespace tessera::cublas

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# SPDX-FileCopyrightText: The Tessera developers
+# SPDX-License-Identifier: Apache-2.0
+#
+# Checks and measures a build on an NVIDIA GPU in at most 8 minutes: kernels against plain serial loops, recorded
+# losses, short runs, then benchmarks and, where PyTorch is installed, the same models in it. The tests run as one rank.
+#
+#   scripts/gpu_check.sh [--build-dir DIR] [--output DIR] [--quick] [--only SECTION,...] [CMAKE OPTION...]
+#
+#   --build-dir DIR  what is built there is used (build/cuda unless said); what is not there is configured with
+#                    `cmake --preset cuda` and the options given, and built
+#   --output DIR     gets results.json, table.txt and the output of every part (gpu-results unless said)
+#   --quick          the small model alone
+#   --only           device, tests, runs, kernels, models, torch
+set -euo pipefail
+
+build_dir=build/cuda
+output=gpu-results
+check=()
+configure=()
+while (($# > 0)); do
+  case $1 in
+    -h | --help) sed -n 's/^# \{0,1\}//p' "$0" | sed 1,3d; exit 0 ;;
+    --build-dir) build_dir=$2; shift ;;
+    --output) output=$2; shift ;;
+    --only) check+=(--only "$2"); shift ;;
+    --quick) check+=(--quick) ;;
+    -D*) configure+=("$1") ;;
+    *) echo "gpu_check.sh: \"$1\" is no option; see --help" >&2; exit 64 ;;
+  esac
+  shift
+done
+# shellcheck source=scripts/environment.sh
+source "$(dirname "$0")/environment.sh"
+command -v nvidia-smi > /dev/null || { echo "gpu_check.sh: there is no nvidia-smi, so no NVIDIA GPU here" >&2; exit 66; }
+
+programs=(gpt_train test_kernels test_matmul test_attention_flash test_layers_gradients test_gpt2_truth test_contract_collectives bench_device)
+missing=()
+for program in "${programs[@]}"; do
+  [[ -n $(find "${build_dir}" -name "${program}" -type f -executable 2> /dev/null) ]] || missing+=("${program}")
+done
+if ((${#missing[@]} > 0)); then
+  stage "Configure (build/cuda)" cmake --preset cuda -DTESSERA_BUILD_BENCHMARKS=ON --log-level=NOTICE "${configure[@]}"
+  stage "Build ${missing[*]}" cmake --build --preset cuda --parallel "${jobs}" --target "${missing[@]}"
+fi
+
+python3 bench/gpu/check.py --build-dir "${build_dir}" --output "${output}" "${check[@]}"
