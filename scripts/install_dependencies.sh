@@ -8,12 +8,13 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/install_dependencies.sh [--all] [--list] [--help]
+Usage: scripts/install_dependencies.sh [--all] [--fuzz] [--list] [--help]
 
   (no option)  what building, running and the quick tests need
   --all        and what scripts/test.sh --all needs: MPICH, clang-format, clang-tidy, shellcheck,
                the tools of HDF5, libfiu, JUBE, matplotlib, gnuplot, Lmod, an emulator of old processors,
                debootstrap, Slurm (none of whose daemons is started)
+  --fuzz       and clang with libFuzzer, for scripts/test.sh --soak
   --list       print the package names, one a line, and stop
 TEXT
 }
@@ -39,6 +40,7 @@ list_only=false
 for argument in "$@"; do
   case ${argument} in
     --all) packages+=("${packages_of_all[@]}") ;;
+    --fuzz) packages+=(clang-16 libclang-rt-16-dev) ;;
     --list) list_only=true ;;
     --help) usage; exit 0 ;;
     *) echo "install_dependencies.sh: unknown option '${argument}'" >&2; usage >&2; exit 64 ;;

@@ -10,7 +10,8 @@ usage() {
 Usage: scripts/lint.sh [--all] [--since COMMIT] [--help]
 
   (no option)     all scripts, and the sources that differ from the last commit
-  --since COMMIT  the sources that differ from COMMIT
+  --since COMMIT  the sources that differ from COMMIT, committed or not. For a header that does, one source that
+                  includes it: its own where there is one
   --all           all sources: about 8 seconds a file and core
 TEXT
 }
@@ -34,6 +35,43 @@ mapfile -d '' shell_files < <(grep --recursive --files-with-matches --null --max
 shellcheck --external-sources "${shell_files[@]}"
 echo "shellcheck: ${#shell_files[@]} scripts are in order."
 
+# users_of HEADER: the files that include it, by its name from their own folder or from that of its room.
+users_of() {
+  local folder=${1%/*} base=${1##*/}
+  base=${base//./\\.}
+  {
+    grep --files-with-matches --extended-regexp "^#include \"${base}\"" "${folder}"/*.[ch]pp || true
+    grep --recursive --files-with-matches --include='*.[ch]pp' --extended-regexp \
+      "^#include \"(.*/)?${folder##*/}/${base}\"" src backends apps include || true
+  } | sort --unique
+}
+
+# source_of HEADER [LEVELS]: one source through which a header is looked at, through so many others at most. Nothing
+# where only tests include it.
+source_of() {
+  local levels=${2:-3} own file users found
+  own=$(basename "$1" .hpp).cpp
+  mapfile -t users < <(users_of "$1")
+  for file in "${users[@]}"; do [[ ${file##*/} != "${own}" ]] || { echo "${file}"; return; }; done
+  for file in "${users[@]}"; do [[ ${file} != *.cpp ]] || { echo "${file}"; return; }; done
+  ((levels > 1)) || return 0
+  for file in "${users[@]}"; do
+    found=$(source_of "${file}" $((levels - 1)))
+    [[ -z ${found} ]] || { echo "${found}"; return; }
+  done
+}
+
+changed_sources() {
+  local file
+  while read -r file; do
+    case ${file} in
+      *.cpp) echo "${file}" ;;
+      *.hpp) source_of "${file}" ;;
+    esac
+  done < <(git diff --name-only --diff-filter=d "${since}" -- src backends apps include
+           git ls-files --others --exclude-standard -- src backends apps include)
+}
+
 if ${all}; then
   mapfile -t sources < <(find src backends apps -name '*.cpp')
 else
@@ -41,8 +79,7 @@ else
     echo "clang-tidy: there is no commit ${since} to compare with; nothing was looked at (--all looks at everything)."
     exit 0
   fi
-  mapfile -t sources < <(git diff --name-only --diff-filter=d "${since}" -- \
-    'src/*.cpp' 'backends/*.cpp' 'apps/*.cpp')
+  mapfile -t sources < <(changed_sources | sort --unique)
 fi
 if ((${#sources[@]} == 0)); then
   echo "clang-tidy: no source differs from ${since}."

@@ -13,8 +13,9 @@ Usage: scripts/test.sh [--all | --soak] [--help]
   --all        what continuous integration runs, at most 40 minutes on 2 cores: warnings are errors, all tests
                of the release build (with benchmarks, outside consumers and each public header alone), the quick tests
                under AddressSanitizer and UndefinedBehaviorSanitizer, and those with MPICH
-  --soak       the full counts of what the others do a few times: 200 kills while saving, 10,000 flipped bits ...; and the
-               portable Debian package, installed on a bare system
+  --soak       the full counts of what the others do a few times: 200 kills while saving, 10,000 flipped bits ...; the
+               portable Debian package, installed on a bare system; and ten minutes of libFuzzer for each reader of
+               checkpoints
 TEXT
 }
 
@@ -49,8 +50,9 @@ case ${what} in
     build_and_test mpich mpich -DTESSERA_WARNINGS_AS_ERRORS=ON
     ;;
   soak)
-    stage "Packages" scripts/install_dependencies.sh --all
+    stage "Packages" scripts/install_dependencies.sh --all --fuzz
     build_and_test release soak
+    build_and_test fuzz fuzz
     ;;
   quick)
     stage "Packages" scripts/install_dependencies.sh

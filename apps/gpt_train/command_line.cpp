@@ -111,13 +111,25 @@ void take_out_valueless(Arguments& arguments, CLI::App const& app, Settings& set
   }
 }
 
+/// The flag that an unknown one was probably meant for, by its own name or by that of another program; empty
+/// when there is none.
+std::string meant(std::string const& flag, CLI::App const& app) {
+  Arguments names = all_flags(app);
+  Arguments const others = other_names();
+  names.insert(names.end(), others.begin(), others.end());
+  std::string const nearest = nearest_name(flag, names);
+  if (std::ranges::count(others, nearest) == 0) return nearest;
+  Option const* const option = option_called(nearest);
+  return option != nullptr ? option->flag_names().front() : "";
+}
+
 void report_unknown(Arguments const& extras, CLI::App const& app, Settings& settings) {
   bool after_flag = false;
   for (std::string const& extra : extras) {
     bool const is_flag = extra.starts_with("-") && extra.size() > 1;
     if (is_flag) {
       std::string const flag = extra.substr(0, extra.find('='));
-      std::string const nearest = nearest_name(flag, all_flags(app));
+      std::string const nearest = meant(flag, app);
       settings.report(
           fmt::format("unknown flag {}{}", flag, nearest.empty() ? "" : ": did you mean " + nearest + "?"),
           ExitCode::usage);

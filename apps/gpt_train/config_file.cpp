@@ -72,11 +72,12 @@ std::optional<Value> value_of(toml::node const& node) {
   return list;
 }
 
-/// The option an unknown key was probably meant for: one of its section by key or flag, else one of another
-/// section.
+/// The option an unknown key was probably meant for: what another program calls so, else one of its section
+/// by key or flag, else one of another section.
 Option const* meant(std::string_view section, std::string_view key) {
   std::string flag_like = "--" + std::string(key);
   std::ranges::replace(flag_like, '_', '-');
+  if (std::ranges::count(other_names(), flag_like) > 0) return option_called(flag_like);
   for (bool const same_section : {true, false}) {
     std::vector<std::string> names;
     std::vector<Option const*> owners;
@@ -100,8 +101,18 @@ struct Entry {
   toml::node const* value;
 };
 
+bool is_section(std::string_view name) {
+  return std::ranges::any_of(options(), [&](Option const& option) { return option.section == name; });
+}
+
 void unknown_key(std::string const& where, Entry const& entry, Settings& settings) {
   std::string const name = entry.section.empty() ? entry.key : entry.section + "." + entry.key;
+  if (entry.section.empty() && is_section(name)) {
+    settings.report(
+        fmt::format("{}: {} is a table, not a value: write [{}], and its keys below", where, name, name),
+        ExitCode::config);
+    return;
+  }
   Option const* const option = meant(entry.section, entry.key);
   if (option != nullptr) settings.doubt(*option);
   settings.report(fmt::format("{}: unknown key {}{}", where, name,
@@ -121,10 +132,6 @@ void read_entry(std::string const& path, Entry const& entry, Settings& settings)
       fmt::format("{}: {} must be {}, not of type {}", where, option->name(), type_name(*option), type.str()),
       ExitCode::config);
   settings.doubt(*option);
-}
-
-bool is_section(std::string_view name) {
-  return std::ranges::any_of(options(), [&](Option const& option) { return option.section == name; });
 }
 
 void unknown_section(std::string const& path, toml::key const& section, Settings& settings) {

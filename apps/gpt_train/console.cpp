@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "display.hpp"
+#include "outputs.hpp"
 #include "tessera/base/error.hpp"
 #include "tessera/base/log.hpp"
 #include "tessera/comm/session.hpp"
@@ -34,6 +35,7 @@ bool prints_to_terminal() {
 std::vector<spdlog::sink_ptr> make_sinks(std::string const& log_file) {
   std::vector<spdlog::sink_ptr> sinks{std::make_shared<spdlog::sinks::stdout_sink_st>()};
   if (log_file.empty()) return sinks;
+  auto const pipe = hold_pipe("output.log", log_file);
   try {
     sinks.push_back(std::make_shared<spdlog::sinks::basic_file_sink_st>(log_file));
   } catch (spdlog::spdlog_ex const& error) {

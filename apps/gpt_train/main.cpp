@@ -72,6 +72,8 @@ int main(int argc, char** argv) {
   if (argc > 1 && argv[1] == std::string_view("top")) return top({argv + 2, argv + argc});
   // A file that may not grow is an error of writing, told as one, not the end of the process.
   std::signal(SIGXFSZ, SIG_IGN);
+  // So is a pipe whose reader has gone.
+  std::signal(SIGPIPE, SIG_IGN);
   // From the very beginning: a scheduler may ask a run to leave while it is still reading its data.
   Signals signals(std::in_place);
   auto const place = comm::launcher_place();

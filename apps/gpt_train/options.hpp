@@ -56,6 +56,11 @@ using Value = std::variant<bool, std::int64_t, double, std::string, std::vector<
 /// The value of `option` as TOML, which read back gives the same value to the last bit.
 [[nodiscard]] std::string to_toml(RunConfig const& config, Option const& option);
 
+/// What other training programs call options, as flags: "--learning-rate". Hints for who tries them here.
+[[nodiscard]] std::vector<std::string> other_names();
+/// The option behind one of other_names(); null where there is none, nor one that does nearly the same.
+[[nodiscard]] Option const* option_called(std::string_view flag);
+
 /// The name most like `wrong` by edit distance, or empty when none is near enough to be meant.
 [[nodiscard]] std::string nearest_name(std::string_view wrong, std::span<std::string const> names);
 

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "outputs.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -108,6 +109,7 @@ std::ofstream create(std::string const& option, std::string const& path) {
       kept = fmt::format("{}.previous-{}", path, number);
     std::filesystem::rename(path, kept, ignored);
   }
+  auto const pipe = hold_pipe(option, path);
   std::ofstream file(path);
   if (!file) throw cannot_create(option, path);
   return file;
@@ -164,6 +166,17 @@ void check_outputs(train::RunConfig const& config, std::string const& config_fil
   if (!problems.empty()) throw tessera::ConfigError(problems, ExitCode::cannot_create);
 }
 
+tessera::checkpoint::Descriptor hold_pipe(std::string const& option, std::string const& path) {
+  std::error_code ignored;
+  if (!std::filesystem::is_fifo(path, ignored)) return {};
+  tessera::checkpoint::Descriptor pipe(open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+  if (pipe) return pipe;
+  if (errno != ENXIO) throw cannot_create(option, path);
+  throw IoError(fmt::format("{} = \"{}\" is a pipe that nobody reads: start its reader first, or name a file",
+                            option, path),
+                ExitCode::cannot_create);
+}
+
 LineFile::LineFile(std::string option, std::string const& path, std::optional<std::int64_t> resumed)
     : option_(std::move(option)), path_(path) {
   if (path_.empty()) return;
@@ -187,7 +200,8 @@ void LineFile::write(std::string const& line) {
                            std::strerror(errno)));
 }
 
-TraceFile::TraceFile(std::string path, std::int64_t spans) : path_(std::move(path)) {
+TraceFile::TraceFile(std::string path, std::int64_t spans)
+    : path_(std::move(path)), pipe_(hold_pipe("output.trace", path_)) {
   if (!path_.empty()) recorder_ = std::make_unique<tessera::TraceRecorder>(static_cast<std::size_t>(spans));
 }
 

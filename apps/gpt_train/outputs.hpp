@@ -12,6 +12,7 @@
 
 #include "clocks.hpp"
 #include "tessera/base/trace.hpp"
+#include "tessera/checkpoint/files.hpp"
 #include "tessera/mesh/mesh.hpp"
 #include "tessera/train/run_config.hpp"
 #include "tessera/train/step_report.hpp"
@@ -27,6 +28,11 @@ inline constexpr std::string_view standard_output = "-";
 /// `config_file` may be empty. ConfigError or IoError (codes config, cannot_create).
 void check_outputs(tessera::train::RunConfig const& config, std::string const& config_file,
                    std::vector<std::string> const& data_files);
+
+/// Opening a pipe for writing waits until somebody reads it, for ever if need be. So what this gives is held
+/// while an output at `path` is opened; nothing where it is no pipe. Throws IoError (code cannot_create)
+/// where it is one that nobody reads.
+[[nodiscard]] tessera::checkpoint::Descriptor hold_pipe(std::string const& option, std::string const& path);
 
 /// A file of lines that grows with the run, as the metrics do. A file of that name that is there already is
 /// kept as `<name>.previous`, or, where a run goes on, continued.
@@ -52,7 +58,7 @@ class LineFile {
 /// Records this rank's timeline from `start` on, if `path` is not empty.
 class TraceFile {
  public:
-  /// Takes room for `spans` spans. An empty `path` records nothing.
+  /// Takes room for `spans` spans. An empty `path` records nothing. Throws IoError for a pipe that nobody reads.
   TraceFile(std::string path, std::int64_t spans);
   TraceFile(TraceFile const&) = delete;
   TraceFile& operator=(TraceFile const&) = delete;
@@ -70,6 +76,7 @@ class TraceFile {
 
  private:
   std::string path_;
+  tessera::checkpoint::Descriptor pipe_;
   std::unique_ptr<tessera::TraceRecorder> recorder_;
   ClockOffset at_start_;
   double started_s_ = 0;

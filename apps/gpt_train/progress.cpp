@@ -11,6 +11,14 @@ namespace {
 constexpr std::int64_t warm_up_steps = 2;
 constexpr int bar_width = 24;
 
+/// Why a step changed nothing.
+std::string skipped_text(tessera::train::StepReport const& report) {
+  if (!report.skipped) return "";
+  if (!report.overflowed) return " | NOT FINITE: weights unchanged";
+  return fmt::format(" | gradients overflowed at loss scale {:.0f}: weights unchanged, the scale is halved",
+                     report.loss_scale);
+}
+
 }  // namespace
 
 Progress::Progress(Console& console, std::int64_t steps, std::int64_t log_interval,
@@ -25,7 +33,7 @@ std::string Progress::line(tessera::train::StepReport const& report) const {
       "exposed comm {:.1f}% | bubble {:.1f}%{}",
       report.step, steps_, report.loss, report.grad_norm, report.learning_rate, report.tokens_per_s(),
       efficiency_.model_flops(report) * 1e-9, 100 * efficiency_.mfu(report), percent * report.exposed_comm_s,
-      percent * report.bubble_s, report.skipped ? " | NOT FINITE: weights unchanged" : "");
+      percent * report.bubble_s, skipped_text(report));
 }
 
 std::string Progress::bar(tessera::train::StepReport const& report) const {

@@ -157,7 +157,7 @@ std::optional<ExitCode> Run<T>::make_step(std::int64_t step) {
   progress_.step(report);
   if (validation) progress_.validation(step, *validation);
   metrics_.write(train::metrics_line(report, efficiency_, validation ? &*validation : nullptr));
-  if (report.skipped && config_.training.on_nonfinite != "skip") {
+  if (report.skipped && !report.overflowed && config_.training.on_nonfinite != "skip") {
     if (console_.speaks()) {
       print_failure(
           {ExitCode::internal,
@@ -186,9 +186,9 @@ RunResult Run<T>::finish(train::AllocationMeter const& meter) {
   std::uint64_t const hash = trainer_.weights_hash();
   auto& world = setup_.mesh->world();
   auto const predicted = static_cast<double>(setup_.largest_bytes);
-  // The copies of a save and the spans of a timeline are no Kokkos views; they are what was predicted.
-  auto const own = meter.peak_bytes() + setup_.memory.bytes_of(train::checkpoint_copies) +
-                   setup_.memory.bytes_of(train::trace_spans);
+  // The copies of a save and the spans of a timeline are no Kokkos views; the spans are what was predicted.
+  auto const own =
+      meter.peak_bytes() + (saving_ ? saving_->copy_bytes() : 0) + setup_.memory.bytes_of(train::trace_spans);
   auto const used = static_cast<double>(all_reduce_value(world, own, comm::Op::max));
   auto const resident =
       static_cast<double>(all_reduce_value(world, train::peak_resident_bytes(), comm::Op::max));

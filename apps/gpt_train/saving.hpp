@@ -33,6 +33,9 @@ class Saving {
   /// Seconds that this rank has waited for saves since the last call.
   [[nodiscard]] double take_blocked_s() { return saver_->blocked_s(); }
 
+  /// Memory that this rank holds for copies, bytes.
+  [[nodiscard]] std::size_t copy_bytes() const { return saver_->copy_bytes(); }
+
   /// After every step, `last` or not: moves a save on, begins one where it is due, and waits for it where the
   /// run ends. Gives the code with which the run has to end now, if it has to: requeue, or that of a save
   /// that failed, after saying why.

@@ -124,6 +124,8 @@ class Saver::Body {
     return std::exchange(unreported_, std::nullopt);
   }
 
+  [[nodiscard]] std::size_t copy_bytes() const noexcept { return staging_.bytes(); }
+
   double take_blocked() noexcept {
     double const now = waiting_.ended_s();
     return now - std::exchange(reported_s_, now);
@@ -275,6 +277,7 @@ void Saver::begin(Snapshot const& snapshot) { body_->begin(snapshot); }
 bool Saver::busy() const noexcept { return body_->busy(); }
 std::optional<SaveResult> Saver::poll() { return body_->poll(); }
 std::optional<SaveResult> Saver::finish() { return body_->finish(); }
+std::size_t Saver::copy_bytes() const noexcept { return body_->copy_bytes(); }
 double Saver::blocked_s() noexcept { return body_->take_blocked(); }
 
 }  // namespace tessera::checkpoint

@@ -21,8 +21,8 @@ namespace tessera::checkpoint {
 namespace {
 
 constexpr std::size_t huge_page = std::size_t{2} << 20;
-constexpr std::size_t line = 64;  // copies begin on cache lines
-constexpr std::size_t message_bytes = std::size_t{4} << 20;
+constexpr std::size_t line = 64;                               // copies begin on cache lines
+constexpr std::size_t message_bytes = handing_over_bytes / 2;  // one is made while the other is on its way
 
 std::size_t rounded_up(std::size_t bytes, std::size_t to) { return (bytes + to - 1) / to * to; }
 
@@ -91,16 +91,17 @@ void TouchedMemory::reserve(std::size_t bytes) {
   if (bytes <= bytes_) return;
   data_.reset();
   bytes_ = 0;
-  auto const size = rounded_up(bytes, huge_page);
   auto* const memory =
-      static_cast<std::byte*>(::operator new(size, std::align_val_t(huge_page), std::nothrow));
+      static_cast<std::byte*>(::operator new(bytes, std::align_val_t(huge_page), std::nothrow));
   if (memory == nullptr) {
-    throw MemoryError(fmt::format("no memory for the copy of what is saved: {} bytes needed", size));
+    throw MemoryError(fmt::format("no memory for the copy of what is saved: {} bytes needed", bytes));
   }
   data_.reset(memory);
-  ::madvise(memory, size, MADV_HUGEPAGE);  // advice only: without huge pages the copy is a little slower
-  std::memset(memory, 0, size);
-  bytes_ = size;
+  // Advice only: without huge pages the copy is a little slower. What is left of the last one stays small
+  // pages.
+  ::madvise(memory, bytes / huge_page * huge_page, MADV_HUGEPAGE);
+  std::memset(memory, 0, bytes);
+  bytes_ = bytes;
 }
 
 /// What this rank is to hold: its own parts first, then those of each other rank of the group.

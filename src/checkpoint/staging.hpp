@@ -23,6 +23,7 @@ class TouchedMemory {
   /// Makes room for so many bytes; what was there is lost if it has to grow. Throws MemoryError.
   void reserve(std::size_t bytes);
   [[nodiscard]] std::byte* data() const noexcept { return data_.get(); }
+  [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
 
  private:
   struct Free {
@@ -42,6 +43,8 @@ class Staging {
   [[nodiscard]] bool writes() const noexcept { return !group_ || group_->rank() == 0; }
   /// Whether the ranks write straight from where the elements are, if they may wait for the disk.
   [[nodiscard]] bool alone() const noexcept { return !group_; }
+  /// Of the memory that there is for copies.
+  [[nodiscard]] std::size_t bytes() const noexcept { return memory_.bytes(); }
 
   /// Collective over the group. Makes the memory for what `copy` needs. Throws MemoryError on the whole
   /// group.

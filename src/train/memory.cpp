@@ -48,7 +48,8 @@ std::size_t copy_bytes(RunConfig const& config, Plan const& plan,
   auto const own = element_count(saved_boxes(parameters, plan.layout, plan.place));
   int const node = config.parallel.ranks_per_node > 0 ? config.parallel.ranks_per_node : plan.layout.ranks();
   int const copies = std::min({c.ranks_per_file, node, plan.layout.ranks()});
-  return static_cast<std::size_t>(own * copies * wide_bytes(config));
+  auto const bytes = static_cast<std::size_t>(own * copies * wide_bytes(config));
+  return copies > 1 ? std::max(bytes, checkpoint::handing_over_bytes) : bytes;
 }
 
 std::size_t span_bytes(RunConfig const& config) {

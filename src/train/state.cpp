@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <charconv>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <string_view>
 
 #include "tessera/base/error.hpp"
@@ -92,13 +94,26 @@ std::int64_t number_in(checkpoint::Reader const& from, std::string const& name, 
                   from.directory(), name));
 }
 
+/// The loss scale that was reached, where a run goes on with one that changes; else none. Throws DataError.
+std::optional<optim::LossScaleState> loss_scale_in(checkpoint::Reader const& from, std::int64_t updates) {
+  if (!from.manifest().state.contains("loss_scale")) return std::nullopt;
+  auto const scale = number_in(from, "loss_scale", optim::largest_loss_scale);
+  if (!std::has_single_bit(static_cast<std::uint64_t>(scale))) {
+    throw DataError(fmt::format("{}: the manifest's state has \"loss_scale\" {}, which is no power of two",
+                                from.directory(), scale));
+  }
+  return optim::LossScaleState{scale, number_in(from, "loss_scale_clean_updates", updates)};
+}
+
 /// Where training goes on. A step makes one update at most, and the samples of the steps to come, and of one
 /// more, must still be counted in 63 bits.
-TrainingState state_in(checkpoint::Reader const& from, RunConfig const& config) {
+TrainingState state_in(checkpoint::Reader const& from, RunConfig const& config,
+                       optim::LossScaleState const& initial) {
   auto const step = from.manifest().step;
   auto const to_come = std::max<std::int64_t>(config.training.steps - step, 0) + 1;
   auto const most = std::numeric_limits<std::int64_t>::max() - to_come * config.batch.global_batch_size;
-  return {step, number_in(from, "updates", step), number_in(from, "position", most)};
+  auto const updates = number_in(from, "updates", step);
+  return {step, updates, number_in(from, "position", most), loss_scale_in(from, updates).value_or(initial)};
 }
 
 checkpoint::Layout layout_of(Layout const& layout) {
@@ -155,6 +170,12 @@ checkpoint::Values saved_config(RunConfig const& config, Layout const& layout,
   add("optimizer.beta2", optimizer.beta2);
   add("optimizer.epsilon", optimizer.epsilon);
   add("optimizer.clip_grad", optimizer.clip_grad);
+  if (optimizer.loss_scale != 1)
+    add("optimizer.loss_scale", optimizer.loss_scale > 0 ? std::to_string(optimizer.loss_scale) : "auto");
+  if (optimizer.loss_scale == 0) {
+    add("optimizer.min_loss_scale", optimizer.min_loss_scale);
+    add("optimizer.loss_scale_window", optimizer.loss_scale_window);
+  }
   add("training.seed", config.training.seed);
   add("training.precision", config.training.precision);
   add("data.path", config.data.path);
@@ -195,6 +216,10 @@ checkpoint::Snapshot make_snapshot(Trainer<T>& trainer) {
   snapshot.config = saved_config(trainer.config(), plan.layout, trainer.dataset().training_samples());
   snapshot.state = {{"updates", fmt::format("{}", state.updates)},
                     {"position", fmt::format("{}", state.position)}};
+  if (trainer.loss_scale().dynamic()) {
+    snapshot.state.emplace("loss_scale", fmt::format("{}", state.loss_scale.scale));
+    snapshot.state.emplace("loss_scale_clean_updates", fmt::format("{}", state.loss_scale.clean_updates));
+  }
   snapshot.tensors = saved_tensors(plan.specs, dtype_of<Wide<T>>);
   for (auto const& saved : saved_boxes(store.parameters(), plan.layout, plan.place))
     snapshot.parts.push_back(make_part(trainer, saved, plan.specs.size()));
@@ -219,7 +244,7 @@ void restore(Trainer<T>& trainer, checkpoint::Reader const& from) {
       });
     }
   }
-  auto const state = state_in(from, trainer.config());
+  auto const state = state_in(from, trainer.config(), trainer.loss_scale().state());
   from.read(slices);
   tensors.put_back(trainer.exec(), store);
   trainer.stage().round_weights({});

@@ -27,6 +27,11 @@ double seconds_since(Clock::time_point start) {
 /// `times_` of Trainer: three times, then calls and bytes by axis.
 constexpr std::size_t time_count = 3;
 
+optim::LossScaleOptions loss_scale_options(OptimizerConfig const& config) {
+  if (config.loss_scale > 0) return {.initial = config.loss_scale};
+  return {config.initial_loss_scale, config.min_loss_scale, config.loss_scale_window};
+}
+
 }  // namespace
 
 template <class T>
@@ -48,6 +53,7 @@ Trainer<T>::Trainer(RunConfig const& config, Plan plan, Surroundings const& surr
                   config.optimizer.weight_decay}),
       learning_rate_{config.optimizer.lr, config.optimizer.min_lr, config.optimizer.warmup_steps,
                      plan_.layout.decay_steps},
+      loss_scale_(loss_scale_options(config.optimizer)),
       sums_(static_cast<std::size_t>(plan_.layout.microbatches + slot_count(plan_.specs))),
       times_(time_count + 2 * reported_axes.size()) {
   auto& mesh = *around_.mesh;
@@ -105,9 +111,10 @@ StepReport Trainer<T>::step() {
   report.step = step_ + 1;
   report.tokens = plan_.tokens_per_step();
   report.learning_rate = learning_rate_.at(step_ + 1);
+  report.loss_scale = loss_scale_.factor();
 
-  run(training_,
-      {layers::Mode::training, step_, plan_.first_microbatch, 1.0 / static_cast<double>(report.tokens)});
+  run(training_, {layers::Mode::training, step_, plan_.first_microbatch,
+                  report.loss_scale / static_cast<double>(report.tokens)});
   auto gradients = reducer_->finish(params::LocalGradients<T>(stage_->store()));
 
   std::ranges::fill(sums_, 0.0);
@@ -118,7 +125,7 @@ StepReport Trainer<T>::step() {
   if (plan_.place.dp == 0) squared_sums_->add_tiles(exec_, gradients, counts_for_tp(), squares);
   complete_sums();
   report.loss = std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(report.tokens);
-  report.grad_norm = optim::global_norm(squares);
+  report.grad_norm = optim::global_norm(squares) / report.loss_scale;
   update(std::move(gradients), report);
   fence(exec_);
   ++step_;
@@ -129,10 +136,14 @@ StepReport Trainer<T>::step() {
 template <class T>
 void Trainer<T>::update(params::ReducedGradients<T>&& gradients, StepReport& report) {
   report.skipped = !std::isfinite(report.loss) || !std::isfinite(report.grad_norm);
-  if (report.skipped) return;
+  if (report.skipped) {
+    report.overflowed = std::isfinite(report.loss) && loss_scale_.overflowed();
+    return;
+  }
   TraceSpan const span("update", "compute");
   double const scale = optim::clip_scale(report.grad_norm, config_.optimizer.clip_grad);
-  optimiser_.update(exec_, std::move(gradients), report.learning_rate, scale, ++updates_);
+  optimiser_.update(exec_, std::move(gradients), report.learning_rate, scale / report.loss_scale, ++updates_);
+  loss_scale_.updated();
 }
 
 template <class T>
@@ -165,6 +176,7 @@ template <class T>
 void Trainer<T>::resume(TrainingState const& state) {
   step_ = state.step;
   updates_ = state.updates;
+  loss_scale_.resume(state.loss_scale);
   loader_.resume(state.step, state.position);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 #include "tessera/base/kokkos.hpp"
+#include "tessera/optim/loss_scale.hpp"
 #include "train/checks.hpp"
 
 namespace tessera::train {
@@ -44,6 +45,38 @@ bool check_batch(Checks& checks, BatchConfig const& b) {
   return possible;
 }
 
+namespace {
+
+void check_loss_scale(Checks& checks, OptimizerConfig const& o) {
+  OptimizerConfig const usual;
+  auto const scale = [&](std::string_view name, std::int64_t value) {
+    return checks.expect(value <= optim::largest_loss_scale && is_power_of_two(value),
+                         "{} = {} must be a power of two from 1 to 2^60", name, value);
+  };
+  if (o.loss_scale != 0) {
+    checks.expect(o.loss_scale <= optim::largest_loss_scale && is_power_of_two(o.loss_scale),
+                  "optimizer.loss_scale = {} must be auto or a power of two from 1 to 2^60", o.loss_scale);
+    auto const needs_auto = [&](std::string_view name, bool used) {
+      checks.expect(!used, "{} goes with optimizer.loss_scale = auto, but optimizer.loss_scale = {}", name,
+                    o.loss_scale);
+    };
+    needs_auto("optimizer.initial_loss_scale", o.initial_loss_scale != usual.initial_loss_scale);
+    needs_auto("optimizer.min_loss_scale", o.min_loss_scale != usual.min_loss_scale);
+    needs_auto("optimizer.loss_scale_window", o.loss_scale_window != usual.loss_scale_window);
+    return;
+  }
+  bool scales = scale("optimizer.initial_loss_scale", o.initial_loss_scale);
+  scales &= scale("optimizer.min_loss_scale", o.min_loss_scale);
+  if (scales) {
+    checks.expect(o.min_loss_scale <= o.initial_loss_scale,
+                  "optimizer.min_loss_scale = {} must not exceed optimizer.initial_loss_scale = {}",
+                  o.min_loss_scale, o.initial_loss_scale);
+  }
+  checks.between("optimizer.loss_scale_window", o.loss_scale_window, 1, most_steps);
+}
+
+}  // namespace
+
 void check_optimizer(Checks& checks, OptimizerConfig const& o, std::int64_t steps) {
   bool rates = checks.positive("optimizer.lr", o.lr);
   rates &= checks.not_negative("optimizer.min_lr", o.min_lr);
@@ -65,6 +98,7 @@ void check_optimizer(Checks& checks, OptimizerConfig const& o, std::int64_t step
   checks.below_one("optimizer.beta2", o.beta2);
   checks.positive("optimizer.epsilon", o.epsilon);
   checks.not_negative("optimizer.clip_grad", o.clip_grad);
+  check_loss_scale(checks, o);
 }
 
 void check_run(Checks& checks, RunConfig const& c) {

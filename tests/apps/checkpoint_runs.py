@@ -24,7 +24,8 @@ STEPS = 6
 RUN = [*SMALL, "--lr-warmup-iters", "2", "--lr-decay-iters", str(STEPS), "--steps", str(STEPS)]
 # MPICH's mpiexec loses the codes of ranks after it has handed a signal on.
 REQUEUE = {75, 0} if "HYDRA" in subprocess.run([MPIEXEC, "--version"], capture_output=True, text=True).stdout else {75}
-FULL = os.environ.get("TESSERA_FULL") == "1"
+SOAK = os.environ.get("TESSERA_SOAK") == "1"
+FULL = SOAK or os.environ.get("TESSERA_FULL") == "1"
 
 
 def fault(text):
@@ -63,14 +64,45 @@ class Checkpoints(Folder):
     def resume(self, *arguments, code=0):
         return self.train(2, "--tp", "2", "--save", "ck", "--save-interval", "2", "--resume", *arguments, code=code)
 
+    going_on = [*RUN, "--tp", "2", "--save", "ck", "--save-interval", "1", "--resume", "--metrics", "m.jsonl"]
+    saved = 0  # the newest step that a run has said to be saved
+
+    def expect_nothing_lost(self, what, output):
+        """A run has gone on from what the one before it had saved."""
+        begun = re.search(r"^begins from ck/step_0*(\d+):", output, re.MULTILINE)
+        if begun or "\nstep " in output:  # else it was killed before
+            self.assertGreaterEqual(int(begun.group(1)) if begun else 0, self.saved, f"{what}: {output}")
+        self.saved = max([self.saved, *map(int, re.findall(r"^saved ck/step_0*(\d+)", output, re.MULTILINE))])
+
+    def expect_the_course_of_an_uncut_run(self, steps):
+        """When the run has gone on to its end: every step once, every loss and the weights to the last bit."""
+        output = self.train(2, *self.going_on[len(RUN):], "--steps", str(steps))
+        self.expect_nothing_lost("the last run", output)
+        uncut = self.train(2, "--tp", "2", "--metrics", "uncut.jsonl", "--steps", str(steps))
+        courses = [[(line["step"], line["loss"], line["grad_norm"]) for line in self.metrics(name) if "step" in line]
+                   for name in ("m.jsonl", "uncut.jsonl")]
+        self.assertEqual(*courses)
+        self.assertEqual(weights(output), weights(uncut))
+
+    def go_on_through(self, faults):
+        """One run, which is killed by each of the faults and goes on to the next."""
+        steps = str(3 * len(faults) + 6)
+        for point in faults:
+            with self.subTest(point=point):
+                with fault(point):
+                    status, output, errors = self.run_train(2, [*self.going_on, "--steps", steps])
+                self.assertNotEqual(status, 0, "it was not killed: " + errors)
+                self.expect_nothing_lost(point, output)
+        self.expect_the_course_of_an_uncut_run(int(steps))
+
     def steps(self):
         return sorted(path.name for path in (self.work / "ck").iterdir() if path.is_dir())
 
     def expect_same_end(self, output):
         self.assertEqual(weights(output), self.uncut_weights(2, "--tp", "2"))
 
-    def metrics(self):
-        return [json.loads(line) for line in (self.work / "m.jsonl").read_text().splitlines()]
+    def metrics(self, name="m.jsonl"):
+        return [json.loads(line) for line in (self.work / name).read_text().splitlines()]
 
 
 class Resuming(Checkpoints):
@@ -234,46 +266,32 @@ class Failing(Checkpoints):
             self.resume("--save-on-failure", "continue", code=74)  # the last one is what the run was for
         self.expect_same_end(self.resume())
 
-    def kill_at(self, point):
-        with self.subTest(point=point):
-            shutil.rmtree(self.work / "ck", ignore_errors=True)
-            with fault(point):
-                status, _, _ = self.run_train(2, [*RUN, "--tp", "2", "--save", "ck", "--save-interval", "1"])
-            self.assertNotEqual(status, 0)
-            self.expect_same_end(self.resume())
-
     def test_a_rank_killed_in_a_save_loses_nothing_but_the_save(self):
-        self.kill_at("ckpt.write_data#8:kill@1")
-        self.kill_at("ckpt.before_rename#3:kill@0")
+        self.go_on_through(["ckpt.write_data#8:kill@1", "ckpt.before_rename#3:kill@0"])
 
-    @unittest.skipUnless(FULL, "every point, in the full tests")
+
+@unittest.skipUnless(FULL, "in the full tests")
+class Killing(Checkpoints):
     def test_a_rank_killed_at_any_point_of_a_save_loses_nothing_but_the_save(self):
-        for number, point in enumerate(("begin", "create_directory", "create_file", "write_data", "write_metadata",
-                                        "sync_file", "written")):
-            self.kill_at(f"ckpt.{point}#3:kill@{number % 2}")
-        for point in ("before_whole", "before_manifest", "after_manifest", "before_rename", "after_rename",
-                      "before_latest", "before_prune", "during_prune"):
-            self.kill_at(f"ckpt.{point}#2:kill@0")
-        for point in ("write", "sync", "rename", "sync_directory"):
-            self.kill_at(f"files.{point}#3:kill@0")
+        of_a_rank = ("begin", "create_directory", "create_file", "write_data", "write_metadata", "sync_file", "written")
+        of_the_first = ("before_whole", "before_manifest", "after_manifest", "before_rename", "after_rename",
+                        "before_latest", "before_prune", "during_prune")
+        self.go_on_through([f"ckpt.{point}#3:kill@{rank}" for point in of_a_rank for rank in (0, 1)] +
+                           [f"ckpt.{point}#2:kill@0" for point in of_the_first] +
+                           [f"files.{point}#3:kill@0" for point in ("write", "sync", "rename", "sync_directory")])
 
-    @unittest.skipUnless(FULL, "in the full tests")
     def test_runs_killed_at_random_times_end_like_the_uncut_one(self):
         numbers = random.Random(1)
-        expected = self.uncut_weights(2, "--tp", "2")
-        for _ in range(5):
-            shutil.rmtree(self.work / "ck", ignore_errors=True)
-            for _ in range(3):
-                process = self.start(2, [*RUN, "--tp", "2", "--save", "ck", "--save-interval", "1", "--resume",
-                                         "--metrics", "m.jsonl"])
-                time.sleep(numbers.uniform(0.3, 2.5))
-                for pid in children_of(process.pid):
-                    if os.path.realpath(f"/proc/{pid}/exe") == os.path.realpath(GPT_TRAIN):
-                        os.kill(pid, signal.SIGKILL)
-                process.communicate(timeout=60)
-            self.assertEqual(weights(self.resume("--metrics", "m.jsonl")), expected)
-            steps = [line["step"] for line in self.metrics() if "step" in line]
-            self.assertEqual(steps, list(range(1, STEPS + 1)))
+        for number in range(200 if SOAK else 20):
+            process = self.start(2, [*self.going_on, "--steps", "1000000", "--log-interval", "1000000"])
+            time.sleep(numbers.uniform(0.3, 2.5))
+            for pid in children_of(process.pid):
+                if os.path.realpath(f"/proc/{pid}/exe") == os.path.realpath(GPT_TRAIN):
+                    os.kill(pid, signal.SIGKILL)
+            output, errors = process.communicate(timeout=60)
+            self.assertNotEqual(process.returncode, 0, errors)
+            self.expect_nothing_lost(number, output)
+        self.expect_the_course_of_an_uncut_run(self.saved + 2)
 
 
 class Refusing(Checkpoints):

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "options.hpp"
@@ -113,6 +114,10 @@ TEST(CommandLine, UnknownFlagsAreUsageErrorsWithTheNearestName) {
   expect_error({"--hiden-size", "768"}, 1, ExitCode::usage,
                {"unknown flag --hiden-size: did you mean --hidden-size?"});
   expect_error({"--tb=2"}, 1, ExitCode::usage, {"unknown flag --tb: did you mean --tp?"});
+  expect_error({"--learning-rate", "1e-3"}, 1, ExitCode::usage, {"--learning-rate: did you mean --lr?"});
+  expect_error({"--learing_rate=1e-3"}, 1, ExitCode::usage, {"--learing_rate: did you mean --lr?"});
+  expect_error({"--tensor-parallel-size", "2"}, 2, ExitCode::usage,
+               {"did you mean --tensor-model-parallel-size?"});
   expect_error({"--quantum-leap"}, 1, ExitCode::usage, {"unknown flag --quantum-leap"});
   expect_error({"-x"}, 1, ExitCode::usage, {"unknown flag -x"});
 }
@@ -312,6 +317,19 @@ TEST(Options, NearestNameStaysSilentWhenNothingIsNear) {
   EXPECT_EQ(nearest_name("tile", names), "tiles");
   EXPECT_EQ(nearest_name("xyzzy", names), "");
   EXPECT_EQ(nearest_name("", names), "");
+}
+
+TEST(OtherNames, BelongToOptionsThatExistAndAreNoneOfOurs) {
+  std::vector<std::string> ours;
+  for (Option const& option : options()) {
+    for (std::string const& flag : option.flag_names()) ours.push_back(flag);
+  }
+  int without = 0;
+  for (std::string const& name : other_names()) {
+    EXPECT_EQ(std::ranges::count(ours, name), 0) << name;
+    if (option_called(name) == nullptr) ++without;
+  }
+  EXPECT_EQ(without, 2) << "of context and expert parallelism";
 }
 
 }  // namespace

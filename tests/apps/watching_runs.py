@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: The Tessera developers
 # SPDX-License-Identifier: Apache-2.0
-"""How a run is watched: the bar on a terminal, gpt_train top, the timeline.
+"""How a run is watched: the bar on a terminal, gpt_train top, pipes, the timeline.
 
     watching_runs.py GPT_TRAIN MPIEXEC [unittest arguments]
 """
@@ -153,6 +153,29 @@ class Metrics(Folder):
                                       str(self.metrics))
         self.assertEqual(status, 70)
         self.assertEqual(self.events()[-1], {"event": "end", "code": 70})
+
+
+class Pipes(Folder):
+    """Outputs that another program reads."""
+
+    def setUp(self):
+        super().setUp()
+        os.mkfifo(self.work / "pipe")
+
+    def test_a_pipe_that_nobody_reads_is_refused(self):
+        for output in ("metrics", "log", "mllog", "trace"):
+            code, _, errors = self.run_alone(*SMALL, f"--{output}", "pipe")
+            self.assertEqual(code, 73, errors)
+            self.assertEqual(errors.count("gpt_train: error:"), 1, errors)
+            self.assertIn(f'output.{output} = "pipe" is a pipe that nobody reads', errors)
+
+    def test_one_whose_reader_goes_is_an_output_that_is_lost(self):
+        with subprocess.Popen(["head", "-n", "2", self.work / "pipe"], stdout=subprocess.PIPE, text=True) as reader:
+            code, printed, errors = self.run_alone(*SMALL, "--metrics", "pipe", "--steps", "6")
+            self.assertEqual(len(reader.communicate(timeout=60)[0].splitlines()), 2)
+        self.assertEqual(code, 74, errors)
+        self.assertEqual((printed + errors).count("Broken pipe"), 1, printed + errors)
+        self.assertIn("Figure of Merit (FOM)", printed)
 
 
 class Timeline(Folder):

@@ -64,7 +64,7 @@ class OnHosts(unittest.TestCase):
     def train(self, places, *arguments, code=0):
         return self.ended(self.start(places, GPT_TRAIN, *RUN, *arguments), code)
 
-    def ended(self, process, code=0, timeout=90):
+    def ended(self, process, code=0, timeout=cluster.PATIENCE_S):
         output, errors = process.communicate(timeout=timeout)
         self.assertEqual(process.returncode, code, output + errors)
         return output + errors
@@ -72,7 +72,7 @@ class OnHosts(unittest.TestCase):
     def expect_same_end(self, output):
         if OnHosts.alone is None:
             OnHosts.alone = weights(subprocess.run([GPT_TRAIN, *RUN], capture_output=True, text=True, check=True,
-                                                   timeout=60).stdout)
+                                                   timeout=cluster.PATIENCE_S).stdout)
         self.assertEqual(weights(output), self.alone)
 
     def start_long(self, places, *arguments):
@@ -115,7 +115,7 @@ class Working(OnHosts):
 
     def test_ranks_dealt_out_over_the_hosts_are_put_in_order(self):
         words = hosts.mpirun(MPIEXEC, TWO_BY_TWO, "--map-by", "node", GPT_TRAIN, *RUN, "--tp", "2")
-        done = subprocess.run(words, cwd=self.work, capture_output=True, text=True, timeout=90)
+        done = subprocess.run(words, cwd=self.work, capture_output=True, text=True, timeout=cluster.PATIENCE_S)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertRegex(done.stdout, r"tp 2: inside a (socket|node)")
         self.expect_same_end(done.stdout)
@@ -136,7 +136,7 @@ class Failing(OnHosts):
         process = self.start_long(TWO_BY_TWO, "--tp", "2")
         os.kill(hosts.processes("h2", "gpt_train")[0], signal.SIGKILL)
         began = time.monotonic()
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=cluster.PATIENCE_S)
         self.assertLess(time.monotonic() - began, 10)
         self.assertNotEqual(process.returncode, 0, output + errors)
         self.goes_on(TWO_BY_TWO, "--tp", "2")
@@ -145,7 +145,7 @@ class Failing(OnHosts):
         process = self.start_long({"h1": 2, "h4": 2}, "--tp", "2")
         hosts.crash("h4")
         began = time.monotonic()
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=cluster.PATIENCE_S)
         self.assertLess(time.monotonic() - began, 15)
         self.assertNotEqual(process.returncode, 0, output + errors)
         self.goes_on({"h1": 2, "h2": 1, "h3": 1}, "--dp", "4")
@@ -157,7 +157,8 @@ class Failing(OnHosts):
         output = self.train(places, *arguments, *last, "--save", "ck", "--resume", "--metrics", "m.jsonl")
         self.assertIn(f"begins from ck/step_{saved:08}", output)
         self.assertEqual(self.steps(), list(range(1, saved + 3)))
-        uncut = subprocess.run([GPT_TRAIN, *RUN, *last], capture_output=True, text=True, check=True, timeout=120)
+        uncut = subprocess.run([GPT_TRAIN, *RUN, *last], capture_output=True, text=True, check=True,
+                               timeout=cluster.PATIENCE_S)
         self.assertEqual(weights(output), weights(uncut.stdout))
 
     def test_a_cable_that_is_out_for_two_seconds_costs_two_seconds(self):

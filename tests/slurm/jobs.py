@@ -52,21 +52,20 @@ class Jobs(unittest.TestCase):
         path = self.work / "log"
         return path.read_text(errors="replace") if path.exists() else ""
 
-    def wait_for(self, job, *states, limit_s=60):
+    def wait_for(self, job, *states):
         def reached():
             fields = self.slurm.fields(job)
             return fields if fields["JobState"] in states else None
-        return cluster.wait_until(f"job {job} is {states}", reached, limit_s, self.log)
+        return cluster.wait_until(f"job {job} is {states}", reached, told=self.log)
 
-    def wait_for_log(self, pattern, times=1, limit_s=60):
+    def wait_for_log(self, pattern, times=1):
         cluster.wait_until(f"the log has {times} times {pattern!r}",
-                           lambda: len(re.findall(pattern, self.log(), re.MULTILINE)) >= times, limit_s, self.log)
+                           lambda: len(re.findall(pattern, self.log(), re.MULTILINE)) >= times, told=self.log)
 
     def expect_end(self, job, code):
-        fields = self.wait_for(job, "COMPLETED", "FAILED", limit_s=120)
+        fields = self.wait_for(job, "COMPLETED", "FAILED")
         self.assertEqual(fields["ExitCode"], f"{code}:0", self.log())
         return self.log()
-
 
     def stand_in(self, script):
         """A build tree whose gpt_train is a shell script; asked for its configuration, it is the real one."""
@@ -85,8 +84,8 @@ class Training(Jobs):
     def wait_for_steps(self, count):
         """Until so many steps are in the metrics beyond those that are there."""
         seen = len(self.steps())
-        cluster.wait_until(f"{count} more steps", lambda: len(self.steps()) >= seen + count, 60,
-                           lambda: self.log() + self.slurm.client("scontrol", "show", "jobs"))
+        cluster.wait_until(f"{count} more steps", lambda: len(self.steps()) >= seen + count,
+                           told=lambda: self.log() + self.slurm.client("scontrol", "show", "jobs"))
 
     def steps(self):
         path = self.run_folder / "metrics.jsonl"
@@ -96,18 +95,18 @@ class Training(Jobs):
     def saved(self):
         return int((self.run_folder / "checkpoints/latest").read_text().strip().removeprefix("step_"))
 
-    def wait_until_requeued(self, job, times, limit_s=60):
+    def wait_until_requeued(self, job, times):
         def requeued():
             fields = self.slurm.fields(job)
             return fields["JobState"] == "PENDING" and fields["Restarts"] == str(times)
-        cluster.wait_until(f"job {job} is requeued, {times} times in all", requeued, limit_s, self.log)
+        cluster.wait_until(f"job {job} is requeued, {times} times in all", requeued, told=self.log)
 
     def expect_whole(self, log):
         """The metrics have every step once, and the weights are those of one rank that was never cut."""
         steps = self.steps()
         self.assertEqual(steps, list(range(1, len(steps) + 1)))
         uncut = subprocess.run([GPT_TRAIN, *MODEL, "--steps", str(len(steps))], capture_output=True, text=True,
-                               check=True, timeout=100).stdout
+                               check=True, timeout=cluster.PATIENCE_S).stdout
         weights = re.findall(r"^Weights: ([0-9a-f]{16})$", log, re.MULTILINE)
         self.assertEqual(weights[-1], re.search(r"^Weights: (\w+)$", uncut, re.MULTILINE).group(1))
         starts = numbers(log, r"^job: gpt_train \d+, start (\d+), ")
@@ -115,9 +114,9 @@ class Training(Jobs):
         return log
 
 
-def main():
+def main(missed_s=60):
     """Starts a Slurm, runs the tests of the calling program as a user of Debian's Slurm, and stops it."""
-    Jobs.slurm = cluster.Slurm(4, 4)
+    Jobs.slurm = cluster.Slurm(4, 4, missed_s)
     os.environ.update(TESSERA_SITE="debian", TESSERA_BUILD=str(BUILD), TESSERA_ANSWER_S="5")
     try:
         unittest.main(argv=[sys.argv[0], *sys.argv[2:]])

@@ -109,7 +109,8 @@ class Launching(Jobs):
                 found = subprocess.run(["bash", "-c", f'source {ROOT}/slurm/job.sh && mpi_plugin_of "$0"', program],
                                        capture_output=True, text=True, check=True).stdout.strip()
                 self.assertEqual(found, plugin)
-                output = self.slurm.client("timeout", "60", "srun", f"--mpi={found}", "--nodes=2", "--ntasks=2", program)
+                output = self.slurm.client("timeout", "120", "srun", f"--mpi={found}", "--nodes=2", "--ntasks=2",
+                                           program)
                 self.assertEqual(sorted(output.splitlines()), ["rank 0 of 2 on h1", "rank 1 of 2 on h2"])
 
 
@@ -156,7 +157,7 @@ class Suites(Jobs):
         self.assertEqual(len(arrays), 2)
         for array in arrays:
             jobs.cluster.wait_until(f"array {array} ends", lambda: not self.slurm.client(
-                "squeue", "--noheader", "--array", "--jobs", array, code=None), 120, self.log)
+                "squeue", "--noheader", "--array", "--jobs", array, code=None), told=self.log)
         self.assertEqual(self.log().count("job: run.py ended with 0"), 3, self.log())
         results = [json.loads(line) for path in sorted((self.run_folder / "tiny").glob("*.jsonl"))
                    for line in path.read_text().splitlines()]

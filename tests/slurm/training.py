@@ -33,8 +33,9 @@ class GoingOn(Training):
         self.assertEqual(log.count("job: gpt_train ended with 0"), 1)
 
     def test_the_warning_before_the_end_of_the_time_saves_and_requeues(self):
-        # Slurm sends it up to a minute early: here, soon after the start.
-        job = self.train("--tp", "2", options=["--time=1", "--signal=USR1@50"])
+        # Slurm looks every 30 s whether one is due within 30 s, and sends it once, to ranks that may not run yet: here,
+        # 30 to 60 s after the start.
+        job = self.train("--tp", "2", options=["--time=2", "--signal=USR1@60"])
         self.wait_until_requeued(job, 1)
         self.assertIn("because SIGUSR1 came: please requeue", self.log())
         ends = re.search(r"^job: the time of this job ends at (\S+)$", self.log(), re.MULTILINE).group(1)

@@ -4,9 +4,12 @@
 
 #include <gtest/gtest.h>
 
-#include "layouts.hpp"
+#include "resuming.hpp"
 #include "support/parallel.hpp"
+#include "tessera/checkpoint/saver.hpp"
+#include "tessera/comm/collectives.hpp"
 #include "tessera/train/node_memory.hpp"
+#include "tessera/train/state.hpp"
 
 namespace tessera::train::test {
 namespace {
@@ -90,6 +93,32 @@ TEST(Memory, OfASmallModelInFastModeIsWithinTenPercent) {
     double const ratio = peak_against_prediction<float>(*group, layout.applied_to(config));
     EXPECT_GT(ratio, 0.9);
     EXPECT_LT(ratio, 1.1);
+  }
+}
+
+TEST(Memory, OfTheCopiesOfASaveIsWhatWasPredicted) {
+  TokenFile const tokens(251, 40'000);
+  SharedFolder const folder;
+  auto config = small_run(tokens);
+  config.model.vocab_size = 251;
+  config.checkpoint.save = folder.path("ck");
+  for (int const ranks_per_file : {1, 4}) {
+    config.checkpoint.ranks_per_file = ranks_per_file;
+    for (LayoutCase const& layout : {LayoutCase{{2, 2, 1}}, LayoutCase{{2, 1, 2}}}) {
+      SCOPED_TRACE(layout.name() + " ranks per file " + std::to_string(ranks_per_file));
+      auto const group = support::group_of(4);
+      auto const applied = layout.applied_to(config);
+      TrainingRun<float> run(group->duplicate(), applied);
+      auto const own = predict_memory(applied, run.trainer().plan()).bytes_of(checkpoint_copies);
+      auto const predicted = comm::all_reduce_value(*group, own, comm::Op::max);
+      checkpoint::Saver saver(group->duplicate(),
+                              {.directory = config.checkpoint.save, .ranks_per_file = ranks_per_file});
+      EXPECT_EQ(saver.copy_bytes(), 0u);
+      saver.reserve(make_snapshot(run.trainer()));
+      auto const used = comm::all_reduce_value(*group, saver.copy_bytes(), comm::Op::max);
+      EXPECT_NEAR(static_cast<double>(used), static_cast<double>(predicted),
+                  0.1 * static_cast<double>(predicted));
+    }
   }
 }
 

@@ -70,8 +70,11 @@ struct Snapshot {
   std::vector<Part> parts;
 };
 
+/// Memory of a rank whose parts another one writes.
+inline constexpr std::size_t handing_over_bytes = std::size_t{8} << 20;
+
 /// Bytes of this rank's parts, which is what the copy of an asynchronous save takes. With `ranks_per_file`
-/// the first rank of a group needs the sum over its group and the others 8 MiB.
+/// the first rank of a group needs the sum over its group and the others handing_over_bytes.
 [[nodiscard]] std::int64_t bytes_of_parts(Snapshot const& snapshot);
 
 /// A checkpoint that has been committed. The same on all ranks.
@@ -135,6 +138,9 @@ class Saver {
   /// Collective. Waits until nothing is under way. Returns the result of the last save, unless it has been
   /// returned before.
   std::optional<SaveResult> finish();
+
+  /// Memory that this rank holds for copies, bytes.
+  [[nodiscard]] std::size_t copy_bytes() const noexcept;
 
   /// Seconds that this rank has spent in begin, poll and finish since the last call of this.
   [[nodiscard]] double blocked_s() noexcept;

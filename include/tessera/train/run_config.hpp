@@ -72,6 +72,11 @@ struct OptimizerConfig {
   double beta2 = 0.95;
   double epsilon = 1e-8;
   double clip_grad = 1.0;  ///< largest global norm; 0: no clipping
+  // Of the loss before gradients are made of it; powers of two.
+  std::int64_t loss_scale = 1;                              ///< 0: auto, as large as overflows let it be
+  std::int64_t initial_loss_scale = std::int64_t{1} << 32;  ///< of auto
+  std::int64_t min_loss_scale = 1;                          ///< of auto
+  std::int64_t loss_scale_window = 1000;                    ///< of auto: updates until it is doubled
 
   bool operator==(OptimizerConfig const&) const = default;
 };

@@ -12,8 +12,9 @@
 // tensor the run of its tiles, of a replicated one the whole or some rows. What several ranks hold alike is
 // written by one of them. So the files say nothing about tiles, and any layout reads what any other wrote.
 //
-// Beside the tensors: the step, the updates made (fewer, where steps were skipped), and the position in the
-// data. Random numbers are functions of seed and step, so there is no generator to keep.
+// Beside the tensors: the step, the updates made (fewer, where steps were skipped), the position in the data,
+// and a loss scale that changes. Random numbers are functions of seed and step, so there is no generator to
+// keep.
 #pragma once
 
 #include <cstddef>

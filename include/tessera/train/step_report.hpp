@@ -22,10 +22,12 @@ struct AxisTraffic {
 struct StepReport {
   std::int64_t step = 0;  ///< number of the step, the first is 1
   double loss = 0;        ///< mean over the tokens of the global batch, before the update
-  double grad_norm = 0;   ///< before clipping
+  double grad_norm = 0;   ///< before clipping, without the loss scale
   double learning_rate = 0;
   std::int64_t tokens = 0;  ///< of the global batch
+  double loss_scale = 1;    ///< what the loss was multiplied with for the gradients of this step
   bool skipped = false;     ///< loss or gradient was not finite and the weights were left as they were
+  bool overflowed = false;  ///< skipped, but the loss was finite, and the next step has a smaller loss scale
 
   // Times, seconds: of the step the longest over the ranks, of its parts the mean.
   double step_s = 0;
@@ -55,8 +57,8 @@ struct Efficiency {
 
 /// One line of the metrics file, a JSON object without newline: step, loss, grad_norm (17 digits, so that
 /// equal bits are equal text), lr, tokens, tokens_per_s, step_s, mfu, exposed_comm_s, comm_compute_ratio,
-/// bubble_s, skipped, save_blocked_s, comm_bytes and comm_calls by axis, and validation_loss where there is
-/// one. What is not finite is null.
+/// bubble_s, loss_scale, skipped, save_blocked_s, comm_bytes and comm_calls by axis, and validation_loss
+/// where there is one. What is not finite is null.
 [[nodiscard]] std::string metrics_line(StepReport const& report, Efficiency const& efficiency,
                                        double const* validation_loss);
 

@@ -16,6 +16,7 @@
 #include "tessera/optim/adamw.hpp"
 #include "tessera/optim/gradient_norm.hpp"
 #include "tessera/optim/learning_rate.hpp"
+#include "tessera/optim/loss_scale.hpp"
 #include "tessera/train/host_tensors.hpp"
 #include "tessera/train/plan.hpp"
 #include "tessera/train/run_config.hpp"
@@ -42,6 +43,7 @@ struct TrainingState {
   std::int64_t step = 0;      ///< steps made, skipped ones included
   std::int64_t updates = 0;   ///< steps that changed the weights
   std::int64_t position = 0;  ///< samples consumed
+  optim::LossScaleState loss_scale{};
 
   bool operator==(TrainingState const&) const = default;
 };
@@ -55,7 +57,8 @@ class Trainer {
   /// Takes all memory of training and makes the initial weights. `plan` is this rank's.
   Trainer(RunConfig const& config, Plan plan, Surroundings const& surroundings);
 
-  /// One parameter update, or none if loss or gradient are not finite (StepReport::skipped).
+  /// One parameter update, or none if loss or gradient are not finite (StepReport::skipped); then a loss
+  /// scale that may change is halved.
   StepReport step();
   /// Mean loss over `eval_batches` global batches of the fixed validation list.
   double validate();
@@ -70,12 +73,15 @@ class Trainer {
   /// (state.hpp).
   void resume(TrainingState const& state);
 
-  [[nodiscard]] TrainingState state() const noexcept { return {step_, updates_, loader_.position(step_)}; }
+  [[nodiscard]] TrainingState state() const noexcept {
+    return {step_, updates_, loader_.position(step_), loss_scale_.state()};
+  }
   /// Steps made so far, skipped ones included, those before a resumption too.
   [[nodiscard]] std::int64_t steps_done() const noexcept { return step_; }
   [[nodiscard]] RunConfig const& config() const noexcept { return config_; }
   [[nodiscard]] data::Dataset const& dataset() const noexcept { return *around_.dataset; }
   [[nodiscard]] model::Stage<T>& stage() noexcept { return *stage_; }
+  [[nodiscard]] optim::LossScale const& loss_scale() const noexcept { return loss_scale_; }
   [[nodiscard]] Plan const& plan() const noexcept { return plan_; }
   [[nodiscard]] ExecutionSpace const& exec() const noexcept { return exec_; }
   /// What checkpoints are read from and into; kept, since a save goes on while training does.
@@ -111,6 +117,7 @@ class Trainer {
   pipeline::Schedule training_, evaluation_;  // of this stage
   optim::Adamw<T> optimiser_;
   optim::LearningRate learning_rate_;
+  optim::LossScale loss_scale_;
   std::vector<double> sums_;   // loss sums of the M microbatches, then sums of squares of all (tensor, tile)
   std::vector<double> times_;  // what `measure` reduces
   std::int64_t step_ = 0;

@@ -20,7 +20,11 @@ def skip(reason):
     sys.exit(SKIPPED)
 
 
-def wait_until(what, condition, limit_s=60, told=lambda: ""):
+# Much longer than anything takes on a machine that does nothing else: it is for what never comes.
+PATIENCE_S = 180
+
+
+def wait_until(what, condition, limit_s=PATIENCE_S, told=lambda: ""):
     """The first true value of `condition()`."""
     deadline = time.monotonic() + limit_s
     while not (value := condition()):
@@ -59,7 +63,7 @@ class Hosts:
         """The command that runs `words` on a host."""
         return [str(HERE / "hosts.sh"), "run", host, *map(str, words)]
 
-    def run(self, host, *words, timeout=60, **options):
+    def run(self, host, *words, timeout=PATIENCE_S, **options):
         return subprocess.run(self.on(host, *words), capture_output=True, text=True, timeout=timeout, **options)
 
     def mpirun(self, mpiexec, places, *words):
@@ -93,12 +97,14 @@ class Hosts:
 
 
 class Slurm(Hosts):
-    """A Slurm whose controller is on h1; `cores` of a node are as many as wanted."""
+    """A Slurm whose controller is on h1; `cores` of a node are as many as wanted. A node that does not answer for
+    `missed_s` is given up, which a busy machine may be thought to deserve where that is short.
+    """
 
-    def __init__(self, count, cores):
+    def __init__(self, count, cores, missed_s):
         super().__init__(count)
         os.environ["SLURM_CONF"] = str(self.state / "slurm.conf")
-        self._script("slurm.sh", "up", count, cores)
+        self._script("slurm.sh", "up", count, cores, missed_s)
 
     def client(self, *words, code=0, **options):
         """Runs sbatch, scontrol, ... as a user on h1 would."""

@@ -8,10 +8,11 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: slurm.sh up N CORES       TESSERA_CLUSTER: as for hosts.sh
+Usage: slurm.sh up N CORES MISSED       TESSERA_CLUSTER: as for hosts.sh
 
-  up N CORES   start Slurm on h1 ... hN; a node has CORES cores (as many as wanted: they are not bound) and two GPUs
-               (device files that do nothing). Clients run with SLURM_CONF=$TESSERA_CLUSTER/slurm.conf on a host.
+  up N CORES MISSED   start Slurm on h1 ... hN; a node has CORES cores (as many as wanted: they are not bound) and two
+               GPUs (device files that do nothing), and is given up after MISSED seconds without an answer. Clients
+               run with SLURM_CONF=$TESSERA_CLUSTER/slurm.conf on a host.
 
 Exit codes: 64 usage, 69 Slurm is not installed, 70 a daemon does not begin (its log is printed).
 TEXT
@@ -32,11 +33,8 @@ check_machine() {
   done
 }
 
-# A node is given up after this many seconds without an answer: the tests wait for that.
-readonly seconds_to_be_missed=5
-
 write_configuration() {
-  local count=$1 cores=$2
+  local count=$1 cores=$2 seconds_to_be_missed=$3
   cat >"${state}/slurm.conf" <<TEXT
 ClusterName=tessera
 SlurmctldHost=h1
@@ -94,7 +92,7 @@ start_munge() {
 wait_for_nodes() {
   local count=$1 tries=0
   until (($(on h1 sinfo --noheader --Node --partition=main --states=idle 2>/dev/null | wc --lines) == count)); do
-    if ((++tries > 150)); then
+    if ((++tries > 600)); then
       echo "slurm.sh: the nodes do not begin:" >&2
       tail --lines=20 "${state}"/log/* >&2
       exit 70
@@ -104,12 +102,12 @@ wait_for_nodes() {
 }
 
 up() {
-  local count=$1 cores=$2 number
+  local count=$1 cores=$2 missed=$3 number
   check_machine
   mkdir -p "${state}"/{control,dev,log,munge,spool}
   chmod 711 "${state}/munge"
   make_devices
-  write_configuration "${count}" "${cores}"
+  write_configuration "${count}" "${cores}" "${missed}"
   start_munge
   export SLURM_CONF=${state}/slurm.conf
   on h1 slurmctld -c
@@ -118,6 +116,6 @@ up() {
 }
 
 case "${1:-}/$#" in
-  up/3) up "$2" "$3" ;;
+  up/4) up "$2" "$3" "$4" ;;
   *) usage >&2; exit 64 ;;
 esac
