@@ -19,12 +19,14 @@
 #include "tessera/train/node_memory.hpp"
 #include "tessera/train/signals.hpp"
 #include "tessera/train/trainer.hpp"
+#include "tessera/train/watchdog.hpp"
 
 namespace gpt_train {
 
 /// What a run stands on, made before any large allocation. Members that hold communicators are made
 /// collectively.
 struct Setup {
+  std::unique_ptr<tessera::train::Watchdog> watchdog;  ///< null: nobody watches
   tessera::comm::Ledger ledger;
   std::optional<tessera::mesh::Mesh> mesh;
   std::unique_ptr<tessera::comm::Communicator> telemetry;

@@ -2,6 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <mpi.h>
 
+#include <array>
+#include <string>
+#include <string_view>
+
 #include "error.hpp"
 #include "tessera/backends/mpi.hpp"
 #include "tessera/base/error.hpp"
@@ -43,6 +47,14 @@ class MpiSession final : public comm::Session {
     if (owner_) MPI_Finalize();
   }
 
+  /// The first line: some libraries tell how they were configured after it.
+  [[nodiscard]] std::string library() const override {
+    std::array<char, MPI_MAX_LIBRARY_VERSION_STRING + 1> text{};
+    int length = 0;
+    check(MPI_Get_library_version(text.data(), &length), CallInfo{"get_library_version"});
+    std::string_view const all(text.data(), static_cast<std::size_t>(length));
+    return std::string(all.substr(0, all.find_first_of("\n,")));
+  }
   [[nodiscard]] std::unique_ptr<comm::Communicator> world() override { return from_raw(MPI_COMM_WORLD); }
 
  private:

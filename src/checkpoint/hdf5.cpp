@@ -11,6 +11,7 @@
 #include "checkpoint/join.hpp"
 #include "tessera/checkpoint/box.hpp"
 #include "tessera/checkpoint/files.hpp"
+#include "tessera/checkpoint/hdf5_version.hpp"
 
 namespace tessera::checkpoint::hdf5 {
 
@@ -166,3 +167,14 @@ void expect_attribute(hid_t object, char const* name, std::span<std::int64_t con
 }
 
 }  // namespace tessera::checkpoint::hdf5
+
+namespace tessera::checkpoint {
+
+std::string hdf5_version() {
+  hdf5::enter();
+  unsigned major = 0, minor = 0, release = 0;
+  H5get_libversion(&major, &minor, &release);
+  return fmt::format("{}.{}.{}", major, minor, release);
+}
+
+}  // namespace tessera::checkpoint
