@@ -46,7 +46,7 @@ class Doctor(unittest.TestCase):
         words = ["--layers", "96", "--hidden-size", "12288", "--heads", "96", "--checkpoints", "1000"]
         code, output, _ = run([GPT_TRAIN, "doctor", *words], self.work)
         self.assertEqual(code, 78)
-        self.assertRegex(output, r"FAIL  \S+ \S+ free; 1000 checkpoints of \S+ TiB need \S+ \S+\n +-> make room")
+        self.assertRegex(output, r"FAIL  \S+ \S+ free; 1000 checkpoints of \S+ GiB need \S+ TiB\n +-> make room")
         code, output, _ = run([GPT_TRAIN, "doctor", "--directory", "absent"], self.work)
         self.assertEqual(code, 78)
         self.assertIn('FAIL  "absent" is no directory\n        -> make it', output)
