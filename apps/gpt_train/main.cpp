@@ -12,6 +12,7 @@
 
 #include "agreement.hpp"
 #include "command_line.hpp"
+#include "doctor.hpp"
 #include "dry_run.hpp"
 #include "identity.hpp"
 #include "inspection.hpp"
@@ -69,7 +70,8 @@ int run(comm::Session& session, comm::Communicator& world, std::vector<std::stri
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc > 1 && argv[1] == std::string_view("top")) return top({argv + 2, argv + argc});
+  std::string_view const command = argc > 1 ? argv[1] : "";
+  if (command == "top") return top({argv + 2, argv + argc});
   // A file that may not grow is an error of writing, told as one, not the end of the process.
   std::signal(SIGXFSZ, SIG_IGN);
   // So is a pipe whose reader has gone.
@@ -82,14 +84,15 @@ int main(int argc, char** argv) {
     tessera::checkpoint::read_faults();
     // Started alone, the program needs no communication library; its launcher's is asked for otherwise.
     auto const session = comm::open_session(place ? "mpi" : "loopback", argc, argv);
-    if (auto const mismatch = comm::launcher_mismatch(session->world()->size())) {
-      throw tessera::ConfigError({*mismatch}, tessera::ExitCode::usage);
-    }
+    auto const mismatch = comm::launcher_mismatch(session->world()->size());
+    if (mismatch && command != "doctor") throw tessera::ConfigError({*mismatch}, tessera::ExitCode::usage);
     int no_arguments = 0;
     Kokkos::ScopeGuard const kokkos(no_arguments, static_cast<char**>(nullptr));
     auto const world = session->world();
-    auto const alone = attempt(
-        [&] { code = run(*session, *world, std::vector<std::string>(argv + 1, argv + argc), signals); });
+    auto const alone = attempt([&] {
+      code = command == "doctor" ? doctor(*session, *world, {argv + 2, argv + argc})
+                                 : run(*session, *world, {argv + 1, argv + argc}, signals);
+    });
     // Nobody agreed on this one: the others may wait for this rank, so it cannot leave in good order.
     if (alone) end_job(*world, *alone);
   });

@@ -33,6 +33,8 @@ constexpr auto checkpoint = &at<&RunConfig::checkpoint, Member>;
 template <auto Member>
 constexpr auto output = &at<&RunConfig::output, Member>;
 template <auto Member>
+constexpr auto watchdog = &at<&RunConfig::watchdog, Member>;
+template <auto Member>
 constexpr auto sample = &at<&RunConfig::sample, Member>;
 
 Option const table[] = {
@@ -173,6 +175,11 @@ Option const table[] = {
     {"output", "log", "--log", output<&OutputConfig::log>, "file for what is printed"},
     {"output", "mllog", "--mllog", output<&OutputConfig::mllog>,
      "file for the lines that MLPerf's tools read; -: standard output"},
+
+    {"watchdog", "timeout", "--timeout", watchdog<&WatchdogConfig::timeout>,
+     "seconds that a rank may wait for the others before the job is ended with a report; 0: no limit"},
+    {"watchdog", "check_collectives", "--check-collectives", watchdog<&WatchdogConfig::check_collectives>,
+     "compare the calls of the ranks before each is made; slow, to find a mistake"},
 
     {"sample", "length", "--sample-length", sample<&SampleConfig::length>,
      "tokens of text at the end; 0: none"},

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "agreement.hpp"
+#include "tessera/checkpoint/fault_point.hpp"
 #include "tessera/comm/collectives.hpp"
 #include "tessera/data/tokenizer.hpp"
 #include "tessera/train/state.hpp"
@@ -149,6 +150,8 @@ std::optional<double> Run<T>::validate(std::int64_t step) {
 
 template <class T>
 std::optional<ExitCode> Run<T>::make_step(std::int64_t step) {
+  tessera::checkpoint::fault_point("train.step");
+  if (tessera::checkpoint::fault_errs("train.call")) barrier(setup_.mesh->world());
   auto report = trainer_.step();
   if (saving_) report.save_blocked_s = saving_->take_blocked_s();
   last_ = report;

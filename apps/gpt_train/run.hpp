@@ -20,12 +20,14 @@
 #include "tessera/train/node_memory.hpp"
 #include "tessera/train/signals.hpp"
 #include "tessera/train/trainer.hpp"
+#include "tessera/train/watchdog.hpp"
 
 namespace gpt_train {
 
 /// What a run stands on, made before any large allocation. Members that hold communicators are made
 /// collectively.
 struct Setup {
+  std::unique_ptr<tessera::train::Watchdog> watchdog;  ///< null: nobody watches
   tessera::comm::Ledger ledger;
   std::unique_ptr<tessera::comm::DeviceSession> devices;  ///< null where tensors lie on hosts
   std::optional<tessera::mesh::Mesh> mesh;

@@ -64,12 +64,15 @@ std::string memory_text(train::MemoryPrediction const& prediction) {
   return text;
 }
 
+double checkpoint_bytes(train::RunConfig const& config) {
+  auto const width = static_cast<double>(train::wide_bytes(config));
+  return 3 * width * static_cast<double>(tessera::model::parameter_count(config.model));
+}
+
 std::string checkpoint_text(train::RunConfig const& config) {
   auto const& c = config.checkpoint;
   if (c.save.empty()) return {};
-  auto const width = static_cast<double>(train::wide_bytes(config));
-  auto const bytes = 3 * width * static_cast<double>(tessera::model::parameter_count(config.model));
-  auto text = fmt::format("checkpoints in {}: {} each, {}", c.save, bytes_text(bytes),
+  auto text = fmt::format("checkpoints in {}: {} each, {}", c.save, bytes_text(checkpoint_bytes(config)),
                           c.synchronous ? "training waits for them" : "written while training goes on");
   if (c.interval > 0) text += fmt::format(", every {} steps", c.interval);
   if (c.interval_minutes > 0) text += fmt::format(", every {} minutes", c.interval_minutes);

@@ -25,6 +25,8 @@ namespace gpt_train {
                                      tessera::train::Layout const& layout);
 /// "memory per rank: 12 MiB = 3 MiB parameters ... + ...".
 [[nodiscard]] std::string memory_text(tessera::train::MemoryPrediction const& prediction);
+/// Bytes of one checkpoint: weights and both moments.
+[[nodiscard]] double checkpoint_bytes(tessera::train::RunConfig const& config);
 /// "checkpoints in DIR: 1.4 GiB each, every 100 steps, the newest 2 stay", or empty.
 [[nodiscard]] std::string checkpoint_text(tessera::train::RunConfig const& config);
 /// "tp 37.8 MiB in 336 calls, ...": the axes that were used in a step.

@@ -11,6 +11,8 @@
 #include "devices.hpp"
 #include "run.hpp"
 #include "tessera/base/version.hpp"
+#include "tessera/checkpoint/fault_point.hpp"
+#include "tessera/comm/checked.hpp"
 #include "tessera/comm/collectives.hpp"
 #include "tessera/train/peak.hpp"
 #include "tessera/train/precision.hpp"
@@ -25,15 +27,32 @@ using tessera::ExitCode;
 
 namespace {
 
+/// Waits for files, memory and other things that take their time last so many time-outs.
+constexpr int patience = 10;
+
+/// Puts around a communicator what the configuration asks for. Collective over it.
+std::unique_ptr<comm::Communicator> decorated(Setup& setup, train::RunConfig const& config,
+                                              std::unique_ptr<comm::Communicator> part, std::string_view name,
+                                              int rank, int time_outs = 1) {
+  if (config.watchdog.check_collectives) part = comm::make_checked(std::move(part), name, rank);
+  return setup.watchdog ? setup.watchdog->watched(std::move(part), name, time_outs) : std::move(part);
+}
+
 void make_mesh(Setup& setup, comm::Session& session, train::RunConfig const& config,
                train::Layout const& layout) {
   auto world = session.world();
   auto options = train::mesh_options(config);
   setup.devices = open_devices(*world, config.parallel);
   options.devices = setup.devices.get();
+  options.decorate = [&](std::unique_ptr<comm::Communicator> part, std::string_view name, int rank) {
+    return decorated(setup, config, std::move(part), name, rank);
+  };
   setup.mesh.emplace(std::move(world), tessera::mesh::MeshShape{layout.tp, layout.pp, layout.dp}, options,
                      setup.ledger);
-  setup.telemetry = session.world();
+  int const rank = setup.mesh->rank();
+  if (setup.watchdog) setup.watchdog->set_rank(rank);
+  tessera::checkpoint::set_fault_rank(rank);
+  setup.telemetry = decorated(setup, config, session.world(), "telemetry", rank);
   auto const& place = setup.mesh->coordinates();
   setup.plan = train::make_plan(config, layout, {place.tp, place.pp, place.dp});
   setup.plan.tree_over_tp = setup.mesh->plan(tessera::mesh::Axis::tp).tree;
@@ -93,18 +112,27 @@ ExitCode run_as(train::RunConfig const& config, Setup& setup, Console& console, 
   // From here on ranks work for themselves: one that fails cannot wait for the others to agree, nor leave
   // this function, where requests that it started would be waited for.
   ExitCode code = ExitCode::internal;
-  if (auto const failure = attempt([&] { code = run->run(*trace, meter); })) end_job(world, *failure);
+  if (auto const failure = attempt([&] { code = run->run(*trace, meter); })) {
+    if (setup.watchdog) setup.watchdog->leave();
+    end_job(world, *failure);
+  }
   return code;
 }
 
 }  // namespace
 
-ExitCode run_training(comm::Session& session, comm::Communicator& world, train::RunConfig const& config,
+ExitCode run_training(comm::Session& session, comm::Communicator& job, train::RunConfig const& config,
                       Inputs inputs, train::SignalWatch const* signals) {
-  auto const layout = train::resolve(config, world.size());
+  auto const layout = train::resolve(config, job.size());
   Setup setup;
   setup.inputs = std::move(inputs);
   setup.signals = signals;
+  if (config.watchdog.timeout > 0 && job.size() > 1) {
+    setup.watchdog =
+        std::make_unique<train::Watchdog>(job, train::WatchdogOptions{config.watchdog.timeout, "gpt_train"});
+  }
+  auto const watched = decorated(setup, config, session.world(), "job", job.rank(), patience);
+  auto& world = *watched;
   auto const meshed = attempt([&] { make_mesh(setup, session, config, layout); });
   if (auto const code = agree(world, meshed)) return *code;
   auto const node = world.split_by_node();
@@ -117,8 +145,9 @@ ExitCode run_training(comm::Session& session, comm::Communicator& world, train::
   });
   if (auto const code = agree(world, ready)) return *code;
   auto const begun = attempt([&] {
-    setup.beginning = begin(world.split(0, setup.mesh->rank()), config, setup.plan,
-                            setup.inputs.dataset->training_samples());
+    auto saving = decorated(setup, config, job.split(0, setup.mesh->rank()), "checkpoint", setup.mesh->rank(),
+                            patience);
+    setup.beginning = begin(std::move(saving), config, setup.plan, setup.inputs.dataset->training_samples());
   });
   if (auto const code = agree(world, begun)) return *code;
   setup.largest_bytes = all_reduce_value(world, setup.memory.total_bytes(), comm::Op::max);

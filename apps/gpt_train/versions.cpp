@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include "tessera/base/version.hpp"
-#include "tessera/checkpoint/shard_file.hpp"
+#include "tessera/checkpoint/hdf5_version.hpp"
 #include "tessera/comm/session.hpp"
 #include "tessera/kernels/matmul.hpp"
 

@@ -14,6 +14,15 @@
 
 namespace tessera::backends::mpi {
 
+/// MPICH describes itself on many lines, of which the first says what it is.
+std::string library_version() {
+  std::array<char, MPI_MAX_LIBRARY_VERSION_STRING + 1> text{};
+  int length = 0;
+  check(MPI_Get_library_version(text.data(), &length), CallInfo{"version"});
+  std::string const whole(text.data(), static_cast<std::size_t>(length));
+  return whole.substr(0, whole.find('\n'));
+}
+
 namespace {
 
 /// Errors that an MPI finds when it no longer knows the communicator of a request go to the handlers of these
@@ -48,6 +57,7 @@ class MpiSession final : public comm::Session {
     if (owner_) MPI_Finalize();
   }
 
+  [[nodiscard]] std::string library() const override { return library_version(); }
   [[nodiscard]] std::unique_ptr<comm::Communicator> world() override {
     auto world = from_raw(MPI_COMM_WORLD);
     return stages_device_memory() ? comm::make_staging(std::move(world)) : std::move(world);
@@ -61,15 +71,6 @@ class MpiSession final : public comm::Session {
 
 std::unique_ptr<comm::Session> open(int& argc, char**& argv) {
   return std::make_unique<MpiSession>(argc, argv);
-}
-
-/// MPICH describes itself on many lines, of which the first says what it is.
-std::string library_version() {
-  std::array<char, MPI_MAX_LIBRARY_VERSION_STRING + 1> text{};
-  int length = 0;
-  check(MPI_Get_library_version(text.data(), &length), CallInfo{"version"});
-  std::string const whole(text.data(), static_cast<std::size_t>(length));
-  return whole.substr(0, whole.find('\n'));
 }
 
 }  // namespace tessera::backends::mpi

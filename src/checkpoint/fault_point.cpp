@@ -49,11 +49,13 @@ constexpr auto points = std::to_array<std::string_view>({
     "ckpt.before_latest",      //
     "ckpt.before_prune",       //
     "ckpt.during_prune",       //
+    "train.step",              //
+    "train.call",              //
 });
 
 bool is_point(std::string_view name) { return std::ranges::find(points, name) != points.end(); }
 
-enum class Action { kill, stop, io_error, sleep };
+enum class Action { kill, stop, io_error, exit, sleep, err };
 
 struct Fault {
   std::string point;
@@ -69,7 +71,7 @@ std::atomic<int> fault_rank = 0;
 [[noreturn]] void refuse_fault(std::string_view text) {
   throw ConfigError(
       {fmt::format("TESSERA_FAULT: {} is not POINT[#N]:ACTION[=VALUE][@RANK] with one of the "
-                   "actions kill, stop, io_error, sleep",
+                   "actions kill, stop, io_error, exit, sleep, err",
                    in_quotes(text))});
 }
 
@@ -105,6 +107,11 @@ void parse_fault(std::string_view text, Fault& fault) {
   } else if (action == "io_error") {
     fault.action = Action::io_error;
     fault.value = value.value_or(ENOSPC);
+  } else if (action == "exit") {
+    fault.action = Action::exit;
+    fault.value = value.value_or(0);
+  } else if (action == "err") {
+    fault.action = Action::err;
   } else if (action == "sleep") {
     fault.action = Action::sleep;
     fault.value = value.value_or(1000);
@@ -128,6 +135,8 @@ void act(Fault const& fault) {
   switch (fault.action) {
     case Action::kill: ::raise(SIGKILL); break;
     case Action::stop: ::raise(SIGSTOP); break;
+    case Action::exit: std::_Exit(fault.value);
+    case Action::err: break;
     case Action::sleep: std::this_thread::sleep_for(std::chrono::milliseconds(fault.value)); break;
     case Action::io_error:
       throw IoError(
@@ -146,14 +155,20 @@ void set_fault_rank(int rank) noexcept { fault_rank = rank; }
 
 void read_faults() { static_cast<void>(faults()); }
 
-void fault_point(std::string_view point) {
+void fault_point(std::string_view point) { static_cast<void>(fault_errs(point)); }
+
+bool fault_errs(std::string_view point) {
   auto& all = faults();
   if (!all.empty()) require(is_point(point), "a fault point stands in the table of fault points");
+  bool errs = false;
   for (auto& fault : all) {
     if (fault.point != point || (fault.rank >= 0 && fault.rank != fault_rank)) continue;
     int const time = ++fault.times;
-    if (fault.hit == 0 || fault.hit == time) act(fault);
+    if (fault.hit != 0 && fault.hit != time) continue;
+    act(fault);
+    errs = errs || fault.action == Action::err;
   }
+  return errs;
 }
 
 }  // namespace tessera::checkpoint

@@ -11,7 +11,7 @@
 #include "checkpoint/join.hpp"
 #include "tessera/checkpoint/box.hpp"
 #include "tessera/checkpoint/files.hpp"
-#include "tessera/checkpoint/shard_file.hpp"
+#include "tessera/checkpoint/hdf5_version.hpp"
 
 namespace tessera::checkpoint::hdf5 {
 

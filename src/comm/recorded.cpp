@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "forwarding.hpp"
+#include "describing.hpp"
 #include "tessera/base/trace.hpp"
 #include "tessera/comm/state_pool.hpp"
 
@@ -79,78 +79,30 @@ class RecordedState final : public RequestState {
   bool open_ = false;
 };
 
-class RecordedCommunicator final : public ForwardingCommunicator {
+class RecordedCommunicator final : public DescribingCommunicator<RecordedCommunicator> {
  public:
   RecordedCommunicator(std::unique_ptr<Communicator> recorded, Ledger& ledger, std::string axis)
-      : ForwardingCommunicator("recorded", std::move(recorded)),
+      : DescribingCommunicator("recorded", std::move(recorded)),
         ledger_(ledger),
         axis_(std::move(axis)),
         totals_(ledger.entry(axis_)) {}
 
-  Request broadcast(void* buffer, std::size_t count, DType type, int root, StreamRef stream) override {
-    return record(Operation::broadcast, count, type,
-                  [&] { return inner().broadcast(buffer, count, type, root, stream); });
-  }
-  Request all_reduce(void const* send, void* receive, std::size_t count, DType type, Op op,
-                     StreamRef stream) override {
-    return record(Operation::all_reduce, count, type,
-                  [&] { return inner().all_reduce(send, receive, count, type, op, stream); });
-  }
-  Request all_gather(void const* send, void* receive, std::size_t count, DType type,
-                     StreamRef stream) override {
-    return record(Operation::all_gather, all(count), type,
-                  [&] { return inner().all_gather(send, receive, count, type, stream); });
-  }
-  Request reduce_scatter(void const* send, void* receive, std::size_t count, DType type, Op op,
-                         StreamRef stream) override {
-    return record(Operation::reduce_scatter, all(count), type,
-                  [&] { return inner().reduce_scatter(send, receive, count, type, op, stream); });
-  }
-  Request all_to_all(void const* send, void* receive, std::size_t count, DType type,
-                     StreamRef stream) override {
-    return record(Operation::all_to_all, all(count), type,
-                  [&] { return inner().all_to_all(send, receive, count, type, stream); });
-  }
-  Request send(void const* buffer, std::size_t count, DType type, int peer, StreamRef stream) override {
-    return record(Operation::send, count, type,
-                  [&] { return inner().send(buffer, count, type, peer, stream); });
-  }
-  Request receive(void* buffer, std::size_t count, DType type, int peer, StreamRef stream) override {
-    return record(Operation::receive, count, type,
-                  [&] { return inner().receive(buffer, count, type, peer, stream); });
-  }
-  Request barrier(StreamRef stream) override {
-    return record(Operation::barrier, 0, DType::u8, [&] { return inner().barrier(stream); });
-  }
-
-  [[nodiscard]] std::unique_ptr<Communicator> split(std::optional<int> color, int key) override {
-    return decorate(inner().split(color, key));
-  }
-  [[nodiscard]] std::unique_ptr<Communicator> duplicate() override { return decorate(inner().duplicate()); }
-  [[nodiscard]] std::unique_ptr<Communicator> split_by_node() override {
-    return decorate(inner().split_by_node());
-  }
-
- private:
-  [[nodiscard]] std::size_t all(std::size_t count) const noexcept {
-    return count * static_cast<std::size_t>(size());
-  }
-
   template <class Start>
-  Request record(Operation operation, std::size_t count, DType type, Start const& start_inner) {
+  Request around(Call const& call, Start const& start_inner) {
     if (size() == 1) return start_inner();
     auto const start = Clock::now();
     Request request = start_inner();
-    auto& totals = totals_.by_operation[static_cast<std::size_t>(operation)];
+    std::size_t const bytes = payload_bytes(call, size());
+    auto& totals = totals_.by_operation[static_cast<std::size_t>(call.operation)];
     ++totals.calls;
-    totals.bytes += count * size_bytes(type);
-    return pool_.take(pool_).start(std::move(request), {operation, count * size_bytes(type), &totals, start});
+    totals.bytes += bytes;
+    return pool_.take(pool_).start(std::move(request), {call.operation, bytes, &totals, start});
   }
-
   std::unique_ptr<Communicator> decorate(std::unique_ptr<Communicator> part) {
-    return part ? make_recorded(std::move(part), ledger_, axis_) : nullptr;
+    return make_recorded(std::move(part), ledger_, axis_);
   }
 
+ private:
   Ledger& ledger_;
   std::string axis_;
   AxisTotals& totals_;

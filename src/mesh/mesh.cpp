@@ -116,16 +116,17 @@ Mesh::Mesh(std::unique_ptr<Communicator> world, MeshShape shape, MeshOptions con
                            world_ranks.begin());
   coordinates_ = index_.coordinates(rank_);
   all_ = world->split(0, rank_);
-  auto const record = [&](std::unique_ptr<Communicator> group, char const* name) {
-    return group ? comm::make_recorded(std::move(group), ledger, name) : nullptr;
+  auto const record = [&](std::unique_ptr<Communicator> group, std::string_view name) {
+    if (group && options.decorate) group = options.decorate(std::move(group), name, rank_);
+    return group ? comm::make_recorded(std::move(group), ledger, std::string(name)) : nullptr;
   };
   world_ = record(all_->duplicate(), "world");
-  tp_ = along(Axis::tp, ledger);
-  dp_ = along(Axis::dp, ledger);
-  pp_ = along(Axis::pp, ledger);
-  dp_buckets_ = along(Axis::dp, ledger);
-  pp_forward_ = along(Axis::pp, ledger);
-  pp_backward_ = along(Axis::pp, ledger);
+  tp_ = along(Axis::tp, record);
+  dp_ = along(Axis::dp, record);
+  pp_ = along(Axis::pp, record);
+  dp_buckets_ = along(Axis::dp, record);
+  pp_forward_ = along(Axis::pp, record);
+  pp_backward_ = along(Axis::pp, record);
   bool const has_ties = shape.pp > 1 && (coordinates_.pp == 0 || coordinates_.pp == shape.pp - 1);
   int const pipeline = index_.group(Axis::pp, rank_).front();
   auto ends = all_->split(has_ties ? std::optional(pipeline) : std::nullopt, coordinates_.pp);
@@ -133,9 +134,9 @@ Mesh::Mesh(std::unique_ptr<Communicator> world, MeshShape shape, MeshOptions con
   model_ = record(all_->split(coordinates_.dp, rank_), "model");
 }
 
-std::unique_ptr<Communicator> Mesh::along(Axis axis, comm::Ledger& ledger) {
+std::unique_ptr<Communicator> Mesh::along(Axis axis, Record const& record) {
   auto group = all_->split(index_.group(axis, rank_).front(), coordinates_.along(axis));
-  return comm::make_recorded(fitted(axis, std::move(group)), ledger, std::string(to_string(axis)));
+  return record(fitted(axis, std::move(group)), to_string(axis));
 }
 
 std::unique_ptr<Communicator> Mesh::on_devices(Axis axis, std::unique_ptr<Communicator> group) const {

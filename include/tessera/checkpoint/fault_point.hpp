@@ -12,12 +12,17 @@
 //   ACTION  kill         SIGKILL to the process itself
 //           stop         SIGSTOP: a process that no longer answers
 //           io_error     throws IoError; VALUE is the error number, 28 (no space left on device) if left out
+//           exit         ends the process at once with code VALUE, 0 if left out, as if it had nothing to say
 //           sleep        waits for VALUE milliseconds, 1000 if left out
+//           err          the caller makes the mistake that is described with the point (fault_errs)
 //   @RANK   on this rank only; without it, on all
 //
 // Points of this room: ckpt.create_file, ckpt.write_data, ckpt.write_metadata, ckpt.sync_file of a shard file
 // or model.h5; files.write, files.sync, files.rename, files.sync_directory in write_text_atomically, each
 // before the thing that it names.
+//
+// Points of gpt_train: train.step before a step; train.call, which errs with a barrier of all ranks that the
+// others do not call.
 //
 // Points of a saver, in the order in which a save comes by (FORMAT.md, "Commit"). On each rank that writes:
 // ckpt.begin (an asynchronous save's copy), ckpt.create_directory, those of a shard file, ckpt.written. On
@@ -42,5 +47,8 @@ void read_faults();
 /// Does what TESSERA_FAULT asks for at this point; else costs the reading of one static. Throws IoError when
 /// that is what it asks for, and as read_faults. `point` is one of the table in fault_point.cpp. Any thread.
 void fault_point(std::string_view point);
+
+/// The same, and says whether the caller is to make its mistake now.
+[[nodiscard]] bool fault_errs(std::string_view point);
 
 }  // namespace tessera::checkpoint

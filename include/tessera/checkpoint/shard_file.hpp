@@ -29,9 +29,6 @@ struct TileRange {
   std::int64_t count = 0;
 };
 
-/// "1.10.8": of the HDF5 library that is linked, whatever headers were compiled with.
-[[nodiscard]] std::string hdf5_version();
-
 /// Writes one file. Not collective.
 ///
 /// Every failure is an IoError with the path and the text of the system or of HDF5. After one, drop the

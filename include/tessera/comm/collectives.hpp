@@ -5,8 +5,8 @@
 // views of base/views.hpp, Kokkos views, std::span, std::vector. It checks its arguments once, throws
 // CommError naming what does not fit, and hands untyped memory to the Communicator. Every function that
 // returns a Request has only started when it returns; the buffers belong to the operation until the request
-// has ended. A Kokkos view that owns its memory is kept alive by the request; a borrowed one, a span and a
-// vector must outlive it.
+// has ended. `where`, the place of the call, is for messages about it and never given by hand. A Kokkos view
+// that owns its memory is kept alive by the request; a borrowed one, a span and a vector must outlive it.
 //
 //   std::vector<float> x(1000, 1.0f);
 //   comm::all_reduce_in_place(*group, x, comm::Op::sum).wait_host();   // every rank: x[i] == group->size()
@@ -15,12 +15,14 @@
 #pragma once
 
 #include <ranges>
+#include <source_location>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <vector>
 
 #include "tessera/base/kokkos.hpp"
+#include "tessera/comm/call.hpp"
 #include "tessera/comm/communicator.hpp"
 
 namespace tessera::comm {
@@ -104,7 +106,9 @@ concept SameElement =
 
 /// Collective. view (c): the values of all ranks combined by `op`, on every rank.
 template <Combinable V>
-Request all_reduce_in_place(Communicator& comm, V&& view, Op op, StreamRef stream = {}) {
+Request all_reduce_in_place(Communicator& comm, V&& view, Op op, StreamRef stream = {},
+                            std::source_location where = std::source_location::current()) {
+  CallSite const here(where);
   detail::check_layout(comm, "all_reduce", view);
   return detail::keeping(
       comm.all_reduce(view.data(), view.data(), view.size(), dtype_of<detail::ElementOf<V>>, op, stream),
@@ -114,7 +118,9 @@ Request all_reduce_in_place(Communicator& comm, V&& view, Op op, StreamRef strea
 /// Collective. receive (c): `send` (c) of all ranks combined by `op`. The two do not overlap.
 template <Readable S, Combinable R>
 requires SameElement<S, R> Request all_reduce(Communicator& comm, S&& send, R&& receive, Op op,
-                                              StreamRef stream = {}) {
+                                              StreamRef stream = {},
+                                              std::source_location where = std::source_location::current()) {
+  CallSite const here(where);
   detail::check_layout(comm, "all_reduce", send, receive);
   detail::check_counts(receive.size(), send.size(), comm, "all_reduce");
   return detail::keeping(
@@ -125,12 +131,15 @@ requires SameElement<S, R> Request all_reduce(Communicator& comm, S&& send, R&& 
 /// Collective, and blocks. view (c) of f32 or f64: the sum over the ranks divided by their number, the
 /// division after the sum. A mean of its own name because it is not an operation of communication libraries.
 template <Combinable V>
-void all_reduce_mean_in_place(Communicator& comm, V&& view, StreamRef stream = {});
+void all_reduce_mean_in_place(Communicator& comm, V&& view, StreamRef stream = {},
+                              std::source_location where = std::source_location::current());
 
 /// Collective. receive (n*c): `send` (c) of every rank, in rank order. The two do not overlap.
 template <Readable S, Writable R>
 requires SameElement<S, R> Request all_gather(Communicator& comm, S&& send, R&& receive,
-                                              StreamRef stream = {}) {
+                                              StreamRef stream = {},
+                                              std::source_location where = std::source_location::current()) {
+  CallSite const here(where);
   detail::check_layout(comm, "all_gather", send, receive);
   detail::check_counts(receive.size(), send.size() * static_cast<std::size_t>(comm.size()), comm,
                        "all_gather");
@@ -142,8 +151,10 @@ requires SameElement<S, R> Request all_gather(Communicator& comm, S&& send, R&& 
 /// Collective. whole (n*c): rank r has filled elements r*c to (r+1)*c; at the end all are filled on all
 /// ranks.
 template <Writable V>
-Request all_gather_in_place(Communicator& comm, V&& whole, StreamRef stream = {}) {
+Request all_gather_in_place(Communicator& comm, V&& whole, StreamRef stream = {},
+                            std::source_location where = std::source_location::current()) {
   constexpr DType type = dtype_of<detail::ElementOf<V>>;
+  CallSite const here(where);
   detail::check_layout(comm, "all_gather", whole);
   detail::check_divides(whole.size(), comm, "all_gather");
   std::size_t const count = whole.size() / static_cast<std::size_t>(comm.size());
@@ -154,8 +165,10 @@ Request all_gather_in_place(Communicator& comm, V&& whole, StreamRef stream = {}
 /// Collective. send (n*c), receive (c): rank r gets elements r*c to (r+1)*c of the values combined by `op`.
 /// The two do not overlap, or `receive` is exactly that part of `send` on every rank.
 template <Readable S, Combinable R>
-requires SameElement<S, R> Request reduce_scatter(Communicator& comm, S&& send, R&& receive, Op op,
-                                                  StreamRef stream = {}) {
+requires SameElement<S, R> Request
+reduce_scatter(Communicator& comm, S&& send, R&& receive, Op op, StreamRef stream = {},
+               std::source_location where = std::source_location::current()) {
+  CallSite const here(where);
   detail::check_layout(comm, "reduce_scatter", send, receive);
   detail::check_counts(send.size(), receive.size() * static_cast<std::size_t>(comm.size()), comm,
                        "reduce_scatter");
@@ -168,7 +181,9 @@ requires SameElement<S, R> Request reduce_scatter(Communicator& comm, S&& send, 
 /// order.
 template <Readable S, Writable R>
 requires SameElement<S, R> Request all_to_all(Communicator& comm, S&& send, R&& receive,
-                                              StreamRef stream = {}) {
+                                              StreamRef stream = {},
+                                              std::source_location where = std::source_location::current()) {
+  CallSite const here(where);
   detail::check_layout(comm, "all_to_all", send, receive);
   detail::check_counts(receive.size(), send.size(), comm, "all_to_all");
   detail::check_divides(send.size(), comm, "all_to_all");
@@ -180,7 +195,9 @@ requires SameElement<S, R> Request all_to_all(Communicator& comm, S&& send, R&& 
 
 /// Collective. view (c): the values of rank `root`, on every rank.
 template <Writable V>
-Request broadcast(Communicator& comm, V&& view, int root, StreamRef stream = {}) {
+Request broadcast(Communicator& comm, V&& view, int root, StreamRef stream = {},
+                  std::source_location where = std::source_location::current()) {
+  CallSite const here(where);
   detail::check_layout(comm, "broadcast", view);
   detail::check_peer(root, comm, "broadcast");
   return detail::keeping(
@@ -190,7 +207,9 @@ Request broadcast(Communicator& comm, V&& view, int root, StreamRef stream = {})
 /// Sends view (c) to rank `peer`, which calls `receive` for as many elements. Calls that may cross stand in a
 /// group.
 template <Readable V>
-Request send(Communicator& comm, V&& view, int peer, StreamRef stream = {}) {
+Request send(Communicator& comm, V&& view, int peer, StreamRef stream = {},
+             std::source_location where = std::source_location::current()) {
+  CallSite const here(where);
   detail::check_layout(comm, "send", view);
   detail::check_peer(peer, comm, "send");
   return detail::keeping(comm.send(view.data(), view.size(), dtype_of<detail::ElementOf<V>>, peer, stream),
@@ -199,7 +218,9 @@ Request send(Communicator& comm, V&& view, int peer, StreamRef stream = {}) {
 
 /// Fills view (c) with the next message of rank `peer`.
 template <Writable V>
-Request receive(Communicator& comm, V&& view, int peer, StreamRef stream = {}) {
+Request receive(Communicator& comm, V&& view, int peer, StreamRef stream = {},
+                std::source_location where = std::source_location::current()) {
+  CallSite const here(where);
   detail::check_layout(comm, "receive", view);
   detail::check_peer(peer, comm, "receive");
   return detail::keeping(comm.receive(view.data(), view.size(), dtype_of<detail::ElementOf<V>>, peer, stream),
@@ -207,19 +228,26 @@ Request receive(Communicator& comm, V&& view, int peer, StreamRef stream = {}) {
 }
 
 /// Collective, and blocks until all ranks have called it.
-inline void barrier(Communicator& comm) { comm.barrier({}).wait_host(); }
+inline void barrier(Communicator& comm, std::source_location where = std::source_location::current()) {
+  CallSite const here(where);
+  comm.barrier({}).wait_host();
+}
 
 /// Collective, and blocks: one number of the host, combined over the ranks. For flags, times and counts; the
 /// backend must reach host memory.
 template <class T>
-[[nodiscard]] T all_reduce_value(Communicator& comm, T value, Op op) {
+[[nodiscard]] T all_reduce_value(Communicator& comm, T value, Op op,
+                                 std::source_location where = std::source_location::current()) {
+  CallSite const here(where);
   comm.all_reduce(&value, &value, 1, dtype_of<T>, op, {}).wait_host();
   return value;
 }
 
 /// Collective, and blocks: the number of rank `root`.
 template <class T>
-[[nodiscard]] T broadcast_value(Communicator& comm, T value, int root) {
+[[nodiscard]] T broadcast_value(Communicator& comm, T value, int root,
+                                std::source_location where = std::source_location::current()) {
+  CallSite const here(where);
   detail::check_peer(root, comm, "broadcast");
   comm.broadcast(&value, 1, dtype_of<T>, root, {}).wait_host();
   return value;
@@ -227,7 +255,9 @@ template <class T>
 
 /// Collective, and blocks: the numbers of all ranks, in rank order.
 template <class T>
-[[nodiscard]] std::vector<T> all_gather_values(Communicator& comm, T value) {
+[[nodiscard]] std::vector<T> all_gather_values(Communicator& comm, T value,
+                                               std::source_location where = std::source_location::current()) {
+  CallSite const here(where);
   std::vector<T> all(static_cast<std::size_t>(comm.size()));
   comm.all_gather(&value, all.data(), 1, dtype_of<T>, {}).wait_host();
   return all;
@@ -239,8 +269,8 @@ void finish_mean(Request& sum, void* values, std::size_t count, DType type, Comm
 }  // namespace detail
 
 template <Combinable V>
-void all_reduce_mean_in_place(Communicator& comm, V&& view, StreamRef stream) {
-  Request sum = all_reduce_in_place(comm, view, Op::sum, stream);
+void all_reduce_mean_in_place(Communicator& comm, V&& view, StreamRef stream, std::source_location where) {
+  Request sum = all_reduce_in_place(comm, view, Op::sum, stream, where);
   detail::finish_mean(sum, view.data(), view.size(), dtype_of<detail::ElementOf<V>>, comm, stream);
 }
 

@@ -9,34 +9,15 @@
 #include <string_view>
 #include <vector>
 
+#include "tessera/comm/call.hpp"
 #include "tessera/comm/communicator.hpp"
 
 namespace tessera::comm {
 
-enum class Operation {
-  broadcast,
-  all_reduce,
-  all_gather,
-  reduce_scatter,
-  all_to_all,
-  send,
-  receive,
-  barrier
-};
-inline constexpr std::size_t operation_count = 8;
-
-constexpr std::string_view to_string(Operation operation) {
-  constexpr std::array<std::string_view, operation_count> names{
-      "broadcast", "all_reduce", "all_gather", "reduce_scatter", "all_to_all", "send", "receive", "barrier"};
-  return names[static_cast<std::size_t>(operation)];
-}
-
 /// What one rank did with one operation.
 struct OperationTotals {
   std::uint64_t calls = 0;
-  /// Payload, the same for every algorithm a backend may choose. With c the count of the call in bytes and n
-  /// the ranks: c for broadcast, all_reduce, send and receive; n*c for all_gather, reduce_scatter and
-  /// all_to_all; 0 for barrier.
+  /// Payload (call.hpp).
   std::uint64_t bytes = 0;
   /// Seconds the host was blocked waiting for it: communication that nothing hid.
   double exposed_s = 0;

@@ -21,6 +21,8 @@ class Session {
   Session(Session const&) = delete;
   Session& operator=(Session const&) = delete;
 
+  /// Name and version of the library, as it calls itself; empty where it does not.
+  [[nodiscard]] virtual std::string library() const { return {}; }
   /// Collective over the job. A new channel between all its processes.
   [[nodiscard]] virtual std::unique_ptr<Communicator> world() = 0;
 };

@@ -22,8 +22,10 @@
 // the launcher placed them.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tessera/comm/communicator.hpp"
@@ -53,6 +55,11 @@ struct MeshOptions {
   comm::DeviceSession* devices = nullptr;
   /// For tests and by-hand descriptions: where each rank of the launcher's order runs. Empty: found out.
   std::vector<Location> locations{};
+  /// Put around every communicator of the mesh, inside the record: gives back `part`, decorated. `name` is
+  /// the one that it is recorded under, `rank` the mesh rank. Collective over the part.
+  std::function<std::unique_ptr<comm::Communicator>(std::unique_ptr<comm::Communicator> part,
+                                                    std::string_view name, int rank)>
+      decorate{};
 };
 
 /// Every communicator below is collective over its own ranks only, a channel of its own, and recorded in the
@@ -100,7 +107,9 @@ class Mesh {
   [[nodiscard]] std::string map() const;
 
  private:
-  std::unique_ptr<comm::Communicator> along(Axis axis, comm::Ledger& ledger);
+  using Record = std::function<std::unique_ptr<comm::Communicator>(std::unique_ptr<comm::Communicator>,
+                                                                   std::string_view)>;
+  std::unique_ptr<comm::Communicator> along(Axis axis, Record const& record);
   std::unique_ptr<comm::Communicator> fitted(Axis axis, std::unique_ptr<comm::Communicator> group) const;
   /// `group` between the devices of its ranks if the plan of `axis` says so.
   std::unique_ptr<comm::Communicator> on_devices(Axis axis, std::unique_ptr<comm::Communicator> group) const;

@@ -121,6 +121,14 @@ struct OutputConfig {
   bool operator==(OutputConfig const&) const = default;
 };
 
+/// What is done about ranks that do not come along (docs/watchdog.md).
+struct WatchdogConfig {
+  double timeout = 600;            ///< seconds that a rank may wait for the others; 0: for ever
+  bool check_collectives = false;  ///< compare the calls of the ranks before each is made
+
+  bool operator==(WatchdogConfig const&) const = default;
+};
+
 /// The text made at the end of a run.
 struct SampleConfig {
   std::int64_t length = 200;  ///< tokens; 0: no sample
@@ -139,6 +147,7 @@ struct RunConfig {
   TrainingConfig training;
   CheckpointConfig checkpoint;
   OutputConfig output;
+  WatchdogConfig watchdog;
   SampleConfig sample;
 
   bool operator==(RunConfig const&) const = default;

@@ -1,0 +1,103 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <system_error>
+#include <vector>
+
+#include "doctor_system.hpp"
+#include "tessera/checkpoint/files.hpp"
+#include "text.hpp"
+
+namespace gpt_train {
+
+namespace {
+
+constexpr std::size_t trial_bytes = std::size_t{4} << 20;
+
+/// Files of a trial; taken away with the object.
+class Trial {
+ public:
+  explicit Trial(std::string const& directory)
+      : path_(fmt::format("{}/.tessera-doctor-{}", directory, getpid())), renamed_(path_ + "-renamed") {}
+  Trial(Trial const&) = delete;
+  Trial& operator=(Trial const&) = delete;
+  ~Trial() {
+    unlink(path_.c_str());
+    unlink(renamed_.c_str());
+  }
+  [[nodiscard]] std::string const& path() const noexcept { return path_; }
+  [[nodiscard]] std::string const& renamed() const noexcept { return renamed_; }
+
+ private:
+  std::string path_, renamed_;
+};
+
+/// A step of the trial: "fsync: ok", or the system's words and `advice`.
+Finding step(std::string const& name, bool worked, std::string const& advice) {
+  if (worked) return {Verdict::ok, name};
+  return {Verdict::fail, fmt::format("{}: {}", name, std::generic_category().message(errno)), advice};
+}
+
+Finding write_and_sync(int file) {
+  std::vector<char> const bytes(trial_bytes, 'x');
+  auto const begin = std::chrono::steady_clock::now();
+  bool const worked =
+      ::write(file, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()) && fsync(file) == 0;
+  std::chrono::duration<double> const passed = std::chrono::steady_clock::now() - begin;
+  return step(
+      fmt::format("write and fsync {}: {:.0f} MB/s on rank 0", bytes_text(static_cast<double>(trial_bytes)),
+                  static_cast<double>(trial_bytes) * 1e-6 / passed.count()),
+      worked, "the file system is full, or does not keep what it is given: use another for checkpoints");
+}
+
+Finding free_space(std::string const& directory, double bytes_of_one, int checkpoints) {
+  struct statvfs system {};
+  if (statvfs(directory.c_str(), &system) != 0) return step("free space", false, "ask the site");
+  auto const free = static_cast<double>(system.f_bavail) * static_cast<double>(system.f_frsize);
+  double const needed = bytes_of_one * checkpoints;
+  auto const text = fmt::format("{} free; {} checkpoint{} of {} need {}", bytes_text(free), checkpoints,
+                                checkpoints == 1 ? "" : "s", bytes_text(bytes_of_one), bytes_text(needed));
+  if (free < needed) {
+    return {Verdict::fail, text, "make room, choose another --save, or keep fewer (--keep)"};
+  }
+  if (free < 2 * needed) return {Verdict::warn, text, "it fits, but a second run will not"};
+  return {Verdict::ok, text + " (quotas are not seen)"};
+}
+
+}  // namespace
+
+Findings find_directory(std::string const& directory, double bytes_of_one, int checkpoints) {
+  struct stat status {};
+  if (stat(directory.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) {
+    return {{Verdict::fail, fmt::format("\"{}\" is no directory", directory),
+             "make it, or give another --directory"}};
+  }
+  Findings findings;
+  Trial const trial(directory);
+  tessera::checkpoint::Descriptor const file(
+      open(trial.path().c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+  findings.push_back(
+      step("create a file", file.get() >= 0, "you may not write there: choose another directory"));
+  if (file.get() < 0) return findings;
+  findings.push_back(write_and_sync(file.get()));
+  findings.push_back(step("lock it (flock)", flock(file.get(), LOCK_EX | LOCK_NB) == 0,
+                          "two jobs could save into one directory: mount it with locks (Lustre: -o flock)"));
+  findings.push_back(step("rename it", std::rename(trial.path().c_str(), trial.renamed().c_str()) == 0,
+                          "checkpoints are made whole by a rename: choose another file system"));
+  tessera::checkpoint::Descriptor const folder(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  findings.push_back(step("fsync the directory", folder.get() >= 0 && fsync(folder.get()) == 0,
+                          "a checkpoint may be lost when the power fails: choose another file system"));
+  findings.push_back(free_space(directory, bytes_of_one, checkpoints));
+  return findings;
+}
+
+}  // namespace gpt_train

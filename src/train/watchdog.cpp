@@ -1,0 +1,299 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#include "tessera/train/watchdog.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <set>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "tessera/base/exit_code.hpp"
+#include "tessera/comm/watched.hpp"
+#include "train/watchdog/hang_report.hpp"
+#include "train/watchdog/node_board.hpp"
+#include "train/watchdog/processes.hpp"
+#include "train/watchdog/records.hpp"
+#include "train/watchdog/side_channel.hpp"
+
+namespace tessera::train {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Milliseconds = std::chrono::milliseconds;
+using comm::ProcessRecord;
+
+/// How long another watchdog has to answer, and the whole of its report to come out.
+constexpr Milliseconds time_to_answer{700}, time_to_report{4000}, time_to_end{100};
+/// Ranks that are tried, from 0 on, for the one that reports.
+constexpr int most_speakers = 16;
+
+enum Order : std::uint32_t {
+  order_speak = 1,
+  order_end = 2,
+  order_be_quiet = 4  ///< of processes that end: the job ends
+};
+
+[[noreturn]] void end_process() { std::_Exit(static_cast<int>(ExitCode::hang)); }
+
+}  // namespace
+
+struct Watchdog::Parts {
+  Parts(comm::Communicator& world, WatchdogOptions given)
+      : options(std::move(given)),
+        board(world),
+        channel(world),
+        rank(world.rank()),
+        places(static_cast<std::size_t>(world.size())),
+        tick(std::clamp(static_cast<int>(options.timeout_s * 100), 20, 250)),
+        wake(eventfd(0, EFD_CLOEXEC)) {
+    RankPlace const own{board.ranks().front(), board.own().process, board.own().host};
+    world.all_gather(&own, places.data(), sizeof(own), DType::u8, {}).wait_host();
+    auto const records = board.records();
+    for (auto const& record : records)
+      neighbours.push_back(&record == &board.own() ? -1 : open_process(record.process));
+    start();
+  }
+  Parts(Parts const&) = delete;
+  Parts& operator=(Parts const&) = delete;
+  ~Parts() {
+    std::uint64_t const one = 1;
+    stopped = true;
+    (void)!::write(wake, &one, sizeof(one));
+    thread.join();
+    for (int const file : neighbours) {
+      if (file >= 0) close(file);
+    }
+    close(wake);
+  }
+
+  /// Signals are the main thread's.
+  void start() {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    thread = std::thread([this] { watch(); });
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  }
+
+  void watch() {
+    for (auto last = Clock::now(); !stopped;) {
+      wait_for_events();
+      auto const now = Clock::now();
+      // A longer pause is one in which this process did not run: it does not count.
+      if (count_wait(std::min(std::chrono::duration_cast<Milliseconds>(now - last), 2 * tick))) alarm();
+      last = now;
+      obey();
+    }
+  }
+
+  void wait_for_events() {
+    std::vector<pollfd> files{{wake, POLLIN, 0}, {channel.listener(), POLLIN, 0}};
+    for (int const file : neighbours) files.push_back({file, POLLIN, 0});
+    if (poll(files.data(), files.size(), static_cast<int>(tick.count())) <= 0) return;
+    if (files[1].revents != 0) channel.serve([this](Question question) { return answer(question); });
+    for (std::size_t i = 0; i < neighbours.size(); ++i) {
+      if (files[i + 2].revents != 0) neighbour_ended(i);
+    }
+  }
+
+  /// Whether the wait that this process is in lasts too long.
+  bool count_wait(Milliseconds passed) {
+    auto const& own = board.own();
+    auto const wait = own.waits.load(std::memory_order_acquire);
+    if (wait != seen_wait || wait % 2 == 0) {
+      seen_wait = wait;
+      waited = Milliseconds(0);
+      poked = false;
+      return false;
+    }
+    waited += passed;
+    comm::PostedCall call;
+    int const patience = own.waiting.read(call) ? own.channels[call.channel].patience : 1;
+    return std::chrono::duration<double>(waited).count() > options.timeout_s * patience;
+  }
+
+  void alarm() {
+    auto& own = board.own();
+    if (own.phase != ProcessRecord::Phase::running) return;
+    own.overdue = seen_wait;
+    if (poked && Clock::now() - poked_at < time_to_report) return;
+    int const speaker = poked ? rank : lowest_living();
+    if (speaker == rank) return report_hang();
+    poked = true;
+    poked_at = Clock::now();
+    poke(speaker);
+  }
+
+  /// A process of this node has ended.
+  void neighbour_ended(std::size_t i) {
+    close(std::exchange(neighbours[i], -1));
+    auto const running = ProcessRecord::Phase::running;
+    if (board.records()[i].phase != running || board.own().phase != running) return;
+    if ((board.own().orders & (order_end | order_be_quiet)) != 0 || lowest_living_here() != rank) return;
+    report("a process has ended early", own_node());
+  }
+
+  void obey() {
+    auto const orders = board.own().orders.fetch_and(order_be_quiet);
+    if ((orders & order_end) != 0) end_process();
+    if ((orders & order_speak) != 0) report_hang();
+  }
+
+  std::string answer(Question question) {
+    switch (question) {
+      case Question::ping: break;
+      case Question::board: return packed_node();
+      case Question::speak: board.own().orders |= order_speak; break;
+      case Question::end: order_node(order_end); break;
+    }
+    return {};
+  }
+
+  void order_node(std::uint32_t order) noexcept {
+    for (auto& record : board.records()) record.orders |= order;
+  }
+
+  void poke(int speaker) {
+    auto const& here = board.ranks();
+    auto const place = std::ranges::find(here, speaker);
+    if (place == here.end()) {
+      (void)channel.ask(std::span(&speaker, 1), Question::speak, time_to_answer);
+    } else {
+      board.records()[static_cast<std::size_t>(place - here.begin())].orders |= order_speak;
+    }
+  }
+
+  /// Of this node.
+  [[nodiscard]] int lowest_living_here() const {
+    for (std::size_t i = 0; i < board.ranks().size(); ++i) {
+      if (board.ranks()[i] == rank || lives(board.records()[i])) return board.ranks()[i];
+    }
+    return rank;
+  }
+
+  [[nodiscard]] int lowest_living() const {
+    int const here = lowest_living_here();
+    std::vector<int> others;
+    for (int other = 0; other < std::min(here, most_speakers); ++other) {
+      if (places[static_cast<std::size_t>(other)].node != board.ranks().front()) others.push_back(other);
+    }
+    auto const answers = channel.ask(others, Question::ping, time_to_answer);
+    for (std::size_t i = 0; i < others.size(); ++i) {
+      if (answers[i]) return others[i];
+    }
+    return here;
+  }
+
+  [[nodiscard]] std::string packed_node() const {
+    std::string text;
+    for (auto const& record : board.records())
+      text += packed(record, &record == &board.own() ? 'R' : state_of(record.process, record.started));
+    return text;
+  }
+  [[nodiscard]] std::vector<ProcessView> own_node() const { return unpacked(packed_node()); }
+
+  /// The processes of all nodes; each node is asked through one of its ranks, and another if that is silent.
+  [[nodiscard]] std::vector<ProcessView> all_nodes() const {
+    auto views = own_node();
+    std::set<int> silent;
+    for (auto const& place : places) {
+      if (place.node != board.ranks().front()) silent.insert(place.node);
+    }
+    for (int round = 0; round < 3 && !silent.empty(); ++round) {
+      std::vector<int> asked, nodes;
+      for (int const node : silent) {
+        if (int const other = rank_of_node(places, node, round); other >= 0) {
+          asked.push_back(other);
+          nodes.push_back(node);
+        }
+      }
+      auto const answers = channel.ask(asked, Question::board, time_to_answer);
+      for (std::size_t i = 0; i < asked.size(); ++i) {
+        if (!answers[i]) continue;
+        auto more = unpacked(*answers[i]);
+        views.insert(views.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+        silent.erase(nodes[i]);
+      }
+    }
+    for (std::size_t other = 0; other < places.size(); ++other) {
+      if (!silent.contains(places[other].node)) continue;
+      ProcessView view;
+      view.rank = static_cast<int>(other);
+      view.host = places[other].host.data();
+      view.process = places[other].process;
+      view.state = '?';
+      views.push_back(std::move(view));
+    }
+    std::ranges::sort(views, {}, &ProcessView::rank);
+    return views;
+  }
+
+  void report_hang() {
+    auto const views = all_nodes();
+    // While the boards came in, the job may have moved on.
+    if (std::ranges::none_of(views, &ProcessView::overdue)) return;
+    report(fmt::format("the job has not moved for {:g} s", options.timeout_s), views);
+  }
+
+  [[noreturn]] void report(std::string const& what, std::vector<ProcessView> const& views) {
+    write_error(fmt::format("{}: error: watchdog: {}; it ends with code {}:\n{}", options.program, what,
+                            static_cast<int>(ExitCode::hang), hang_report(views)));
+    order_node(order_end);
+    std::vector<int> others;
+    for (std::size_t other = 0; other < places.size(); ++other) {
+      bool const first = places[other].node == static_cast<int>(other);
+      if (first && places[other].node != board.ranks().front()) others.push_back(static_cast<int>(other));
+    }
+    (void)channel.ask(others, Question::end, time_to_answer);
+    std::this_thread::sleep_for(time_to_end);
+    end_process();
+  }
+
+  WatchdogOptions options;
+  NodeBoard board;
+  SideChannel channel;
+  int rank;
+  std::vector<RankPlace> places;  // (world)
+  Milliseconds tick;
+  int wake;
+  std::vector<int> neighbours;  // (records): files that tell the end of a process; -1: none
+  std::atomic<bool> stopped = false;
+  // Of the thread:
+  std::uint64_t seen_wait = 0;
+  Milliseconds waited{0};
+  bool poked = false;
+  Clock::time_point poked_at;
+  std::thread thread;
+};
+
+Watchdog::Watchdog(comm::Communicator& world, WatchdogOptions options)
+    : parts_(std::make_unique<Parts>(world, std::move(options))) {}
+
+Watchdog::~Watchdog() { leave(); }
+
+std::unique_ptr<comm::Communicator> Watchdog::watched(std::unique_ptr<comm::Communicator> inner,
+                                                      std::string_view name, int patience) {
+  return comm::make_watched(std::move(inner), parts_->board.own(), name, patience);
+}
+
+void Watchdog::set_rank(int rank) noexcept { parts_->board.own().rank = rank; }
+
+void Watchdog::leave() noexcept {
+  parts_->board.own().phase = ProcessRecord::Phase::left;
+  parts_->order_node(order_be_quiet);
+}
+
+}  // namespace tessera::train

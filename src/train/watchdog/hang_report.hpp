@@ -1,0 +1,40 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tessera/comm/call_board.hpp"
+
+namespace tessera::train {
+
+/// What is known of one process when a report is made.
+struct ProcessView {
+  int rank = 0;
+  std::string host;
+  int process = 0;
+  char state = 'R';      ///< as the system has it; X: gone; ?: its node does not answer
+  bool left = false;     ///< in good order
+  bool overdue = false;  ///< it waits for longer than the time-out
+  std::optional<comm::PostedCall> waiting, last;
+
+  struct Channel {
+    std::string name;
+    std::uint64_t group = 0;
+    int rank = 0, size = 0;
+    std::uint64_t collectives = 0;
+    std::vector<comm::PostedCall> calls;     ///< last collectives, any order
+    std::vector<comm::PostedCall> messages;  ///< last messages, any order
+  };
+  std::vector<Channel> channels;
+};
+
+/// Reads a record of the board; `state` is what the system says of the process now.
+[[nodiscard]] ProcessView view_of(comm::ProcessRecord const& record, char state);
+
+/// Says which process, or which calls, the others wait for, one line each, and then who waits in what.
+[[nodiscard]] std::string hang_report(std::vector<ProcessView> const& processes);
+
+}  // namespace tessera::train

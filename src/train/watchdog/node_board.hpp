@@ -1,0 +1,39 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "tessera/comm/call_board.hpp"
+#include "tessera/comm/communicator.hpp"
+
+namespace tessera::train {
+
+/// The records of the processes of a node, in memory that they share. Where they cannot share (no room in
+/// /dev/shm, processes that do not see each other) each process counts as a node of its own.
+class NodeBoard {
+ public:
+  /// Collective over `world`.
+  explicit NodeBoard(comm::Communicator& world);
+  NodeBoard(NodeBoard const&) = delete;
+  NodeBoard& operator=(NodeBoard const&) = delete;
+  ~NodeBoard();
+
+  [[nodiscard]] std::span<comm::ProcessRecord> records() const noexcept { return {records_, count_}; }
+  [[nodiscard]] comm::ProcessRecord& own() const noexcept { return records_[own_]; }
+  /// Ranks of `world` by record.
+  [[nodiscard]] std::vector<int> const& ranks() const noexcept { return ranks_; }
+
+ private:
+  bool map_shared(comm::Communicator& node);
+  void map_private();
+  void fill_own(int rank);
+
+  comm::ProcessRecord* records_ = nullptr;
+  std::size_t count_ = 1, own_ = 0;
+  std::vector<int> ranks_;
+};
+
+}  // namespace tessera::train

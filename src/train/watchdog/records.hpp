@@ -1,0 +1,68 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+//
+// Small things that a watchdog does with the records of processes.
+#pragma once
+
+#include <unistd.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "train/watchdog/hang_report.hpp"
+#include "train/watchdog/processes.hpp"
+
+namespace tessera::train {
+
+/// Where a rank of the world runs.
+struct RankPlace {
+  std::int32_t node = 0;     ///< its lowest rank
+  std::int32_t process = 0;  ///< number in the system of the host
+  std::array<char, 64> host{};
+};
+
+/// The `index`-th rank of a node; -1 where there are not so many.
+inline int rank_of_node(std::vector<RankPlace> const& places, int node, int index) {
+  for (std::size_t other = 0; other < places.size(); ++other) {
+    if (places[other].node == node && index-- == 0) return static_cast<int>(other);
+  }
+  return -1;
+}
+
+/// Whether its process is there and runs.
+inline bool lives(comm::ProcessRecord const& record) {
+  char const state = state_of(record.process, record.started);
+  return record.phase == comm::ProcessRecord::Phase::running && !has_ended(state) && !is_stopped(state);
+}
+
+/// A record and the state of its process, as they travel between nodes.
+inline std::string packed(comm::ProcessRecord const& record, char state) {
+  return state + std::string(reinterpret_cast<char const*>(&record), sizeof(record));
+}
+
+inline std::vector<ProcessView> unpacked(std::string_view text) {
+  std::vector<ProcessView> views;
+  for (; text.size() > sizeof(comm::ProcessRecord); text.remove_prefix(1 + sizeof(comm::ProcessRecord))) {
+    auto const record = std::make_unique<comm::ProcessRecord>();
+    std::memcpy(static_cast<void*>(record.get()), text.data() + 1, sizeof(comm::ProcessRecord));
+    if (record->phase != comm::ProcessRecord::Phase::absent) views.push_back(view_of(*record, text.front()));
+  }
+  return views;
+}
+
+/// Writes all of it at once, so that lines of other processes do not come in between.
+inline void write_error(std::string const& text) {
+  for (std::size_t done = 0; done < text.size();) {
+    auto const written = ::write(STDERR_FILENO, text.data() + done, text.size() - done);
+    if (written <= 0) return;
+    done += static_cast<std::size_t>(written);
+  }
+}
+
+}  // namespace tessera::train

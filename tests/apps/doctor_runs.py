@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: The Tessera developers
+# SPDX-License-Identifier: Apache-2.0
+"""gpt_train doctor: what it finds, and what it makes of it.
+
+    doctor_runs.py GPT_TRAIN MPIEXEC [unittest arguments]
+"""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+GPT_TRAIN, MPIEXEC = sys.argv[1:3]
+
+
+def run(command, folder, **variables):
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=100,
+                          env=dict(os.environ, **variables))
+    return done.returncode, done.stdout, done.stderr
+
+
+class Doctor(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="tessera-doctor-")
+        self.addCleanup(folder.cleanup)
+        self.work = pathlib.Path(folder.name)
+
+    def test_a_machine_in_order_is_told_once_for_all_ranks(self):
+        code, output, errors = run([MPIEXEC, "-n", "2", GPT_TRAIN, "doctor"], self.work)
+        self.assertEqual((code, errors), (0, ""), output)
+        for pattern in (r"^libraries$", r"^  ok    kokkos: \d+\.\d+", r"^  ok    communication: \S+.*\d+\.\d+",
+                        r"^  ok    HDF5: \d+\.\d+\.\d+", r"^  ok    NCCL: (not )?built in", r"^  ok    rank 0: host \S+, socket \S+, core [\d,-]+, GPU \S+",
+                        r"^  ok    rank 1: host", r"^  \S+ +host \S+: 2 ranks on \d+ cores", r"/dev/shm: \d", r"open files \(ulimit -n\): \d",
+                        r"^  ok    lock it \(flock\)", r"^  ok    rename it", r"^  ok    fsync the directory",
+                        r"3 checkpoints of .* need", r"all_reduce of 4096.0 KiB over 2 ranks: .* GB/s bus bandwidth; right",
+                        r"GFLOP/s on all ranks, \d+% of", r"\Z"):
+            self.assertRegex(output, re.compile(pattern, re.MULTILINE))
+        self.assertEqual(output.count("fit for a run"), 1)
+        self.assertNotIn("\x1b", output)
+        self.assertEqual(list(self.work.iterdir()), [])
+
+    def test_too_little_room_and_a_missing_directory_fail_with_advice(self):
+        words = ["--layers", "96", "--hidden-size", "12288", "--heads", "96", "--checkpoints", "1000"]
+        code, output, _ = run([GPT_TRAIN, "doctor", *words], self.work)
+        self.assertEqual(code, 78)
+        self.assertRegex(output, r"FAIL  \S+ \S+ free; 1000 checkpoints of \S+ GiB need \S+ TiB\n +-> make room")
+        code, output, _ = run([GPT_TRAIN, "doctor", "--directory", "absent"], self.work)
+        self.assertEqual(code, 78)
+        self.assertIn('FAIL  "absent" is no directory\n        -> make it', output)
+        self.assertIn("not fit for a run", output)
+
+    def test_another_mpirun_is_explained(self):
+        code, output, _ = run([GPT_TRAIN, "doctor"], self.work, PMI_SIZE="4", PMI_RANK="0", OMPI_COMM_WORLD_SIZE="",
+                              OMPI_MCA_ess_base_jobid="")
+        if "FAIL" not in output:
+            self.skipTest("this MPI believes what PMI_SIZE says")
+        self.assertEqual(code, 78)
+        self.assertRegex(output, r"FAIL  every process sees itself alone\n +-> an MPICH-like mpiexec started 4 processes")
+
+    def test_wrong_use_is_one_message(self):
+        for words, told in ((["--checkpoints", "0"], "--checkpoints"), (["--layer", "2"], "--layers")):
+            code, _, errors = run([GPT_TRAIN, "doctor", *words], self.work)
+            self.assertEqual(code, 64, errors)
+            self.assertEqual(errors.count("gpt_train: error:"), 1)
+            self.assertIn(told, errors)
+        code, output, _ = run([GPT_TRAIN, "doctor", "--help"], self.work)
+        self.assertEqual(code, 0)
+        self.assertIn("--directory", output)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[3:]])
