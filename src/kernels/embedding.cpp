@@ -12,7 +12,7 @@ std::string const label_position_forward = "tessera::kernels::position_forward";
 std::string const label_position_backward = "tessera::kernels::position_backward";
 
 /// Columns of the table that one team owns in the scatter-add.
-constexpr std::ptrdiff_t owned_columns = runs_on_host ? 1024 : 8 * sum_lanes;
+constexpr std::ptrdiff_t owned_columns = runs_on_host ? 1024 : 32 * sum_lanes;
 
 /// dtable += dy by rows of equal token, in token order.
 template <class T>

@@ -23,8 +23,8 @@ void squared_norm_chunks(ExecutionSpace const& exec, ConstVector<T> x, Vector<do
         std::ptrdiff_t const left = count - chunk * norm_chunk;
         double const sum = team.template sum_of<double>(
             left < norm_chunk ? left : norm_chunk,
-            [](T x) {
-              auto const value = static_cast<double>(x);
+            [](T element) {
+              auto const value = static_cast<double>(element);
               return value * value;
             },
             Read(begin));

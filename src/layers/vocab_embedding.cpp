@@ -10,10 +10,21 @@
 
 namespace tessera::layers {
 
+namespace {
+
+/// Rows of a tile in memory are a multiple of this: on a device the rows of logits begin where its products
+/// read fastest. Padding changes no result (rule 11 of docs/numerics.md).
+constexpr std::int64_t tile_rows_multiple = tensors_on_host ? 1 : 64;
+
+}  // namespace
+
 template <class T>
 void VocabEmbedding<T>::describe(std::vector<params::TensorSpec>& specs, std::int64_t vocabulary,
                                  std::int64_t positions, std::int64_t d, int tiles, double stddev) {
-  append(specs, cut_tensor("embedding.tokens", {}, vocabulary, {d}, tiles, stddev));
+  auto table = cut_tensor("embedding.tokens", {}, vocabulary, {d}, tiles, stddev);
+  std::int64_t const width = table.padded_cut / tiles;
+  table.padded_cut = (width + tile_rows_multiple - 1) / tile_rows_multiple * tile_rows_multiple * tiles;
+  append(specs, table);
   append(specs, replicated_tensor("embedding.positions", {positions, d}, params::Completion::token_rows,
                                   {0.0, stddev}, true));
 }

@@ -80,13 +80,23 @@ def capture_problems(text):
                 yield match.start(), f"a kernel captures the view '{name}'; capture its data()"
 
 
+SCALAR_COPY = re.compile(r"Kokkos::deep_copy\((?:[^();]|\([^()]*\))*,\s*(?:\w+\()?-?\d[\w.]*\)?\s*\)")
+
+
+def fill_problems(text):
+    """Kokkos fills by a kernel of its own that captures the view."""
+    for match in SCALAR_COPY.finditer(text):
+        yield match.start(), "Kokkos::deep_copy of a number; use kernels::fill"
+
+
 def main():
     sources = tree.files("include", "src", "backends", "apps")
     problems = []
     for path in sources:
         commented = path.read_text()
         text = tree.without_comments(commented)
-        found = [*label_problems(text), *order_problems(text, commented), *capture_problems(text)]
+        found = [*label_problems(text), *order_problems(text, commented), *capture_problems(text),
+                 *fill_problems(text)]
         problems += [f"{tree.place(path)}:{tree.line_of(text, at)}: {what}" for at, what in sorted(found)]
     tree.report("Kernel launches", problems, len(sources))
 

@@ -50,6 +50,8 @@ CASES = {
          "captures the view 'v'"),
         ("src/a.cpp", "void f(Vector<T> v) {\n  T* p = v.data();\n"
          "  rows(exec, label, n, KOKKOS_LAMBDA(long i) { p[i] = 0; });\n}\n", None),
+        ("src/a.cpp", "Kokkos::deep_copy(exec, v, T(0.5F));\n", "use kernels::fill"),
+        ("src/a.cpp", "Kokkos::deep_copy(exec, slice(v, 1), w);\n", None),
         ("src/a.cpp", "Kokkos::atomic_add(&x, 1.0f);\n", "order of a sum"),
     ],
     "arithmetic_in_source": [
