@@ -81,7 +81,7 @@ struct BackwardHead {
 };
 
 /// Gradients of queries. Own: HeldRows or SharedRows; `step` keys are in registers at a time.
-template <class Call, class OwnRows, int D, int warps, int step, bool drop>
+template <class Call, class OwnRows, int D, int warps, int step, bool dropped>
 struct QueriesBody {
   using Own = OwnRows;
   static constexpr int M = Own::row_blocks;
@@ -188,8 +188,9 @@ struct QueriesBody {
     add_products_of_rows<D>(thread, rows.q, along, p);
     add_products_of_rows<D>(thread, rows.dout, along + tile_bytes<D>, slopes);
     if (key + step - 1 > query) mask_later_keys(thread, query, key, p);
-    if constexpr (drop) drop_queries(thread, call.factors, head.numbers, query, key, slopes);
+    if constexpr (dropped) drop_queries(thread, call.factors, head.numbers, query, key, slopes);
     float const scale = head.scale * log2_e;
+    float const drop_scale = dropped ? call.factors.template scale<float>() : 1.0F;
     TESSERA_UNROLL
     for (int m = 0; m < M; ++m) {
       TESSERA_UNROLL
@@ -197,7 +198,7 @@ struct QueriesBody {
         TESSERA_UNROLL
         for (int i = 0; i < 4; ++i) {
           float const probability = thread.exp2(math::fma(p[m][n][i], scale, rows.shift[m][i / 2]));
-          slopes[m][n][i] = probability * (slopes[m][n][i] - rows.delta[m][i / 2]);
+          slopes[m][n][i] = probability * math::fma(slopes[m][n][i], drop_scale, -rows.delta[m][i / 2]);
         }
       }
     }
@@ -211,7 +212,7 @@ struct QueriesBody {
 };
 
 /// Gradients of keys and values: what a warp holds is transposed, rows are its 16 M keys and columns queries.
-template <class Call, class OwnRows, int D, int warps, int step, bool drop>
+template <class Call, class OwnRows, int D, int warps, int step, bool dropped>
 struct KeysBody {
   using Own = OwnRows;
   static constexpr int M = Own::row_blocks;
@@ -322,29 +323,39 @@ struct KeysBody {
     add_weighted_rows<D>(thread, weights, down, rows.dk);
   }
 
-  /// Scores become dropped probabilities, and dout v the slopes of the scores.
+  /// Scores become probabilities, zero where dropped and not yet scaled, and dout v the slopes of the scores.
   template <class Thread>
   TESSERA_TILE_FUNCTION void differentiate(Thread const& thread, BackwardHead<Call> const& head, int key,
                                            int query, std::uint32_t numbers, float (&p)[M][step / 8][4],
                                            float (&slopes)[M][step / 8][4]) const {
     float const scale = head.scale * log2_e;
+    std::uint32_t bits[M];
+    TESSERA_UNROLL
+    for (int m = 0; m < M; ++m) {
+      bits[m] = dropped ? kept<true, step / 8>(thread, call.factors, head.numbers, query, key + 16 * m) : 0;
+      if constexpr (dropped) drop(bits[m], slopes[m]);
+    }
     TESSERA_UNROLL
     for (int n = 0; n < step / 8; ++n) {
       auto const shift = thread.template load<Pair>(numbers + static_cast<std::uint32_t>(32 * n));
       auto const delta = thread.template load<Pair>(numbers + static_cast<std::uint32_t>(32 * n + tile * 4));
       TESSERA_UNROLL
       for (int m = 0; m < M; ++m) {
-        std::uint32_t bits[4];
-        if constexpr (drop) numbers_of_keys(thread, head.numbers, key + 16 * m, query + 8 * n, bits);
         TESSERA_UNROLL
         for (int i = 0; i < 4; ++i) {
-          float const factor = drop ? call.factors.template of<float>(bits[i]) : 1.0F;
           float const probability = thread.exp2(math::fma(p[m][n][i], scale, shift.value[i % 2]));
-          p[m][n][i] = probability * factor;
-          slopes[m][n][i] = probability * (slopes[m][n][i] * factor - delta.value[i % 2]);
+          p[m][n][i] = probability;
+          slopes[m][n][i] = probability * math::fma(slopes[m][n][i], drop_scale(), -delta.value[i % 2]);
         }
       }
     }
+    TESSERA_UNROLL
+    for (int m = 0; m < M; ++m) {
+      if constexpr (dropped) drop(bits[m], p[m]);
+    }
+  }
+  TESSERA_TILE_FUNCTION float drop_scale() const {
+    return dropped ? call.factors.template scale<float>() : 1.0F;
   }
 
   template <int N, class Thread>
@@ -372,16 +383,16 @@ struct KeysBody {
     std::uint32_t const staging =
         thread.shared() + static_cast<std::uint32_t>(thread.warp() * 16 * M * row_bytes<D>);
     float scales[M][2];
-    float ones[M][2];
+    float drop_scales[M][2];
     TESSERA_UNROLL
     for (int m = 0; m < M; ++m) {
       scales[m][0] = scales[m][1] = head.scale;
-      ones[m][0] = ones[m][1] = 1.0F;
+      drop_scales[m][0] = drop_scales[m][1] = drop_scale();
     }
     write_rows<D>(thread, rows.dk, scales, staging, attention::head_rows(call.shape, call.dqkv, columns, place, 1),
                   key, head.positions);
     thread.warp_barrier();
-    write_rows<D>(thread, rows.dv, ones, staging, attention::head_rows(call.shape, call.dqkv, columns, place, 2),
+    write_rows<D>(thread, rows.dv, drop_scales, staging, attention::head_rows(call.shape, call.dqkv, columns, place, 2),
                   key, head.positions);
   }
 

@@ -37,10 +37,12 @@
 #ifdef KOKKOS_ENABLE_CUDA
 #define TESSERA_TILE_FUNCTION __device__ __forceinline__
 #define TESSERA_UNROLL _Pragma("unroll")
+#define TESSERA_UNROLL_BY_4 _Pragma("unroll 4")
 #define TESSERA_KEEP_LOOP _Pragma("unroll 1")
 #else
 #define TESSERA_TILE_FUNCTION inline
 #define TESSERA_UNROLL
+#define TESSERA_UNROLL_BY_4
 #define TESSERA_KEEP_LOOP
 #endif
 
