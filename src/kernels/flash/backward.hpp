@@ -1,10 +1,10 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// Backward attention by tiles, in three passes without atomics: deltas, the gradients of queries (a block owns
-// queries and meets keys), the gradients of keys and values (a block owns keys and meets queries). The last
-// two form the scores and the products dout v again: 7 products in all where one pass with sums in memory has
-// 5, but every sum has one fixed order.
+// Backward attention by tiles, in three passes without atomics: deltas, the gradients of queries (a block
+// owns queries and meets keys), the gradients of keys and values (a block owns keys and meets queries). The
+// last two form the scores and the products dout v again: 7 products in all where one pass with sums in
+// memory has 5, but every sum has one fixed order.
 //
 // With p the probability, f its dropout factor and s the scale: dv += f p dout, ds = p (f dout v - delta),
 // dq += s ds k, dk += s ds q, where delta = dout . out of the query's row.
@@ -40,8 +40,7 @@ struct DeltasBody {
     TESSERA_UNROLL
     for (int mask = 1; mask < 8; mask *= 2) sum += thread.shuffle_xor(sum, mask);
     std::ptrdiff_t const pair = head * call.shape.batch + row % call.shape.batch;
-    if (there && thread.index() % 8 == 0)
-      deltas[pair * call.shape.positions + row / call.shape.batch] = sum;
+    if (there && thread.index() % 8 == 0) deltas[pair * call.shape.positions + row / call.shape.batch] = sum;
   }
 
   template <class Thread>
@@ -146,8 +145,8 @@ struct QueriesBody {
     float factors[M][2];
     TESSERA_UNROLL
     for (int m = 0; m < M; ++m) factors[m][0] = factors[m][1] = head.scale;
-    auto const dq = attention::head_rows(call.shape, call.dqkv, 3 * call.shape.heads * call.shape.head_size,
-                                         place, 0);
+    auto const dq =
+        attention::head_rows(call.shape, call.dqkv, 3 * call.shape.heads * call.shape.head_size, place, 0);
     write_rows<D>(thread, sums, factors,
                   thread.shared() + static_cast<std::uint32_t>(thread.warp() * 16 * M * row_bytes<D>), dq,
                   warp_first, head.positions);
@@ -219,7 +218,8 @@ struct KeysBody {
   static constexpr bool held = sizeof(Own) > sizeof(std::uint32_t);
   static constexpr int threads = warps * warp_size;
   static constexpr int keys = warps * 16 * M;
-  static constexpr int numbers_at = 2 * tile_bytes<D>;  ///< tile shifts and tile deltas, after queries and douts
+  static constexpr int numbers_at =
+      2 * tile_bytes<D>;  ///< tile shifts and tile deltas, after queries and douts
   static constexpr int stage_bytes = 2 * tile_bytes<D> + 2 * tile * 4;
   static constexpr int own_bytes = 2 * keys * row_bytes<D>;
   static constexpr int shared_bytes =
@@ -314,7 +314,8 @@ struct KeysBody {
     add_products_of_rows<D>(thread, rows.k, along, p);
     add_products_of_rows<D>(thread, rows.v, along + tile_bytes<D>, slopes);
     if (key + 16 * M - 1 > query) mask_earlier_queries(thread, key, query, p);
-    std::uint32_t const numbers = stage + numbers_at + static_cast<std::uint32_t>((row + thread.lane() % 4 * 2) * 4);
+    std::uint32_t const numbers =
+        stage + numbers_at + static_cast<std::uint32_t>((row + thread.lane() % 4 * 2) * 4);
     differentiate(thread, head, key, query, numbers, p, slopes);
     std::uint32_t weights[M][step / 16][4];
     as_weights(thread, p, weights);
@@ -377,8 +378,8 @@ struct KeysBody {
   }
 
   template <class Thread>
-  TESSERA_TILE_FUNCTION void write(Thread const& thread, attention::Place place, BackwardHead<Call> const& head,
-                                   int key, Rows const& rows) const {
+  TESSERA_TILE_FUNCTION void write(Thread const& thread, attention::Place place,
+                                   BackwardHead<Call> const& head, int key, Rows const& rows) const {
     std::ptrdiff_t const columns = 3 * call.shape.heads * call.shape.head_size;
     std::uint32_t const staging =
         thread.shared() + static_cast<std::uint32_t>(thread.warp() * 16 * M * row_bytes<D>);
@@ -389,11 +390,11 @@ struct KeysBody {
       scales[m][0] = scales[m][1] = head.scale;
       drop_scales[m][0] = drop_scales[m][1] = drop_scale();
     }
-    write_rows<D>(thread, rows.dk, scales, staging, attention::head_rows(call.shape, call.dqkv, columns, place, 1),
-                  key, head.positions);
+    write_rows<D>(thread, rows.dk, scales, staging,
+                  attention::head_rows(call.shape, call.dqkv, columns, place, 1), key, head.positions);
     thread.warp_barrier();
-    write_rows<D>(thread, rows.dv, drop_scales, staging, attention::head_rows(call.shape, call.dqkv, columns, place, 2),
-                  key, head.positions);
+    write_rows<D>(thread, rows.dv, drop_scales, staging,
+                  attention::head_rows(call.shape, call.dqkv, columns, place, 2), key, head.positions);
   }
 
   Call call;

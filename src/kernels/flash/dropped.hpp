@@ -1,10 +1,10 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// Random numbers of the 16 x 8 probabilities that a warp holds as results of a product (thread.hpp): number of
-// probability (query i, key j) = first + i S + j, as kernels/dropout.hpp says. Where S is a multiple of 4 a
-// Philox block covers 4 keys of one query, and the lanes that hold them draw one block each and exchange. What is
-// kept is a bit an element, so that the cipher stands in the program only a few times.
+// Random numbers of the 16 x 8 probabilities that a warp holds as results of a product (thread.hpp): number
+// of probability (query i, key j) = first + i S + j, as kernels/dropout.hpp says. Where S is a multiple of 4
+// a Philox block covers 4 keys of one query, and the lanes that hold them draw one block each and exchange.
+// What is kept is a bit an element, so that the cipher stands in the program only a few times.
 #pragma once
 
 #include "kernels/attention_call.hpp"
@@ -59,8 +59,8 @@ TESSERA_TILE_FUNCTION void exchange(Thread const& thread, bool upper, int mask, 
 
 /// For an aligned head. Rows are keys from `key` on, columns queries from `query` on, both multiples of 8.
 template <class Thread>
-TESSERA_TILE_FUNCTION void numbers_of_keys(Thread const& thread, HeadNumbers const& numbers, int key, int query,
-                                           std::uint32_t (&bits)[4]) {
+TESSERA_TILE_FUNCTION void numbers_of_keys(Thread const& thread, HeadNumbers const& numbers, int key,
+                                           int query, std::uint32_t (&bits)[4]) {
   int const row = thread.lane() / 4;
   int const column = query + thread.lane() % 4 * 2;
   // Of the four lanes that hold keys 4u .. 4u + 3, lane r draws what all of them hold as bits[r].
@@ -100,8 +100,8 @@ TESSERA_TILE_FUNCTION std::uint32_t kept(Thread const& thread, DropoutFactors co
     for (int e = 0; e < 4 * N; ++e) {
       int const down = row + e % 4 / 2 * 8;
       int const along = column + e / 4 * 8 + e % 2;
-      std::uint32_t const bits = rows_are_keys ? numbers.bits(query + along, key + down)
-                                               : numbers.bits(query + down, key + along);
+      std::uint32_t const bits =
+          rows_are_keys ? numbers.bits(query + along, key + down) : numbers.bits(query + down, key + along);
       result |= static_cast<std::uint32_t>(factors.keeps(bits)) << e;
     }
   }

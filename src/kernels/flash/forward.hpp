@@ -27,7 +27,8 @@ struct RunningRows {
 
 /// -infinity for keys after their query. `query` is of the warp's first row, `key` of the first column.
 template <int M, int N, class Thread>
-TESSERA_TILE_FUNCTION void mask_later_keys(Thread const& thread, int query, int key, float (&scores)[M][N][4]) {
+TESSERA_TILE_FUNCTION void mask_later_keys(Thread const& thread, int query, int key,
+                                           float (&scores)[M][N][4]) {
   int const row = query + thread.lane() / 4;
   int const column = key + thread.lane() % 4 * 2;
   TESSERA_UNROLL
@@ -101,8 +102,7 @@ TESSERA_TILE_FUNCTION void drop_queries(Thread const& thread, DropoutFactors con
                                         HeadNumbers const& numbers, int query, int key,
                                         float (&values)[M][N][4]) {
   TESSERA_UNROLL
-  for (int m = 0; m < M; ++m)
-    drop(kept<false, N>(thread, factors, numbers, query + 16 * m, key), values[m]);
+  for (int m = 0; m < M; ++m) drop(kept<false, N>(thread, factors, numbers, query + 16 * m, key), values[m]);
 }
 
 /// Call: attention::Forward of a 16-bit type. M blocks of 16 queries a warp; Queries: HeldRows or SharedRows.
@@ -161,7 +161,8 @@ struct ForwardBody {
         copy_tile(thread, k, v, (j + 1) * tile, positions,
                   stages + static_cast<std::uint32_t>((j + 1) % 2 * stage_bytes));
       }
-      if (j * tile < warp_first + 16 * M) add_tile(thread, own, place, warp_first, j * tile, stage, rows, sums);
+      if (j * tile < warp_first + 16 * M)
+        add_tile(thread, own, place, warp_first, j * tile, stage, rows, sums);
     }
     thread.barrier();
     finish(thread, place, warp_first, positions, rows, sums);
@@ -208,10 +209,11 @@ struct ForwardBody {
           call.log_sum_exp[base + row] = math::fma(rows.most[m][half], scale(), math::log(total));
       }
     }
-    auto const out = attention::head_rows(call.shape, call.out, call.shape.heads * call.shape.head_size, place, 0);
+    auto const out =
+        attention::head_rows(call.shape, call.out, call.shape.heads * call.shape.head_size, place, 0);
     write_rows<D>(thread, sums, factors,
-                  thread.shared() + static_cast<std::uint32_t>(thread.warp() * 16 * M * row_bytes<D>), out, query,
-                  positions);
+                  thread.shared() + static_cast<std::uint32_t>(thread.warp() * 16 * M * row_bytes<D>), out,
+                  query, positions);
   }
 
   TESSERA_TILE_FUNCTION float drop_scale() const {
