@@ -3,12 +3,14 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <optional>
 
 #include "commands.hpp"
 #include "opened.hpp"
 #include "partial.hpp"
+#include "tessera/base/bf16.hpp"
 #include "tessera/base/error.hpp"
 #include "tessera/base/version.hpp"
 #include "tessera/checkpoint/commit.hpp"
@@ -22,6 +24,7 @@ namespace {
 
 using checkpoint::in_quotes;
 using checkpoint::Reader;
+using tessera::DType;
 
 constexpr std::int64_t most_block_bytes = std::int64_t{64} << 20;
 constexpr char const* writer_name = "gpt_ckpt";
@@ -88,6 +91,34 @@ class Resharding {
   std::optional<checkpoint::ShardFileWriter> writer_;
 };
 
+template <class To, class From>
+std::vector<std::byte> converted(std::vector<std::byte> const& from) {
+  std::vector<std::byte> to(from.size() / sizeof(From) * sizeof(To));
+  for (std::size_t i = 0; i < from.size() / sizeof(From); ++i) {
+    From x{};
+    std::memcpy(&x, &from[i * sizeof(From)], sizeof(From));
+    auto const y = static_cast<To>(static_cast<float>(x));
+    std::memcpy(&to[i * sizeof(To)], &y, sizeof(To));
+  }
+  return to;
+}
+
+/// `elements` of the floating-point type `from` as `to`, f32 or bf16.
+std::vector<std::byte> converted(std::vector<std::byte> elements, DType from, DType to) {
+  using tessera::bf16;
+  if (from == to) return elements;
+  if (to == DType::f32) {
+    return from == DType::f64 ? converted<float, double>(elements) : converted<float, bf16>(elements);
+  }
+  return from == DType::f64 ? converted<bf16, double>(elements) : converted<bf16, float>(elements);
+}
+
+/// What an exported tensor is made of.
+DType exported_type(DType own, std::string const& wanted) {
+  bool const floating = own == DType::f32 || own == DType::f64 || own == DType::bf16;
+  return floating && !wanted.empty() ? checkpoint::parse_dtype(wanted).value() : own;
+}
+
 }  // namespace
 
 int reshard(std::string const& path, std::string const& out, int files) {
@@ -102,7 +133,7 @@ int reshard(std::string const& path, std::string const& out, int files) {
   return 0;
 }
 
-int export_file(std::string const& path, std::string const& file) {
+int export_file(std::string const& path, std::string const& file, std::string const& dtype) {
   expect_free(file);
   auto const source = open(path);
   Partial partial(file);
@@ -111,7 +142,10 @@ int export_file(std::string const& path, std::string const& file) {
                                      writer_name);
   for (auto const& [tensor, shards] : source.manifest().tensors) {
     auto const everything = checkpoint::whole(tensor.shape);
-    writer.write(tensor, everything, read(source, tensor, everything));
+    auto exported = tensor;
+    exported.dtype = exported_type(tensor.dtype, dtype);
+    writer.write(exported, everything,
+                 converted(read(source, tensor, everything), tensor.dtype, exported.dtype));
   }
   auto const entry = writer.finish();
   partial.put_in_place(name);

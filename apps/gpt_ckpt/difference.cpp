@@ -56,7 +56,8 @@ void compare(std::vector<std::byte> const& a, std::vector<std::byte> const& b, s
     std::memcpy(&y, &b[at], sizeof(T));
     if (difference.count++ == 0) {
       difference.first = before + static_cast<std::int64_t>(at / sizeof(T));
-      difference.values = fmt::format("{} | {}", static_cast<tessera::Wide<T>>(x), static_cast<tessera::Wide<T>>(y));
+      difference.values =
+          fmt::format("{} | {}", static_cast<tessera::Wide<T>>(x), static_cast<tessera::Wide<T>>(y));
     }
     double const apart = distance(x, y);
     if (!(apart <= difference.largest)) difference.largest = apart;

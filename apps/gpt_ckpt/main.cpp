@@ -26,6 +26,7 @@ struct Arguments {
   std::string directory;
   std::string other;
   std::string out;
+  std::string dtype;
   int files = 1;
 };
 
@@ -37,7 +38,7 @@ void declare(CLI::App& app, Arguments& arguments, std::function<int()>& action) 
     sub->callback([&action, run] { action = run; });
     return sub;
   };
-  auto& [directory, other, out, files] = arguments;
+  auto& [directory, other, out, dtype, files] = arguments;
   command("list", "The steps in a directory, newest first, or one of them",
           [&] { return gpt_ckpt::list(directory); });
   command("verify", "Read and hash every byte", [&] { return gpt_ckpt::verify(directory); });
@@ -55,11 +56,11 @@ void declare(CLI::App& app, Arguments& arguments, std::function<int()>& action) 
       ->required()
       ->check(a_name);
   reshard->add_option("--files", files, "how many files")->required()->check(CLI::Range(1, 100'000));
-  command("export", "Write one plain HDF5 file with every tensor whole",
-          [&] { return gpt_ckpt::export_file(directory, out); })
-      ->add_option("FILE", out, "the file, which must not exist")
-      ->required()
-      ->check(a_name);
+  auto* const export_file = command("export", "Write one plain HDF5 file with every tensor whole",
+                                    [&] { return gpt_ckpt::export_file(directory, out, dtype); });
+  export_file->add_option("FILE", out, "the file, which must not exist")->required()->check(a_name);
+  export_file->add_option("--dtype", dtype, "type of floating-point tensors there: f32 or bf16")
+      ->check(CLI::IsMember({"f32", "bf16"}));
 }
 
 }  // namespace

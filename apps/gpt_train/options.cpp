@@ -124,7 +124,8 @@ Option const table[] = {
      "global batches of a validation"},
     {"training", "log_interval", "--log-interval", training<&TrainingConfig::log_interval>,
      "steps between progress lines"},
-    {"training", "precision", "--precision", training<&TrainingConfig::precision>, "float32, float64, or bf16 with float32 master weights and sums"},
+    {"training", "precision", "--precision", training<&TrainingConfig::precision>,
+     "float32, float64, or bf16 with float32 master weights and sums"},
     {"training", "on_nonfinite", "--on-nonfinite", training<&TrainingConfig::on_nonfinite>,
      "when a gradient is NaN or infinite: stop or skip"},
 

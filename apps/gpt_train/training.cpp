@@ -116,9 +116,8 @@ ExitCode run_training(comm::Session& session, comm::Communicator& world, train::
   });
   if (auto const code = agree(world, begun)) return *code;
   setup.largest_bytes = all_reduce_value(world, setup.memory.total_bytes(), comm::Op::max);
-  return train::in_precision(config, [&](auto zero) {
-    return run_as<decltype(zero)>(config, setup, *console, world);
-  });
+  return train::in_precision(
+      config, [&](auto zero) { return run_as<decltype(zero)>(config, setup, *console, world); });
 }
 
 }  // namespace gpt_train

@@ -9,8 +9,8 @@
 
 namespace tessera::cublas {
 
-/// Throw MemoryError where memory is out, else InternalError, with `what` was to be done and the library's own
-/// words.
+/// Throw MemoryError where memory is out, else InternalError, with `what` was to be done and the library's
+/// own words.
 void check(cublasStatus_t status, std::string_view what);
 void check(cudaError_t status, std::string_view what);
 

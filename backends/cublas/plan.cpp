@@ -35,9 +35,7 @@ cublasComputeType_t compute_type(Problem const& p) {
 }
 
 /// What alpha and beta are given in.
-cudaDataType_t scale_type(Problem const& p) {
-  return p.operands == DType::f64 ? CUDA_R_64F : CUDA_R_32F;
-}
+cudaDataType_t scale_type(Problem const& p) { return p.operands == DType::f64 ? CUDA_R_64F : CUDA_R_32F; }
 
 std::string described(Problem const& p) {
   auto const& s = p.shape;
@@ -128,9 +126,9 @@ void Plan::choose_algorithm(cublasLtHandle_t library, ColumnMajor const& product
   auto const preference = make_preference(problem_, product);
   std::array<cublasLtMatmulHeuristicResult_t, 16> found{};
   int count = 0;
-  auto const status = cublasLtMatmulAlgoGetHeuristic(library, product_.get(), a_.get(), b_.get(), c_.get(),
-                                                     c_.get(), preference.get(),
-                                                     static_cast<int>(found.size()), found.data(), &count);
+  auto const status =
+      cublasLtMatmulAlgoGetHeuristic(library, product_.get(), a_.get(), b_.get(), c_.get(), c_.get(),
+                                     preference.get(), static_cast<int>(found.size()), found.data(), &count);
   for (int i = 0; status == CUBLAS_STATUS_SUCCESS && i < count; ++i) {
     auto const& result = found[static_cast<std::size_t>(i)];
     if (result.state != CUBLAS_STATUS_SUCCESS) continue;
@@ -160,12 +158,11 @@ std::string Plan::description() const {
   auto const value = [&](cublasLtMatmulAlgoConfigAttributes_t which, std::size_t bytes) {
     return attribute(algorithm_, which, bytes);
   };
-  return fmt::format("{}: algorithm {}, tile {}, stages {}, inner shape {}, cluster shape {}, custom {}",
-                     described(problem_), value(CUBLASLT_ALGO_CONFIG_ID, 4),
-                     value(CUBLASLT_ALGO_CONFIG_TILE_ID, 4), value(CUBLASLT_ALGO_CONFIG_STAGES_ID, 4),
-                     value(CUBLASLT_ALGO_CONFIG_INNER_SHAPE_ID, 2),
-                     value(CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID, 2),
-                     value(CUBLASLT_ALGO_CONFIG_CUSTOM_OPTION, 4));
+  return fmt::format(
+      "{}: algorithm {}, tile {}, stages {}, inner shape {}, cluster shape {}, custom {}",
+      described(problem_), value(CUBLASLT_ALGO_CONFIG_ID, 4), value(CUBLASLT_ALGO_CONFIG_TILE_ID, 4),
+      value(CUBLASLT_ALGO_CONFIG_STAGES_ID, 4), value(CUBLASLT_ALGO_CONFIG_INNER_SHAPE_ID, 2),
+      value(CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID, 2), value(CUBLASLT_ALGO_CONFIG_CUSTOM_OPTION, 4));
 }
 
 }  // namespace tessera::cublas

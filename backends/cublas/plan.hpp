@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// How cuBLASLt makes the products of one shape: found once, by a rule in which nothing depends on where or when.
+// How cuBLASLt makes the products of one shape: found once, by a rule in which nothing depends on where or
+// when.
 #pragma once
 
 #include <cublasLt.h>

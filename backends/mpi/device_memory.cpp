@@ -47,9 +47,10 @@ bool stages_device_memory() {
   bool const aware = mpi_reads_device_memory();
   bool const staged = stages(wish != nullptr ? wish : "", !tensors_on_host, aware);
   if (!tensors_on_host || staged) {
-    log(LogLevel::info, fmt::format("MPI {} device memory ({}): tensors {}", aware ? "reads" : "does not read",
-                                    wish != nullptr ? fmt::format("{}={}", variable, wish) : "as it says itself",
-                                    staged ? "go through pinned host memory" : "are handed to it as they are"));
+    log(LogLevel::info,
+        fmt::format("MPI {} device memory ({}): tensors {}", aware ? "reads" : "does not read",
+                    wish != nullptr ? fmt::format("{}={}", variable, wish) : "as it says itself",
+                    staged ? "go through pinned host memory" : "are handed to it as they are"));
   }
   return staged;
 }

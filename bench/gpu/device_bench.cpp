@@ -5,138 +5,29 @@
 //
 //     bench_device [ROWS]        rows of tokens, 16384 unless said; small numbers try the program on a host
 //
-// One JSON object a line. "copy": bytes moved a second by a copy. "kernel": bytes that must move (each tensor read
-// once, each written once) a second, and that as a share of the copy's. "product", "attention": operations a
-// second. Every time is the mean of a run of calls between two waits for the device, the best of several runs.
-#include <fmt/format.h>
-
+// One JSON object a line. "copy": bytes moved a second by a copy. "kernel": bytes that must move (each tensor
+// read once, each written once) a second, and that as a share of the copy's. "product", "attention":
+// operations a second. Every time is the mean of a run of calls between two waits for the device, the best of
+// several runs.
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <string>
 
-#include "tessera/base/arena.hpp"
-#include "tessera/base/bf16.hpp"
+#include "measuring.hpp"
 #include "tessera/kernels/adamw.hpp"
 #include "tessera/kernels/attention.hpp"
 #include "tessera/kernels/bias.hpp"
 #include "tessera/kernels/cross_entropy.hpp"
 #include "tessera/kernels/embedding.hpp"
 #include "tessera/kernels/gelu.hpp"
-#include "tessera/kernels/initialise.hpp"
 #include "tessera/kernels/layer_norm.hpp"
 #include "tessera/kernels/matmul.hpp"
 #include "tessera/kernels/norm.hpp"
 #include "tessera/kernels/residual.hpp"
-#include "tessera/kernels/tree.hpp"
 
 namespace tessera::bench {
 
 namespace {
-
-constexpr std::size_t hidden = 768;
-constexpr std::size_t heads = 12;
-constexpr std::size_t positions = 1024;
-constexpr std::size_t vocabulary = 50304;
-constexpr std::int64_t true_vocabulary = 50257;
-
-ExecutionSpace exec() { return {}; }
-
-/// Mean seconds of one call, the best of a few runs of calls.
-template <class F>
-double seconds(F const& call, int calls = 20, int runs = 3) {
-  call();
-  fence(exec());
-  double best = 1e30;
-  for (int run = 0; run < runs; ++run) {
-    auto const start = std::chrono::steady_clock::now();
-    for (int i = 0; i < calls; ++i) call();
-    fence(exec());
-    double const all = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    best = std::min(best, all / calls);
-  }
-  return best;
-}
-
-/// Random numbers: products of constants take less power, and so less time, than those of real values.
-void fill_randomly(Vector<float> x, std::uint32_t site) {
-  auto const n = static_cast<std::int64_t>(x.extent(0));
-  kernels::initialise_normal<float>(exec(), x, {0, 1, n, n, n}, RandomSite(1, 2, site), 0.0, 1.0);
-}
-
-Vector<float> random_vector(Arena& arena, std::size_t n, std::uint32_t site = 1) {
-  auto const x = arena.vector<float>(n);
-  fill_randomly(x, site);
-  return x;
-}
-Vector<std::int32_t> random_tokens(Arena& arena, std::size_t n) {
-  auto const tokens = arena.vector<std::int32_t>(n);
-  RandomSite const site(1, 2, 3);
-  auto* const to = tokens.data();
-  kernels::elements(
-      exec(), "tessera::bench::tokens", static_cast<std::ptrdiff_t>(n), KOKKOS_LAMBDA(std::ptrdiff_t i) {
-        to[i] = static_cast<std::int32_t>(site.bits(static_cast<std::uint64_t>(i)) % true_vocabulary);
-      });
-  return tokens;
-}
-
-/// Numbers of compute type T that are made from random float32 ones.
-template <class T>
-Vector<T> random_vector_of(Arena& arena, std::size_t n, std::uint32_t site = 1) {
-  if constexpr (std::is_same_v<T, float>) {
-    return random_vector(arena, n, site);
-  } else {
-    auto const x = arena.vector<T>(n);
-    kernels::round<T>(exec(), random_vector(arena, n, site), x);
-    return x;
-  }
-}
-template <class T>
-Matrix<T> random_matrix_of(Arena& arena, std::size_t rows, std::size_t columns, std::uint32_t site = 1) {
-  return Matrix<T>(random_vector_of<T>(arena, rows * columns, site).data(), rows, columns);
-}
-
-/// Prints kernels beside the copy.
-class Report {
- public:
-  explicit Report(std::size_t rows) {
-    Arena arena("tessera::bench::copy");
-    std::size_t const n = rows * hidden * 4;
-    auto const from = random_vector(arena, n), to = arena.vector<float>(n);
-    copy_rate_ = 2.0 * static_cast<double>(n) * sizeof(float) /
-                 seconds([&] { Kokkos::deep_copy(exec(), to, from); });
-    fmt::print("{{\"kind\": \"copy\", \"name\": \"copy\", \"bytes_per_s\": {:.4g}}}\n", copy_rate_);
-  }
-
-  /// A kernel that must move `bytes`.
-  template <class Kernel>
-  void kernel(std::string const& name, double bytes, Kernel const& call) const {
-    double const time = seconds(call), rate = bytes / time;
-    fmt::print("{{\"kind\": \"kernel\", \"name\": \"{}\", \"seconds\": {:.4g}, \"bytes_per_s\": {:.4g}, "
-               "\"share_of_copy\": {:.3f}}}\n",
-               name, time, rate, rate / copy_rate_);
-  }
-
- private:
-  double copy_rate_;
-};
-
-void print_operations(std::string const& kind, std::string const& name, double flops, double time) {
-  fmt::print("{{\"kind\": \"{}\", \"name\": \"{}\", \"seconds\": {:.4g}, \"flop_per_s\": {:.4g}}}\n", kind, name,
-             time, flops / time);
-}
-
-/// "layer_norm_forward/bf16".
-template <class T>
-std::string named(char const* kernel) {
-  return fmt::format("{}/{}", kernel, to_string(dtype_of<T>));
-}
-
-/// Bytes of `count` elements of T.
-template <class T>
-double bytes_of(double count) {
-  return count * sizeof(T);
-}
 
 template <class T>
 void residual_stream(Report const& report, std::size_t rows) {
@@ -149,12 +40,10 @@ void residual_stream(Report const& report, std::size_t rows) {
   auto const dgamma = arena.matrix<W>(1, hidden), dbeta = arena.matrix<W>(1, hidden);
   auto const mean = arena.vector<W>(rows), rstd = arena.vector<W>(rows);
   auto const n = static_cast<double>(x.size());
-  report.kernel(named<T>("layer_norm_forward"), bytes_of<T>(2 * n), [&] {
-    kernels::layer_norm_forward<T>(exec(), x, gamma, beta, 1e-5F, out, mean, rstd);
-  });
-  report.kernel(named<T>("layer_norm_backward"), bytes_of<T>(3 * n) + bytes_of<W>(n), [&] {
-    kernels::layer_norm_backward<T>(exec(), y, x, gamma, mean, rstd, out, true);
-  });
+  report.kernel(named<T>("layer_norm_forward"), bytes_of<T>(2 * n),
+                [&] { kernels::layer_norm_forward<T>(exec(), x, gamma, beta, 1e-5F, out, mean, rstd); });
+  report.kernel(named<T>("layer_norm_backward"), bytes_of<T>(3 * n) + bytes_of<W>(n),
+                [&] { kernels::layer_norm_backward<T>(exec(), y, x, gamma, mean, rstd, out, true); });
   report.kernel(named<T>("layer_norm_backward_parameters"), bytes_of<T>(n) + bytes_of<W>(n), [&] {
     kernels::layer_norm_backward_parameters<T>(exec(), y, x, mean, rstd, dgamma, dbeta, true);
   });
@@ -166,9 +55,8 @@ void residual_stream(Report const& report, std::size_t rows) {
     auto const name = [&](char const* kernel) {
       return named<T>(kernel) + (probability > 0 ? "/dropout" : "");
     };
-    report.kernel(name("bias_dropout_add"), bytes_of<T>(2 * n) + bytes_of<W>(n), [&] {
-      kernels::bias_dropout_add<T>(exec(), y, beta, x, dropout, out);
-    });
+    report.kernel(name("bias_dropout_add"), bytes_of<T>(2 * n) + bytes_of<W>(n),
+                  [&] { kernels::bias_dropout_add<T>(exec(), y, beta, x, dropout, out); });
     report.kernel(name("bias_dropout_add_layer_norm"), bytes_of<T>(3 * n) + bytes_of<W>(n), [&] {
       kernels::bias_dropout_add_layer_norm<T>(exec(), y, beta, x, dropout, gamma, beta, 1e-5F, out, sum, mean,
                                               rstd);
@@ -179,7 +67,8 @@ void residual_stream(Report const& report, std::size_t rows) {
 template <class T>
 void feed_forward(Report const& report, std::size_t rows) {
   Arena arena("tessera::bench::ffn");
-  auto const pre = random_matrix_of<T>(arena, rows, 4 * hidden), dout = random_matrix_of<T>(arena, rows, 4 * hidden, 2);
+  auto const pre = random_matrix_of<T>(arena, rows, 4 * hidden),
+             dout = random_matrix_of<T>(arena, rows, 4 * hidden, 2);
   auto const out = arena.matrix<T>(rows, 4 * hidden);
   auto const bias = random_vector(arena, 4 * hidden), sums = arena.vector<float>(4 * hidden);
   auto const n = static_cast<double>(pre.size());
@@ -200,9 +89,8 @@ void loss(Report const& report, std::size_t rows) {
   auto const targets = random_tokens(arena, rows);
   auto const maximum = arena.vector<W>(rows), sum = arena.vector<W>(rows), target = arena.vector<W>(rows);
   double const bytes = bytes_of<T>(static_cast<double>(logits.size()));
-  report.kernel(named<T>("cross_entropy_max"), bytes, [&] {
-    kernels::cross_entropy_max<T>(exec(), logits, true_vocabulary, maximum, false);
-  });
+  report.kernel(named<T>("cross_entropy_max"), bytes,
+                [&] { kernels::cross_entropy_max<T>(exec(), logits, true_vocabulary, maximum, false); });
   report.kernel(named<T>("cross_entropy_sums"), bytes, [&] {
     kernels::cross_entropy_sums<T>(exec(), logits, true_vocabulary, maximum, targets, 0, sum, target);
   });
@@ -232,12 +120,13 @@ void optimiser(Report const& report, std::size_t rows) {
   auto const n = static_cast<double>(count);
   auto const p = random_vector(arena, count), g = random_vector(arena, count), m = arena.vector<float>(count),
              v = arena.vector<float>(count);
-  auto const chunks =
-      arena.vector<double>(static_cast<std::size_t>(kernels::norm_chunks(static_cast<std::ptrdiff_t>(count))));
+  auto const chunks = arena.vector<double>(
+      static_cast<std::size_t>(kernels::norm_chunks(static_cast<std::ptrdiff_t>(count))));
   auto const weights = arena.vector<bf16>(count);
   kernels::AdamwStep const step{1e-4, 0.9, 0.95, 1e-8, 0.1, 1, 10};
   report.kernel("adamw", bytes_of<float>(7 * n), [&] { kernels::adamw<float>(exec(), p, g, m, v, step); });
-  report.kernel("round", bytes_of<float>(n) + bytes_of<bf16>(n), [&] { kernels::round<bf16>(exec(), p, weights); });
+  report.kernel("round", bytes_of<float>(n) + bytes_of<bf16>(n),
+                [&] { kernels::round<bf16>(exec(), p, weights); });
   report.kernel("squared_norm", bytes_of<float>(n),
                 [&] { kernels::squared_norm_chunks<float>(exec(), g, chunks); });
   report.kernel("add_to", bytes_of<float>(3 * n), [&] { kernels::add_to<float>(exec(), m, g); });
@@ -249,8 +138,8 @@ void attention(std::size_t rows) {
   Arena arena("tessera::bench::attention");
   auto const length = std::min(positions, rows);
   auto const batch = rows / length;
-  kernels::AttentionShape const shape{static_cast<std::ptrdiff_t>(batch), static_cast<std::ptrdiff_t>(length), heads,
-                                      hidden / heads};
+  kernels::AttentionShape const shape{static_cast<std::ptrdiff_t>(batch), static_cast<std::ptrdiff_t>(length),
+                                      heads, hidden / heads};
   std::size_t const n = batch * length;
   auto const qkv = random_matrix_of<T>(arena, n, 3 * hidden), dqkv = arena.matrix<T>(n, 3 * hidden);
   auto const out = arena.matrix<T>(n, hidden), dout = random_matrix_of<T>(arena, n, hidden, 2);
@@ -270,12 +159,15 @@ void attention(std::size_t rows) {
 void products(std::size_t rows) {
   auto const side = static_cast<std::ptrdiff_t>(rows < 16384 ? 256 : 8192);
   auto const count = static_cast<std::size_t>(side * side);
-  double const flops = 2.0 * static_cast<double>(side) * static_cast<double>(side) * static_cast<double>(side);
+  double const flops =
+      2.0 * static_cast<double>(side) * static_cast<double>(side) * static_cast<double>(side);
   kernels::MatmulShape const shape{
       kernels::Transpose::no, kernels::Transpose::yes, side, side, side, side, side, side};
   Arena arena("tessera::bench::products");
-  auto const a = random_vector(arena, count), b = random_vector(arena, count, 2), c = arena.vector<float>(count);
-  auto const narrow_a = random_vector_of<bf16>(arena, count), narrow_b = random_vector_of<bf16>(arena, count, 2);
+  auto const a = random_vector(arena, count), b = random_vector(arena, count, 2),
+             c = arena.vector<float>(count);
+  auto const narrow_a = random_vector_of<bf16>(arena, count),
+             narrow_b = random_vector_of<bf16>(arena, count, 2);
   for (auto const& backend : kernels::matmul_backends()) {
     auto const provider = backend.make();
     auto const time = [&](DType operands, void const* left, void const* right) {

@@ -12,12 +12,25 @@ namespace tessera::comm {
 
 namespace {
 
-/// Elements one work item treats: large enough for full vectors, small enough to spread over a device.
-constexpr std::size_t block_count = 4096;
+/// Elements one work item treats: on a host enough for full vectors, on a device neighbours of neighbouring
+/// items.
+constexpr std::size_t block_count = tensors_on_host ? 4096 : 1;
+
+/// Whether all of the arrays are ordinary memory of the host, though tensors are not.
+template <class... Arrays>
+bool off_device(Arrays const*... arrays) {
+  return !tensors_on_host && (host_can_read(arrays) && ...);
+}
 
 template <class Body>
-void for_blocks(std::string const& label, std::size_t count, StreamRef stream, Body const& body) {
+void for_blocks(std::string const& label, std::size_t count, StreamRef stream, bool by_host,
+                Body const& body) {
   ExecutionSpace const exec = stream.exec() != nullptr ? *stream.exec() : ExecutionSpace();
+  if (by_host) {
+    fence(exec);
+    body(0, count);
+    return;
+  }
   auto const blocks = static_cast<std::ptrdiff_t>((count + block_count - 1) / block_count);
   Kokkos::parallel_for(
       label, Kokkos::RangePolicy<ExecutionSpace, Kokkos::IndexType<std::ptrdiff_t>>(exec, 0, blocks),
@@ -68,19 +81,21 @@ void add_typed(void* to, void const* a, void const* b, std::size_t count, Stream
   auto* const out = static_cast<T*>(to);
   auto const* const left = static_cast<T const*>(a);
   auto const* const right = static_cast<T const*>(b);
+  bool const by_host = off_device(to, a, b);
   if (out == left) {
-    for_blocks(label, count, stream, AddTo<T>{out, right});
+    for_blocks(label, count, stream, by_host, AddTo<T>{out, right});
   } else if (out == right) {
-    for_blocks(label, count, stream, AddTo<T>{out, left});
+    for_blocks(label, count, stream, by_host, AddTo<T>{out, left});
   } else {
-    for_blocks(label, count, stream, Add<T>{out, left, right});
+    for_blocks(label, count, stream, by_host, Add<T>{out, left, right});
   }
 }
 
 template <class T>
 void divide_typed(void* values, double divisor, std::size_t count, StreamRef stream) {
   static std::string const label = "tessera::comm::divide";
-  for_blocks(label, count, stream, Divide<T>{static_cast<T*>(values), static_cast<T>(divisor)});
+  for_blocks(label, count, stream, off_device(values),
+             Divide<T>{static_cast<T*>(values), static_cast<T>(divisor)});
 }
 
 using Bytes = Kokkos::View<std::byte*, MemorySpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
@@ -96,6 +111,11 @@ void copy_bytes(void* to, void const* from, std::size_t bytes, StreamRef stream)
     std::copy_n(static_cast<std::byte const*>(from), bytes, static_cast<std::byte*>(to));
   } else {
     ExecutionSpace const exec = stream.exec() != nullptr ? *stream.exec() : ExecutionSpace();
+    if (off_device(to, from)) {
+      fence(exec);
+      std::copy_n(static_cast<std::byte const*>(from), bytes, static_cast<std::byte*>(to));
+      return;
+    }
     Kokkos::deep_copy(exec, Bytes(static_cast<std::byte*>(to), bytes),
                       ConstBytes(static_cast<std::byte const*>(from), bytes));
     fence(exec);

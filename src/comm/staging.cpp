@@ -14,7 +14,16 @@ namespace tessera::comm {
 
 namespace {
 
-enum class StagingKind { broadcast, all_reduce, all_gather, reduce_scatter, all_to_all, send, receive, barrier };
+enum class StagingKind {
+  broadcast,
+  all_reduce,
+  all_gather,
+  reduce_scatter,
+  all_to_all,
+  send,
+  receive,
+  barrier
+};
 
 struct StagingCall {
   StagingKind kind;
@@ -67,7 +76,9 @@ class StagingState final : public StagedState {
     if (call.stream.exec() != nullptr) fence(*call.stream.exec());
     direct_ = !options_.always && host_reaches(call.send) && host_reaches(call.receive);
     std::size_t const whole = std::max<std::size_t>(call.count, 1);
-    chunk_ = direct_ ? whole : std::min(whole, std::max<std::size_t>(1, options_.chunk_bytes / size_bytes(call.type)));
+    chunk_ = direct_
+                 ? whole
+                 : std::min(whole, std::max<std::size_t>(1, options_.chunk_bytes / size_bytes(call.type)));
     chunks_ = (whole + chunk_ - 1) / chunk_;
     begin();
     return Request(this);
@@ -143,7 +154,9 @@ class StagingState final : public StagedState {
   }
   /// In one buffer: what was copied in is what is copied out on the root, too.
   Request broadcast(void const* send, void* receive, std::size_t n) {
-    if (!direct_) std::copy_n(static_cast<std::byte const*>(send), n * size_bytes(call_.type), static_cast<std::byte*>(receive));
+    if (!direct_)
+      std::copy_n(static_cast<std::byte const*>(send), n * size_bytes(call_.type),
+                  static_cast<std::byte*>(receive));
     return inner_.broadcast(receive, n, call_.type, call_.peer, {});
   }
 

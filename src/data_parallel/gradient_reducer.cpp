@@ -47,7 +47,7 @@ void GradientReducer<T>::merge(params::Range range, params::GradientTarget const
   for (int i = 0; i < target.merges; ++i) {
     int const upper = target.level - i;
     kernels::add_to<Wide<T>>(exec_, part(store_->gradients(upper - 1), range),
-                       part(store_->gradients(upper), range));
+                             part(store_->gradients(upper), range));
   }
 }
 
@@ -75,7 +75,7 @@ void GradientReducer<T>::add_tied_roles() {
   auto const gradients = store_->gradients(0);
   if (tie_.second_gradient) {
     kernels::add_to<Wide<T>>(exec_, part(gradients, range),
-                       part(gradients, (*store_)[*tie_.second_gradient].range));
+                             part(gradients, (*store_)[*tie_.second_gradient].range));
   } else if (tie_.group != nullptr) {
     all_reduce_in_place(*tie_.group, part(gradients, range), comm::Op::sum, StreamRef(exec_))
         .wait(StreamRef(exec_));

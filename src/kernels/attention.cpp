@@ -58,9 +58,9 @@ void attention_forward(ExecutionSpace const& exec, AttentionShape const& shape, 
                                    out.data(), log_sum_exp.data(),
                                    dropout,    DropoutFactors(dropout.probability, dropout.site)};
   if constexpr (runs_on_host) {
-    for_each_head<Wide<T>>(
-        exec, attention_forward_label, shape,
-        [=](std::ptrdiff_t index, Wide<T>* memory) { attention::forward_head(call, index, memory); });
+    for_each_head<Wide<T>>(exec, attention_forward_label, shape, [=](std::ptrdiff_t index, Wide<T>* memory) {
+      attention::forward_head(call, index, memory);
+    });
   } else if (!flash::forward(exec, attention_forward_label, call)) {
     attention::forward_on_device(exec, attention_forward_label, call);
   }
@@ -79,19 +79,19 @@ void attention_backward(ExecutionSpace const& exec, AttentionShape const& shape,
                                     DropoutFactors(dropout.probability, dropout.site),
                                     dqkv.data()};
   if constexpr (runs_on_host) {
-    for_each_head<Wide<T>>(
-        exec, attention_backward_label, shape,
-        [=](std::ptrdiff_t index, Wide<T>* memory) { attention::backward_head(call, index, memory); });
+    for_each_head<Wide<T>>(exec, attention_backward_label, shape, [=](std::ptrdiff_t index, Wide<T>* memory) {
+      attention::backward_head(call, index, memory);
+    });
   } else if (!flash::backward(exec, attention_backward_label, call)) {
     attention::backward_on_device(exec, attention_backward_label, call);
   }
 }
 
-#define TESSERA_INSTANTIATE(T)                                                                             \
-  template void attention_forward<T>(ExecutionSpace const&, AttentionShape const&, ConstMatrix<T>,         \
-                                     DropoutHeads const&, Matrix<T>, Vector<Wide<T>>);                     \
-  template void attention_backward<T>(ExecutionSpace const&, AttentionShape const&, ConstMatrix<T>,        \
-                                      ConstMatrix<T>, ConstVector<Wide<T>>, ConstMatrix<T>,                \
+#define TESSERA_INSTANTIATE(T)                                                                      \
+  template void attention_forward<T>(ExecutionSpace const&, AttentionShape const&, ConstMatrix<T>,  \
+                                     DropoutHeads const&, Matrix<T>, Vector<Wide<T>>);              \
+  template void attention_backward<T>(ExecutionSpace const&, AttentionShape const&, ConstMatrix<T>, \
+                                      ConstMatrix<T>, ConstVector<Wide<T>>, ConstMatrix<T>,         \
                                       DropoutHeads const&, Matrix<T>);
 TESSERA_INSTANTIATE(float)
 TESSERA_INSTANTIATE(double)

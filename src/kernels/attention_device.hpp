@@ -110,7 +110,7 @@ struct PairGradient {
 
 template <class T>
 KOKKOS_INLINE_FUNCTION PairGradient<Wide<T>> pair_gradient(Backward<T> const& b, DeviceHead<T> const& head,
-                                                     Place place, std::ptrdiff_t i, std::ptrdiff_t j) {
+                                                           Place place, std::ptrdiff_t i, std::ptrdiff_t j) {
   std::ptrdiff_t const width = b.shape.heads * b.shape.head_size;
   auto const douts = head_rows(b.shape, b.dout, width, place, 0);
   auto const outs = head_rows(b.shape, b.out, width, place, 0);

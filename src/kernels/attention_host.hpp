@@ -92,7 +92,8 @@ void store_rows(Forward<T> const& f, Place place, std::ptrdiff_t first, std::ptr
     W const inverse = W(1) / total;
     W const* const sums = s.sums + i * width;
     T* const row = out.data + (first + i) * out.stride;
-    detail::independent(f.shape.head_size, [&](std::ptrdiff_t d) { row[d] = static_cast<T>(sums[d] * inverse); });
+    detail::independent(f.shape.head_size,
+                        [&](std::ptrdiff_t d) { row[d] = static_cast<T>(sums[d] * inverse); });
     log_sum_exp[first + i] = s.maximum[i] + math::log(total);
   }
 }
@@ -183,8 +184,8 @@ void backward_tile(Backward<T> const& b, Place place, std::ptrdiff_t q, std::ptr
   for (std::ptrdiff_t i = 0; i < tile; ++i) {
     bool const there = q + i < positions;
     std::ptrdiff_t const count = !there ? 0 : diagonal ? i + 1 : tile;
-    softmax_backward(b.factors, s, there ? log_sum_exp[q + i] : W(0), there ? s.deltas[q + i] : W(0), i, count,
-                     origin + static_cast<std::uint64_t>((q + i) * positions + k));
+    softmax_backward(b.factors, s, there ? log_sum_exp[q + i] : W(0), there ? s.deltas[q + i] : W(0), i,
+                     count, origin + static_cast<std::uint64_t>((q + i) * positions + k));
   }
   add_weighted_rows_transposed(width, diagonal, s.probabilities, douts, s.dvalues);
   add_weighted_rows_transposed(width, diagonal, s.slopes, queries, s.dkeys);
@@ -193,8 +194,8 @@ void backward_tile(Backward<T> const& b, Place place, std::ptrdiff_t q, std::ptr
 
 /// to row first + s = scale * from[s] for the rows of a tile that exist.
 template <class T>
-void unpack_rows(AttentionShape const& shape, Wide<T> const* from, std::ptrdiff_t width,
-                 std::ptrdiff_t first, Wide<T> scale, HeadRows<T> to) {
+void unpack_rows(AttentionShape const& shape, Wide<T> const* from, std::ptrdiff_t width, std::ptrdiff_t first,
+                 Wide<T> scale, HeadRows<T> to) {
   for (std::ptrdiff_t s = 0; s < tile && first + s < shape.positions; ++s) {
     Wide<T> const* const line = from + s * width;
     T* const row = to.data + (first + s) * to.stride;

@@ -19,8 +19,9 @@ void sum_columns(ExecutionSpace const& exec, Matrix<T const> x, Wide<T>* out, st
   columns::Sums<Wide<T>, 1> const sums{
       {out}, tiles, static_cast<std::ptrdiff_t>(x.extent(0)) / tiles, width, accumulate};
   columns::sum(
-      exec, label_column_sums, sums,
-      KOKKOS_LAMBDA(std::ptrdiff_t r, std::ptrdiff_t c, Wide<T>(&value)[1]) { value[0] = from[r * width + c]; });
+      exec, label_column_sums, sums, KOKKOS_LAMBDA(std::ptrdiff_t r, std::ptrdiff_t c, Wide<T>(&value)[1]) {
+        value[0] = from[r * width + c];
+      });
 }
 
 }  // namespace
@@ -34,8 +35,8 @@ void add_bias(ExecutionSpace const& exec, Matrix<T> x, ConstVector<Wide<T>> bias
       exec, label_add_bias, static_cast<std::ptrdiff_t>(x.extent(0)),
       KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t row) {
         team.map(
-            width, [](T& x, Wide<T> shift) { x = static_cast<T>(x + shift); }, Update(to + row * width),
-            Read(b));
+            width, [](T& value, Wide<T> shift) { value = static_cast<T>(value + shift); },
+            Update(to + row * width), Read(b));
       });
 }
 
@@ -49,7 +50,7 @@ void column_sums_by_tile(ExecutionSpace const& exec, ConstMatrix<T> x, Matrix<Wi
   sum_columns<T>(exec, x, out.data(), static_cast<std::ptrdiff_t>(out.extent(0)), accumulate);
 }
 
-#define TESSERA_INSTANTIATE(T)                                                          \
+#define TESSERA_INSTANTIATE(T)                                                                \
   template void add_bias<T>(ExecutionSpace const&, Matrix<T>, ConstVector<Wide<T>>);          \
   template void column_sums<T>(ExecutionSpace const&, ConstMatrix<T>, Vector<Wide<T>>, bool); \
   template void column_sums_by_tile<T>(ExecutionSpace const&, ConstMatrix<T>, Matrix<Wide<T>>, bool);

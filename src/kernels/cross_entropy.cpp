@@ -31,7 +31,8 @@ void cross_entropy_max(ExecutionSpace const& exec, ConstMatrix<T> logits, std::i
         T const* const line = from + row * width;
         constexpr Wide<T> infinity = std::numeric_limits<Wide<T>>::infinity();
         Wide<T> const least = accumulate ? result[row] : -infinity;
-        Wide<T> const most = team.template max<Wide<T>>(valid, least, [&](std::ptrdiff_t c) { return line[c]; });
+        Wide<T> const most = team.template max_of<Wide<T>>(
+            valid, least, [](T x) { return Wide<T>(x); }, Read(line));
         team.once([&] { result[row] = most; });
       });
 }
@@ -43,17 +44,22 @@ void cross_entropy_sums(ExecutionSpace const& exec, ConstMatrix<T> logits, std::
   auto const width = static_cast<std::ptrdiff_t>(logits.extent(1));
   auto const valid = static_cast<std::ptrdiff_t>(valid_columns);
   T const* const from = logits.data();
+  Wide<T> const* const most = maximum.data();
+  std::int32_t const* const token = targets.data();
+  Wide<T>* const sums = sum_exp.data();
+  Wide<T>* const logit_of_target = target_logit.data();
   rows(
       exec, label_sums, static_cast<std::ptrdiff_t>(logits.extent(0)),
       KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t row) {
         T const* const line = from + row * width;
-        Wide<T> const most = maximum(row);
-        Wide<T> const sum =
-            team.template sum<Wide<T>>(valid, [&](std::ptrdiff_t c) { return math::exp(line[c] - most); });
-        std::int64_t const target = targets(row) - first_column;
+        Wide<T> const largest = most[row];
+        Wide<T> const sum = team.template sum_of<Wide<T>>(
+            valid, [&](T x) { return math::exp(x - largest); }, Read(line));
+        std::int64_t const target = token[row] - first_column;
         team.once([&] {
-          sum_exp(row) = sum;
-          target_logit(row) = target >= 0 && target < valid ? static_cast<Wide<T>>(line[target]) : Wide<T>(0);
+          sums[row] = sum;
+          logit_of_target[row] =
+              target >= 0 && target < valid ? static_cast<Wide<T>>(line[target]) : Wide<T>(0);
         });
       });
 }
@@ -78,13 +84,16 @@ void cross_entropy_backward(ExecutionSpace const& exec, Matrix<T> logits, std::i
   auto const width = static_cast<std::ptrdiff_t>(logits.extent(1));
   auto const valid = static_cast<std::ptrdiff_t>(valid_columns);
   T* const to = logits.data();
+  Wide<T> const* const largest = maximum.data();
+  Wide<T> const* const sums = sum_exp.data();
+  std::int32_t const* const token = targets.data();
   rows(
       exec, cross_entropy_backward_label, static_cast<std::ptrdiff_t>(logits.extent(0)),
       KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t row) {
         T* const line = to + row * width;
-        Wide<T> const most = maximum(row);
-        Wide<T> const factor = scale / sum_exp(row);
-        std::int64_t const target = targets(row) - first_column;
+        Wide<T> const most = largest[row];
+        Wide<T> const factor = scale / sums[row];
+        std::int64_t const target = token[row] - first_column;
         bool const own = target >= 0 && target < valid;
         Wide<T> const logit = own ? Wide<T>(line[target]) : Wide<T>(0);
         team.barrier();
@@ -98,14 +107,14 @@ void cross_entropy_backward(ExecutionSpace const& exec, Matrix<T> logits, std::i
       });
 }
 
-#define TESSERA_INSTANTIATE(T)                                                                               \
-  template void cross_entropy_max<T>(ExecutionSpace const&, ConstMatrix<T>, std::int64_t, Vector<Wide<T>>,   \
-                                     bool);                                                                  \
-  template void cross_entropy_sums<T>(ExecutionSpace const&, ConstMatrix<T>, std::int64_t,                   \
-                                      ConstVector<Wide<T>>, Vector<std::int32_t const>, std::int64_t,        \
-                                      Vector<Wide<T>>, Vector<Wide<T>>);                                     \
-  template void cross_entropy_backward<T>(ExecutionSpace const&, Matrix<T>, std::int64_t,                    \
-                                          ConstVector<Wide<T>>, ConstVector<Wide<T>>,                        \
+#define TESSERA_INSTANTIATE(T)                                                                             \
+  template void cross_entropy_max<T>(ExecutionSpace const&, ConstMatrix<T>, std::int64_t, Vector<Wide<T>>, \
+                                     bool);                                                                \
+  template void cross_entropy_sums<T>(ExecutionSpace const&, ConstMatrix<T>, std::int64_t,                 \
+                                      ConstVector<Wide<T>>, Vector<std::int32_t const>, std::int64_t,      \
+                                      Vector<Wide<T>>, Vector<Wide<T>>);                                   \
+  template void cross_entropy_backward<T>(ExecutionSpace const&, Matrix<T>, std::int64_t,                  \
+                                          ConstVector<Wide<T>>, ConstVector<Wide<T>>,                      \
                                           Vector<std::int32_t const>, std::int64_t, Wide<T>);
 TESSERA_INSTANTIATE(float)
 TESSERA_INSTANTIATE(double)

@@ -17,7 +17,7 @@ constexpr std::ptrdiff_t owned_columns = runs_on_host ? 1024 : 8 * sum_lanes;
 /// dtable += dy by rows of equal token, in token order.
 template <class T>
 struct ScatterAdd {
-  Vector<std::int32_t const> tokens;
+  std::int32_t const* tokens;
   T const* dy;
   Wide<T>* dtable;
   std::int64_t first_row, held;
@@ -42,7 +42,7 @@ struct ScatterAdd {
     std::ptrdiff_t const column = block * owned_columns;
     std::ptrdiff_t const count = columns_from(column);
     for (std::ptrdiff_t row = 0; row < n; ++row) {
-      std::int64_t const index = tokens(row) - first_row;
+      std::int64_t const index = tokens[row] - first_row;
       if (index < 0 || index >= held) continue;
       T const* const slope = dy + row * d + column;
       Wide<T>* const entry = dtable + index * d + column;
@@ -50,12 +50,12 @@ struct ScatterAdd {
     }
   }
 
-  /// On a device the team of the first row of a token adds all rows of that token to its entry, each thread its
-  /// columns; `index` counts rows, then blocks of columns.
+  /// On a device the team of the first row of a token adds all rows of that token to its entry, each thread
+  /// its columns; `index` counts rows, then blocks of columns.
   template <class Team>
   KOKKOS_INLINE_FUNCTION void first_of_token(Team const& team, std::ptrdiff_t index) const {
     std::ptrdiff_t const row = index % n;
-    std::int32_t const token = tokens(row);
+    std::int32_t const token = tokens[row];
     std::int64_t const entry = token - first_row;
     if (entry < 0 || entry >= held || !is_first(team, row, token)) return;
     std::ptrdiff_t const column = index / n * owned_columns + team.lane();
@@ -83,7 +83,7 @@ struct ScatterAdd {
   KOKKOS_INLINE_FUNCTION unsigned rows_with(Team const& team, std::ptrdiff_t begin, std::ptrdiff_t end,
                                             std::int32_t token) const {
     std::ptrdiff_t const own = begin + team.lane();
-    return lanes_where(own < end && tokens(own < end ? own : begin) == token);
+    return lanes_where(own < end && tokens[own < end ? own : begin] == token);
   }
   template <class Team>
   KOKKOS_INLINE_FUNCTION bool is_first(Team const& team, std::ptrdiff_t row, std::int32_t token) const {
@@ -101,21 +101,25 @@ void embedding_forward(ExecutionSpace const& exec, Vector<std::int32_t const> to
                        std::int64_t first_row, Matrix<Wide<T>> out, bool accumulate) {
   auto const d = static_cast<std::ptrdiff_t>(out.extent(1));
   auto const held = static_cast<std::int64_t>(table.extent(0));
+  std::int32_t const* const token = tokens.data();
   T const* const from = table.data();
   Wide<T>* const to = out.data();
   rows(
       exec, embedding_forward_label, static_cast<std::ptrdiff_t>(out.extent(0)),
       KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t row) {
-        std::int64_t const index = tokens(row) - first_row;
+        std::int64_t const index = token[row] - first_row;
         Wide<T>* const line = to + row * d;
         if (index < 0 || index >= held) {
-          team.for_each(d, [&](std::ptrdiff_t c) { line[c] = accumulate ? line[c] + Wide<T>(0) : Wide<T>(0); });
+          team.for_each(d,
+                        [&](std::ptrdiff_t c) { line[c] = accumulate ? line[c] + Wide<T>(0) : Wide<T>(0); });
         } else {
           Read const entry(from + index * d);
           if (accumulate) {
-            team.map(d, [](Wide<T>& x, T value) { x += value; }, Update(line), entry);
+            team.map(
+                d, [](Wide<T>& x, T value) { x += value; }, Update(line), entry);
           } else {
-            team.map(d, [](Wide<T>& x, T value) { x = Wide<T>(0) + value; }, Write(line), entry);
+            team.map(
+                d, [](Wide<T>& x, T value) { x = Wide<T>(0) + value; }, Write(line), entry);
           }
         }
       });
@@ -129,7 +133,7 @@ void embedding_backward(ExecutionSpace const& exec, Vector<std::int32_t const> t
   auto const held = static_cast<std::int64_t>(dtable.extent(0));
   T const* const from = dy.data();
   Wide<T>* const to = dtable.data();
-  ScatterAdd<T> const add{tokens, from, to, first_row, held, n, d};
+  ScatterAdd<T> const add{tokens.data(), from, to, first_row, held, n, d};
   std::ptrdiff_t const blocks = (d + owned_columns - 1) / owned_columns;
   rows(exec, embedding_backward_label, runs_on_host ? blocks : blocks * n, add);
 }
@@ -148,8 +152,8 @@ void position_forward(ExecutionSpace const& exec, ConstMatrix<Wide<T>> sum, Cons
       KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t row) {
         map_with_factors<Wide<T>>(
             team, factors, first_element(dropout, row, d), d,
-            [](Wide<T> factor, T& x, Wide<T> token, T position) {
-              x = static_cast<T>((token + position) * factor);
+            [](Wide<T> factor, T& result, Wide<T> token, T position) {
+              result = static_cast<T>((token + position) * factor);
             },
             Write(to + row * d), Read(tokens + row * d), Read(from + (first_position + row / batch) * d));
       });
@@ -174,14 +178,14 @@ void position_backward(ExecutionSpace const& exec, ConstMatrix<T> dx, std::int64
       });
 }
 
-#define TESSERA_INSTANTIATE(T)                                                                               \
-  template void embedding_forward<T>(ExecutionSpace const&, Vector<std::int32_t const>, ConstMatrix<T>,      \
-                                     std::int64_t, Matrix<Wide<T>>, bool);                                   \
-  template void embedding_backward<T>(ExecutionSpace const&, Vector<std::int32_t const>, ConstMatrix<T>,     \
-                                      std::int64_t, Matrix<Wide<T>>);                                        \
-  template void position_forward<T>(ExecutionSpace const&, ConstMatrix<Wide<T>>, ConstMatrix<T>,             \
-                                    std::int64_t, std::int64_t, DropoutRows const&, Matrix<T>);              \
-  template void position_backward<T>(ExecutionSpace const&, ConstMatrix<T>, std::int64_t, std::int64_t,      \
+#define TESSERA_INSTANTIATE(T)                                                                           \
+  template void embedding_forward<T>(ExecutionSpace const&, Vector<std::int32_t const>, ConstMatrix<T>,  \
+                                     std::int64_t, Matrix<Wide<T>>, bool);                               \
+  template void embedding_backward<T>(ExecutionSpace const&, Vector<std::int32_t const>, ConstMatrix<T>, \
+                                      std::int64_t, Matrix<Wide<T>>);                                    \
+  template void position_forward<T>(ExecutionSpace const&, ConstMatrix<Wide<T>>, ConstMatrix<T>,         \
+                                    std::int64_t, std::int64_t, DropoutRows const&, Matrix<T>);          \
+  template void position_backward<T>(ExecutionSpace const&, ConstMatrix<T>, std::int64_t, std::int64_t,  \
                                      Matrix<Wide<T>>);
 TESSERA_INSTANTIATE(float)
 TESSERA_INSTANTIATE(double)

@@ -24,7 +24,7 @@ KOKKOS_INLINE_FUNCTION T exp_minus_two_u(T x) {
 
 template <class T>
 KOKKOS_INLINE_FUNCTION T gelu(T x) {
-  return x * (T(1) / (T(1) + exp_minus_two_u(x)));
+  return x * math::reciprocal(T(1) + exp_minus_two_u(x));
 }
 
 /// s + x s (1 - s) d(2u)/dx with s = 1 / (1 + e), 1 - s = e s (where e is so large that s is 0, any finite
@@ -32,7 +32,7 @@ KOKKOS_INLINE_FUNCTION T gelu(T x) {
 template <class T>
 KOKKOS_INLINE_FUNCTION T gelu_slope(T x) {
   T const e = exp_minus_two_u(x);
-  T const s = T(1) / (T(1) + e);
+  T const s = math::reciprocal(T(1) + e);
   T const rest = e < T(1e30) ? e * s : T(1);
   T const slope_of_two_u = T(2 * root_two_over_pi) * math::fma(T(3 * cubic) * x, x, T(1));
   return math::fma(x * slope_of_two_u, s * rest, s);
@@ -70,7 +70,7 @@ void gelu_backward(ExecutionSpace const& exec, ConstMatrix<T> dout, ConstMatrix<
       Read(slope), Read(before));
 }
 
-#define TESSERA_INSTANTIATE(T)                                                                     \
+#define TESSERA_INSTANTIATE(T)                                                                           \
   template void bias_gelu_forward<T>(ExecutionSpace const&, Matrix<T>, ConstVector<Wide<T>>, Matrix<T>); \
   template void gelu_backward<T>(ExecutionSpace const&, ConstMatrix<T>, ConstMatrix<T>, Matrix<T>);
 TESSERA_INSTANTIATE(float)

@@ -37,9 +37,11 @@ KOKKOS_INLINE_FUNCTION void backward_row(RowTeam const& team, NormBackward<T> co
   T* const dx = norm.dx + row * d;
   W const mean = norm.mean[row];
   W const rstd = norm.rstd[row];
-  W const sum = team.template sum<W>(d, [&](std::ptrdiff_t i) { return dy[i] * gamma[i]; });
-  W const dot =
-      team.template sum<W>(d, [&](std::ptrdiff_t i) { return dy[i] * gamma[i] * ((x[i] - mean) * rstd); });
+  W const sum = team.template sum_of<W>(
+      d, [](W slope, W scale) { return slope * scale; }, Read(dy), Read(gamma));
+  W const dot = team.template sum_of<W>(
+      d, [&](W slope, W scale, T from) { return slope * scale * ((from - mean) * rstd); }, Read(dy),
+      Read(gamma), Read(x));
   W const a = sum / static_cast<W>(d);
   W const b = dot / static_cast<W>(d);
   auto const value = [&](W slope, W scale, W from) {
@@ -52,8 +54,8 @@ KOKKOS_INLINE_FUNCTION void backward_row(RowTeam const& team, NormBackward<T> co
         Update(dx), Read(dy), Read(gamma), Read(x));
   } else {
     team.map(
-        d, [&](T& to, W slope, W scale, T from) { to = static_cast<T>(value(slope, scale, from)); }, Write(dx),
-        Read(dy), Read(gamma), Read(x));
+        d, [&](T& to, W slope, W scale, T from) { to = static_cast<T>(value(slope, scale, from)); },
+        Write(dx), Read(dy), Read(gamma), Read(x));
   }
 }
 
@@ -110,17 +112,16 @@ void layer_norm_backward_parameters(ExecutionSpace const& exec, ConstMatrix<Wide
       });
 }
 
-#define TESSERA_INSTANTIATE(T)                                                                               \
-  template void layer_norm_forward<T>(ExecutionSpace const&, ConstMatrix<T>, ConstVector<Wide<T>>,           \
-                                      ConstVector<Wide<T>>, Wide<T>, Matrix<T>, Vector<Wide<T>>,             \
-                                      Vector<Wide<T>>);                                                      \
-  template void layer_norm_backward<T>(ExecutionSpace const&, ConstMatrix<Wide<T>>, ConstMatrix<T>,          \
-                                       ConstVector<Wide<T>>, ConstVector<Wide<T>>, ConstVector<Wide<T>>,     \
-                                       Matrix<T>, bool);                                                     \
-  template void layer_norm_backward_parameters<T>(ExecutionSpace const&, ConstMatrix<Wide<T>>,               \
-                                                  ConstMatrix<T>, ConstVector<Wide<T>>,                      \
-                                                  ConstVector<Wide<T>>, Matrix<Wide<T>>, Matrix<Wide<T>>,    \
-                                                  bool);
+#define TESSERA_INSTANTIATE(T)                                                                           \
+  template void layer_norm_forward<T>(ExecutionSpace const&, ConstMatrix<T>, ConstVector<Wide<T>>,       \
+                                      ConstVector<Wide<T>>, Wide<T>, Matrix<T>, Vector<Wide<T>>,         \
+                                      Vector<Wide<T>>);                                                  \
+  template void layer_norm_backward<T>(ExecutionSpace const&, ConstMatrix<Wide<T>>, ConstMatrix<T>,      \
+                                       ConstVector<Wide<T>>, ConstVector<Wide<T>>, ConstVector<Wide<T>>, \
+                                       Matrix<T>, bool);                                                 \
+  template void layer_norm_backward_parameters<T>(                                                       \
+      ExecutionSpace const&, ConstMatrix<Wide<T>>, ConstMatrix<T>, ConstVector<Wide<T>>,                 \
+      ConstVector<Wide<T>>, Matrix<Wide<T>>, Matrix<Wide<T>>, bool);
 TESSERA_INSTANTIATE(float)
 TESSERA_INSTANTIATE(double)
 TESSERA_INSTANTIATE(bf16)

@@ -26,18 +26,22 @@ KOKKOS_INLINE_FUNCTION void normalise_row(RowTeam const& team, NormForward<T> co
                                           T const* x) {
   using W = Wide<T>;
   std::ptrdiff_t const d = norm.d;
-  W const mean = team.template sum<W>(d, [&](std::ptrdiff_t i) { return x[i]; }) / static_cast<W>(d);
-  W const squares = team.template sum<W>(d, [&](std::ptrdiff_t i) {
-    W const difference = x[i] - mean;
+  Read const from(x);
+  W const mean = team.template sum_of<W>(
+                     d, [](T value) { return W(value); }, from) /
+                 static_cast<W>(d);
+  auto const squared = [&](T value) {
+    W const difference = value - mean;
     return difference * difference;
-  });
+  };
+  W const squares = team.template sum_of<W>(d, squared, from);
   W const rstd = math::rsqrt(squares / static_cast<W>(d) + norm.epsilon);
   team.map(
       d,
       [&](T& y, T value, W gamma, W beta) {
         y = static_cast<T>(math::fma((value - mean) * rstd, gamma, beta));
       },
-      Write(norm.y + row * d), Read(x), Read(norm.gamma), Read(norm.beta));
+      Write(norm.y + row * d), from, Read(norm.gamma), Read(norm.beta));
   team.once([&] {
     norm.mean[row] = mean;
     norm.rstd[row] = rstd;

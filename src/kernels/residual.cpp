@@ -94,14 +94,14 @@ void bias_dropout_add_layer_norm(ExecutionSpace const& exec, ConstMatrix<Wide<T>
       });
 }
 
-#define TESSERA_INSTANTIATE(T)                                                                               \
-  template void bias_dropout_add<T>(ExecutionSpace const&, ConstMatrix<Wide<T>>, ConstVector<Wide<T>>,       \
-                                    ConstMatrix<T>, DropoutRows const&, Matrix<T>);                          \
-  template void dropout_backward<T>(ExecutionSpace const&, ConstMatrix<T>, DropoutRows const&, Matrix<T>);   \
-  template void bias_dropout_add_layer_norm<T>(                                                              \
-      ExecutionSpace const&, ConstMatrix<Wide<T>>, ConstVector<Wide<T>>, ConstMatrix<T>, DropoutRows const&, \
-      ConstVector<Wide<T>>, ConstVector<Wide<T>>, Wide<T>, Matrix<T>, Matrix<T>, Vector<Wide<T>>,            \
-      Vector<Wide<T>>);
+#define TESSERA_INSTANTIATE(T)                                                                             \
+  template void bias_dropout_add<T>(ExecutionSpace const&, ConstMatrix<Wide<T>>, ConstVector<Wide<T>>,     \
+                                    ConstMatrix<T>, DropoutRows const&, Matrix<T>);                        \
+  template void dropout_backward<T>(ExecutionSpace const&, ConstMatrix<T>, DropoutRows const&, Matrix<T>); \
+  template void bias_dropout_add_layer_norm<T>(ExecutionSpace const&, ConstMatrix<Wide<T>>,                \
+                                               ConstVector<Wide<T>>, ConstMatrix<T>, DropoutRows const&,   \
+                                               ConstVector<Wide<T>>, ConstVector<Wide<T>>, Wide<T>,        \
+                                               Matrix<T>, Matrix<T>, Vector<Wide<T>>, Vector<Wide<T>>);
 TESSERA_INSTANTIATE(float)
 TESSERA_INSTANTIATE(double)
 TESSERA_INSTANTIATE(bf16)

@@ -13,8 +13,8 @@ namespace tessera::kernels {
 
 namespace {
 
-/// Blocks: large enough that widening an element, done once in 512 of its multiplications, costs little beside
-/// them, small enough for a cache.
+/// Blocks: large enough that widening an element, done once in 512 of its multiplications, costs little
+/// beside them, small enough for a cache.
 constexpr std::ptrdiff_t block_m = 512;
 constexpr std::ptrdiff_t block_n = 512;
 constexpr std::ptrdiff_t block_k = 2048;
@@ -72,8 +72,7 @@ class WidenedMatmul final : public MatmulProvider {
         part.n = std::min(block_n, shape.n - j);
         std::ptrdiff_t const place = i * shape.ldc + j;
         if (result == DType::f32) {
-          multiply_block(stream, part, left, right, i, j, beta,
-                         {static_cast<float*>(c) + place, shape.ldc});
+          multiply_block(stream, part, left, right, i, j, beta, {static_cast<float*>(c) + place, shape.ldc});
         } else {
           multiply_block(stream, part, left, right, i, j, 0, {c_.data(), part.n});
           round_block(part, static_cast<bf16*>(c) + place, shape.ldc);
@@ -98,8 +97,8 @@ class WidenedMatmul final : public MatmulProvider {
     for (std::ptrdiff_t p = 0; p < k; p += block_k) {
       part.k = std::min(block_k, k - p);
       bool const still_there = k <= block_k && j > 0;  // from the block to the left
-      part.lda = still_there ? (left.transposed ? part.m : part.k)
-                             : widen(left, i, p, part.m, part.k, a_.data());
+      part.lda =
+          still_there ? (left.transposed ? part.m : part.k) : widen(left, i, p, part.m, part.k, a_.data());
       part.ldb = widen(right, p, j, part.k, part.n, b_.data());
       inner_->multiply(stream, DType::f32, DType::f32, part, a_.data(), b_.data(), p == 0 ? beta : 1.0,
                        out.data);

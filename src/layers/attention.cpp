@@ -71,7 +71,8 @@ void Attention<T>::heads_forward(Context const& context, AttentionSaved<T> const
 
 template <class T>
 Pending<Residual<Wide<T>>> Attention<T>::forward(Context const& context, Residual<T> x,
-                                           AttentionSaved<T> const& saved, Scratch<T> const& scratch) const {
+                                                 AttentionSaved<T> const& saved,
+                                                 Scratch<T> const& scratch) const {
   auto const whole = gather(context, x, scratch.whole).wait(context);
   qkv_.forward(context, whole, saved.qkv);
   heads_forward(context, saved);
@@ -93,7 +94,8 @@ void Attention<T>::heads_backward(Context const& context, AttentionSaved<T> cons
 
 template <class T>
 Pending<Residual<Wide<T>>> Attention<T>::backward(Context const& context, Residual<T> dy, Residual<T> x,
-                                            AttentionSaved<T> const& saved, Scratch<T> const& scratch) const {
+                                                  AttentionSaved<T> const& saved,
+                                                  Scratch<T> const& scratch) const {
   out_.backward_bias(context, dy);
   auto const whole_dy = gather(context, dy, scratch.whole).wait(context);
   auto whole_x = gather(context, x, scratch.whole_again);

@@ -31,7 +31,7 @@ Mlp<T>::Mlp(params::ParameterStore<T>& store, std::vector<params::TensorSpec> co
 
 template <class T>
 Pending<Residual<Wide<T>>> Mlp<T>::forward(Context const& context, Residual<T> x, MlpSaved<T> const& saved,
-                                     Scratch<T> const& scratch) const {
+                                           Scratch<T> const& scratch) const {
   up_.forward(context, gather(context, x, scratch.whole).wait(context), saved.before);
   for (int tile = 0; tile < block_.ffn_tiles.count; ++tile) {
     auto const i = static_cast<std::size_t>(tile);
@@ -43,7 +43,7 @@ Pending<Residual<Wide<T>>> Mlp<T>::forward(Context const& context, Residual<T> x
 
 template <class T>
 Pending<Residual<Wide<T>>> Mlp<T>::backward(Context const& context, Residual<T> dy, Residual<T> x,
-                                      MlpSaved<T> const& saved, Scratch<T> const& scratch) const {
+                                            MlpSaved<T> const& saved, Scratch<T> const& scratch) const {
   ShardedFeatures<T> const dffn{scratch.dffn};
   down_.backward_bias(context, dy);
   auto const whole_dy = gather(context, dy, scratch.whole).wait(context);

@@ -14,7 +14,8 @@ Scratch<T>::Scratch(Arena& arena, TokenShape const& tokens, BlockShape const& bl
   auto const rows = static_cast<std::size_t>(tokens.rows());
   auto const local_rows = static_cast<std::size_t>(tokens.local_rows());
   auto const d = static_cast<std::size_t>(block.hidden_size);
-  levels = arena.cube<Wide<T>>(tile_sum_levels(std::max(block.head_tiles.count, block.ffn_tiles.count)), rows, d);
+  levels =
+      arena.cube<Wide<T>>(tile_sum_levels(std::max(block.head_tiles.count, block.ffn_tiles.count)), rows, d);
   if (sequence_parallel) {
     whole = arena.matrix<T>(rows, d);
     branch = arena.matrix<Wide<T>>(local_rows, d);

@@ -45,9 +45,9 @@ void VocabEmbedding<T>::forward(Context const& context, Vector<std::int32_t cons
     kernels::embedding_forward<T>(context.exec, tokens, table, first_row, partial.value, tile > 0);
   }
   auto const sum = reduce(context, partial, scratch.branch).wait(context);
-  kernels::position_forward<T>(
-      context.exec, sum.value, as_matrix(store_->weight(positions_)), context.tokens.first_position(),
-      context.tokens.batch, dropout_of_rows(context, dropout_, RandomUse::embedding_dropout, 0), x.value);
+  kernels::position_forward<T>(context.exec, sum.value, as_matrix(store_->weight(positions_)),
+                               context.tokens.first_position(), context.tokens.batch,
+                               dropout_of_rows(context, dropout_, RandomUse::embedding_dropout, 0), x.value);
 }
 
 template <class T>

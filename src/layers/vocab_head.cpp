@@ -87,12 +87,13 @@ Pending<Residual<Wide<T>>> VocabHead<T>::loss_and_gradient(Context const& contex
                                                            HeadScratch<T> const& head) const {
   auto const whole = gather(context, x, scratch.whole).wait(context);
   make_loss(context, whole, targets, loss, head);
-  auto const partial = sum_over_tiles(context, tiles().count, head.levels, [&](int tile, Matrix<Wide<T>> out) {
-    auto const logits = slice(head.logits, static_cast<std::size_t>(tile));
-    kernels::cross_entropy_backward<T>(context.exec, logits, valid_rows(tile), head.maximum,
-                                       slice(head.sum_exp, 0), targets, first_row(tile), scale);
-    multiply_input_gradient<T>(context, logits, as_matrix(store_->weight(table_, tile)), out);
-  });
+  auto const partial =
+      sum_over_tiles(context, tiles().count, head.levels, [&](int tile, Matrix<Wide<T>> out) {
+        auto const logits = slice(head.logits, static_cast<std::size_t>(tile));
+        kernels::cross_entropy_backward<T>(context.exec, logits, valid_rows(tile), head.maximum,
+                                           slice(head.sum_exp, 0), targets, first_row(tile), scale);
+        multiply_input_gradient<T>(context, logits, as_matrix(store_->weight(table_, tile)), out);
+      });
   auto dx = reduce(context, partial, scratch.branch);
   for (int tile = 0; tile < tiles().count; ++tile) {
     multiply_weight_gradient<T>(context, slice(head.logits, static_cast<std::size_t>(tile)), whole.value,

@@ -172,7 +172,7 @@ void Stage<T>::complete_replicated_gradients(Context const& context, params::Par
   auto const range = store_.replicated_range();
   if (context.sequence_parallel) {
     Vector<Wide<T>> const packed(store_.gradients(level).data() + range.begin,
-                           static_cast<std::size_t>(range.size()));
+                                 static_cast<std::size_t>(range.size()));
     all_reduce_in_place(*context.tp, packed, comm::Op::sum, context.stream()).wait(context.stream());
   }
   hooks.gradients_ready(range, context.target);

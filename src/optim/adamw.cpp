@@ -11,15 +11,16 @@ namespace tessera::optim {
 
 namespace {
 
-/// Elements of the store that an update treats alike, as few runs as there are: calls `visit(range, decays)`. Tensors
-/// lie one after another, replicated ones first (params::ParameterStore), and nothing is allocated.
+/// Elements of the store that an update treats alike, as few runs as there are: calls `visit(range, decays)`.
+/// Tensors lie one after another, replicated ones first (params::ParameterStore), and nothing is allocated.
 template <class T, class Visit>
 void for_each_run(params::ParameterStore<T> const& store, Visit const& visit) {
   params::Range run;
   bool decays = false;
   for (bool const replicated : {true, false}) {
     for (auto const& parameter : store.parameters()) {
-      if (parameter.role == params::Role::tied_gradient || parameter.spec.replicated() != replicated) continue;
+      if (parameter.role == params::Role::tied_gradient || parameter.spec.replicated() != replicated)
+        continue;
       bool const joins = parameter.range.begin == run.end && parameter.spec.weight_decay == decays;
       if (!joins && run.size() > 0) visit(run, decays);
       run = {joins ? run.begin : parameter.range.begin, parameter.range.end};

@@ -83,7 +83,7 @@ template <class T>
 Matrix<Wide<T>> ParameterStore<T>::partial_gradient(ParameterId id) const {
   auto const& parameter = (*this)[id];
   return Matrix<Wide<T>>(partials_.data() + parameter.partials, static_cast<std::size_t>(token_tiles_),
-                   static_cast<std::size_t>(parameter.spec.tile_size()));
+                         static_cast<std::size_t>(parameter.spec.tile_size()));
 }
 
 template class ParameterStore<float>;

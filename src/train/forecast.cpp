@@ -105,8 +105,7 @@ Rows layer_traffic(RunConfig const& config, Layout const& layout, int stage) {
     return row(layout.tp, "tp", "all_reduce", part, sums * place.microbatches, place.sum_bytes);
   }
   Rows rows = row(layout.tp, "tp", "all_gather", part, gathers * place.microbatches, place.activation_bytes);
-  append(rows,
-         row(layout.tp, "tp", "reduce_scatter", part, sums * place.microbatches, place.sum_bytes));
+  append(rows, row(layout.tp, "tp", "reduce_scatter", part, sums * place.microbatches, place.sum_bytes));
   return rows;
 }
 

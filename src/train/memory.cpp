@@ -23,10 +23,10 @@ namespace {
 std::size_t tree_bytes(RunConfig const& config, Plan const& plan, std::int64_t gradients) {
   auto const& layout = plan.layout;
   std::int64_t const activation = plan.stage.tokens.rows() * config.model.hidden_size;
-  std::int64_t const bucket =
-      std::min(gradients, config.parallel.bucket_bytes / wide_bytes(config));
+  std::int64_t const bucket = std::min(gradients, config.parallel.bucket_bytes / wide_bytes(config));
   auto const scratch = [&](int ranks, std::int64_t elements) {
-    return ranks > 1 ? comm::tree_scratch_bytes(ranks, static_cast<std::size_t>(elements), wide_type(config)) : 0;
+    return ranks > 1 ? comm::tree_scratch_bytes(ranks, static_cast<std::size_t>(elements), wide_type(config))
+                     : 0;
   };
   return (plan.tree_over_tp ? scratch(layout.tp, activation) : 0) +
          (plan.tree_over_dp ? scratch(layout.dp, bucket) : 0);
@@ -125,9 +125,8 @@ std::size_t MemoryPrediction::bytes_of(std::string_view name) const {
 }
 
 MemoryPrediction predict_memory(RunConfig const& config, Plan const& plan) {
-  return in_precision(config, [&](auto zero) {
-    return MemoryPrediction{count<decltype(zero)>(config, plan)};
-  });
+  return in_precision(config,
+                      [&](auto zero) { return MemoryPrediction{count<decltype(zero)>(config, plan)}; });
 }
 
 AllocationMeter::AllocationMeter() {

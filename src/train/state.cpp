@@ -40,14 +40,15 @@ checkpoint::Part make_part(Trainer<T>& trainer, SavedBox const& saved, std::size
   checkpoint::Part part;
   part.tensor = kind * tensor_count + static_cast<std::size_t>(parameter.spec.index);
   part.box = saved.box;
-  for_each_tile(parameter, trainer.host_tensors().numbers(store, kind), [&](int tile, checkpoint::Box box, Wide<T> const* data) {
-    auto const inside = checkpoint::intersection(box, saved.box);
-    if (!inside) return;
-    part.sources.push_back(
-        {reinterpret_cast<std::byte const*>(data), std::move(box), strides_of_tile(parameter.spec)});
-    if (!part.tiles) part.tiles = checkpoint::TileRange{tile, 0};
-    ++part.tiles->count;
-  });
+  for_each_tile(parameter, trainer.host_tensors().numbers(store, kind),
+                [&](int tile, checkpoint::Box box, Wide<T> const* data) {
+                  auto const inside = checkpoint::intersection(box, saved.box);
+                  if (!inside) return;
+                  part.sources.push_back({reinterpret_cast<std::byte const*>(data), std::move(box),
+                                          strides_of_tile(parameter.spec)});
+                  if (!part.tiles) part.tiles = checkpoint::TileRange{tile, 0};
+                  ++part.tiles->count;
+                });
   return part;
 }
 

@@ -8,8 +8,8 @@
 
 #include "tessera/base/error.hpp"
 #include "tessera/kernels/attention.hpp"
-#include "tessera/train/precision.hpp"
 #include "tessera/train/plan.hpp"
+#include "tessera/train/precision.hpp"
 #include "train/checks.hpp"
 
 namespace tessera::train {

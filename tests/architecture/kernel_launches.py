@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The Tessera developers
 # SPDX-License-Identifier: Apache-2.0
-"""Every launch has a label that starts with `tessera::`, and no sum is left to an order that a library
-chooses."""
+"""Every launch has a label that starts with `tessera::`, no sum is left to an order that a library chooses, and no
+kernel captures a view."""
 
 import re
 
@@ -10,7 +10,7 @@ import tree
 # What stands before a label: Kokkos' own calls, and the launch helpers of kernels/launch.hpp.
 LAUNCH = re.compile(
     r"Kokkos::(?:parallel_(?:for|reduce|scan)|Profiling::(?:pushRegion|ScopedRegion\s+\w+)|fence)\s*\(\s*"
-    r"|\b(?:rows|elements)\s*\(\s*[\w.]*exec\w*\s*,\s*")
+    r"|\b(?:rows|elements|map_elements)\s*\(\s*[\w.]*exec\w*\s*,\s*")
 VIEW = re.compile(r'Kokkos::view_alloc\s*\(\s*"([^"]*)"|Kokkos::View<[^;"]*[({]\s*"([^"]*)"')
 FREE_ORDER = re.compile(
     r"\b(?:Kokkos::parallel_reduce|parallel_reduce|team_reduce|Kokkos::atomic_\w+"
@@ -59,13 +59,34 @@ def order_problems(text, commented):
             yield match.start(), f"'{match.group(0)}' leaves the order of a sum open; use kernels/sum.hpp"
 
 
+def body_of(text, start):
+    """The text between the first brace after `start` and the one that closes it."""
+    first = text.find("{", start)
+    depth = 0
+    for at in range(first, len(text)):
+        depth += {"{": 1, "}": -1}.get(text[at], 0)
+        if depth == 0:
+            return text[first:at]
+    return text[first:]
+
+
+def capture_problems(text):
+    """Compilers of host and device may lay out a view among the captures of a lambda differently (docs/gpu.md)."""
+    for match in re.finditer(r"\bKOKKOS_LAMBDA\b", text):
+        function = text[text.rfind("\n}\n", 0, match.start()) + 1:match.start()]
+        body = body_of(text, match.start())
+        for name in sorted(set(re.findall(r"\b(?:Const)?(?:Vector|Matrix|Cube)<[^;(){}]*>\s+(\w+)", function))):
+            if re.search(rf"(?<![\w.>]){name}\s*[(\[.]", body):
+                yield match.start(), f"a kernel captures the view '{name}'; capture its data()"
+
+
 def main():
     sources = tree.files("include", "src", "backends", "apps")
     problems = []
     for path in sources:
         commented = path.read_text()
         text = tree.without_comments(commented)
-        found = [*label_problems(text), *order_problems(text, commented)]
+        found = [*label_problems(text), *order_problems(text, commented), *capture_problems(text)]
         problems += [f"{tree.place(path)}:{tree.line_of(text, at)}: {what}" for at, what in sorted(found)]
     tree.report("Kernel launches", problems, len(sources))
 

@@ -46,6 +46,10 @@ CASES = {
         ("src/a.cpp", 'std::string const s = "b";\nKokkos::parallel_for(s, p, f);\n', "label 'b'"),
         ("src/a.cpp", 'Kokkos::View<float*> v("v", 3);\n', "view label 'v'"),
         ("src/a.cpp", 'Kokkos::parallel_reduce("tessera::a", p, f, sum);\n', "order of a sum"),
+        ("src/a.cpp", "void f(Vector<T> v) {\n  rows(exec, label, n, KOKKOS_LAMBDA(long i) { v(i) = 0; });\n}\n",
+         "captures the view 'v'"),
+        ("src/a.cpp", "void f(Vector<T> v) {\n  T* p = v.data();\n"
+         "  rows(exec, label, n, KOKKOS_LAMBDA(long i) { p[i] = 0; });\n}\n", None),
         ("src/a.cpp", "Kokkos::atomic_add(&x, 1.0f);\n", "order of a sum"),
     ],
     "arithmetic_in_source": [

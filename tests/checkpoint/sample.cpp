@@ -12,6 +12,7 @@
 #include <numeric>
 #include <optional>
 
+#include "tessera/base/bf16.hpp"
 #include "tessera/checkpoint/files.hpp"
 #include "tessera/checkpoint/shard_file.hpp"
 #include "tessera/checkpoint/virtual_file.hpp"
@@ -26,7 +27,8 @@ FullTensor counted(std::string name, DType dtype, std::vector<std::int64_t> shap
   auto const fill = [&](auto zero) {
     std::vector<decltype(zero)> numbers(static_cast<std::size_t>(count));
     for (std::size_t k = 0; k < numbers.size(); ++k) {
-      numbers[k] = static_cast<decltype(zero)>(first + static_cast<std::int64_t>(k)) / 4;
+      using Number = decltype(zero);
+      numbers[k] = static_cast<Number>(static_cast<Number>(first + static_cast<std::int64_t>(k)) / 4);
     }
     tensor.elements.resize(numbers.size() * sizeof zero);
     std::memcpy(tensor.elements.data(), numbers.data(), tensor.elements.size());
@@ -38,6 +40,7 @@ FullTensor counted(std::string name, DType dtype, std::vector<std::int64_t> shap
     case DType::u64: fill(std::uint64_t{}); break;
     case DType::f32: fill(float{}); break;
     case DType::f64: fill(double{}); break;
+    case DType::bf16: fill(bf16{}); break;
   }
   return tensor;
 }
@@ -73,7 +76,8 @@ std::vector<FullTensor> sample_tensors() {
           counted("counts", DType::i64, {1000}, 1LL << 60),
           counted("ids", DType::i32, {5, 7, 3}, -50),
           counted("seeds", DType::u64, {13}, 1LL << 62),
-          counted("bytes", DType::u8, {300}, 0)};
+          counted("bytes", DType::u8, {300}, 0),
+          counted("halves", DType::bf16, {9, 31}, -200)};
 }
 
 std::vector<Box> random_cut(std::vector<std::int64_t> const& shape, std::size_t count,

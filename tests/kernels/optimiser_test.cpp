@@ -21,7 +21,7 @@ TYPED_TEST(WeightKernelTest, AdamwEqualsReferenceOverTenSteps) {
   auto parameters = as<T>(start);
   auto first = zeros<T>(n);
   auto second = zeros<T>(n);
-  std::vector<reference::AdamwState> truth(n);
+  Buffer<reference::AdamwState> truth(n);
   for (std::size_t i = 0; i < n; ++i) truth[i] = {start[i], 0, 0};
   for (int step = 1; step <= 10; ++step) {
     auto gradients = as<T>(random_tensor(n, 100 + static_cast<unsigned>(step)));

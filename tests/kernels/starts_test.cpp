@@ -45,8 +45,7 @@ void expect_same_bits_for_all_parts(Columns<T> const& tensors, std::size_t row, 
       Columns<T> const parts = run(start, length);
       for (std::size_t i = 0; i < all.size(); ++i) {
         auto const from = all[i].begin() + static_cast<std::ptrdiff_t>(start * row);
-        ASSERT_TRUE(
-            same_bits(parts[i], Buffer<T>(from, from + static_cast<std::ptrdiff_t>(length * row))))
+        ASSERT_TRUE(same_bits(parts[i], Buffer<T>(from, from + static_cast<std::ptrdiff_t>(length * row))))
             << "tensor " << i << ", start " << start << ", length " << length;
       }
     }
@@ -133,7 +132,7 @@ TYPED_TEST(StartsTest, ResidualAndDropoutOfRows) {
     dropout.total_positions = whole;
     bias_dropout_add<T>(exec(), mat(p[0], d), vec(bias), mat(p[1], d), dropout, mat(p[2], d));
     dropout_backward<T>(exec(), mat(p[0], d), dropout, mat(p[1], d));
-    position_forward<T>(exec(), mat(p[0], d), mat(p[2], d), 0, 1, dropout);
+    position_forward<T>(exec(), mat(p[0], d), mat(p[2], d), 0, 1, dropout, mat(p[0], d));
   });
 }
 

@@ -17,7 +17,8 @@ T described_sum(Buffer<T> const& terms) {
   T total = 0;
   for (std::size_t begin = 0; begin < terms.size(); begin += 4096) {
     Buffer<T> lane(sum_lanes, T(0));
-    for (std::size_t i = begin; i < std::min(begin + 4096, terms.size()); ++i) lane[i % sum_lanes] += terms[i];
+    for (std::size_t i = begin; i < std::min(begin + 4096, terms.size()); ++i)
+      lane[i % sum_lanes] += terms[i];
     while (lane.size() > 1) {
       std::size_t const half = lane.size() / 2;
       for (std::size_t l = 0; l < half; ++l) lane[l] += lane[l + half];

@@ -15,7 +15,6 @@
 #include <vector>
 
 #include "kernels/reference/reference.hpp"
-#include "support/buffer.hpp"
 #include "tessera/base/views.hpp"
 #include "tessera/kernels/dropout.hpp"
 
@@ -24,7 +23,7 @@ namespace tessera::kernels::test {
 using reference::Tensor;
 
 template <class T>
-using Buffer = support::Buffer<T>;
+using Buffer = reference::Buffer<T>;
 
 inline ExecutionSpace exec() { return {}; }
 

@@ -79,7 +79,7 @@ TYPED_TEST(TokenKernelTest, PositionsEqualReference) {
   auto x = as<T>(random_tensor(positions * batch * d, 5));
   auto const before = x;
   auto table = as<T>(random_tensor(7 * d, 6));
-  position_forward<T>(exec(), mat(x, d), mat(table, d), first, batch, dropout);
+  position_forward<T>(exec(), mat(x, d), mat(table, d), first, batch, dropout, mat(x, d));
   auto dtable = as<T>(random_tensor(7 * d, 7));
   Tensor expected = widened(dtable);
   for (std::size_t r = 0; r < positions * batch; ++r) {

@@ -4,6 +4,7 @@
 
 #include <bit>
 
+#include "support/device.hpp"
 #include "tessera/base/dtype.hpp"
 #include "tessera/comm/collectives.hpp"
 #include "tessera/kernels/residual.hpp"
@@ -75,7 +76,7 @@ void Rig<T>::allocate() {
     if (parameter.role == params::Role::tied_gradient) continue;
     for (int tile = 0; tile < parameter.tiles.count; ++tile) {
       auto const elements = params::elements_of_tile(parameter.spec, parameter.tiles.first + tile);
-      auto const value = store.value(id, tile);
+      auto const value = support::on_host<T>(store.value(id, tile));
       for (std::int64_t o = 0; o < elements.outer; ++o) {
         for (std::int64_t r = 0; r < elements.valid_run; ++r) {
           value(extent(o * elements.run + r)) =
@@ -85,7 +86,8 @@ void Rig<T>::allocate() {
     }
   }
   // What was here before must not matter: the first microbatch overwrites.
-  for (std::size_t i = 0; i < store.gradients(0).extent(0); ++i) store.gradients(0)(i) = T(0.25);
+  auto const gradients = support::on_host<T>(store.gradients(0));
+  for (std::size_t i = 0; i < gradients.extent(0); ++i) gradients(i) = T(0.25);
 }
 
 template <class T>
@@ -108,10 +110,11 @@ std::int64_t Rig<T>::row_index(std::int64_t row, std::int64_t width) const {
 template <class T>
 Residual<T> Rig<T>::residual(std::string const& name) {
   auto const x = arena.matrix<T>(extent(context.tokens.local_rows()), extent(problem.hidden));
+  auto const to = support::on_host<T>(x);
   for (std::size_t r = 0; r < x.extent(0); ++r) {
     auto const first = row_index(first_row() + static_cast<std::int64_t>(r), problem.hidden);
     for (std::size_t c = 0; c < x.extent(1); ++c) {
-      x(r, c) = static_cast<T>(shifted_number(name, first + static_cast<std::int64_t>(c)));
+      to(r, c) = static_cast<T>(shifted_number(name, first + static_cast<std::int64_t>(c)));
     }
   }
   return {x};
@@ -122,13 +125,14 @@ ShardedFeatures<T> Rig<T>::features(std::string const& name, TileRange tiles, st
                                     std::int64_t width) {
   auto const x =
       arena.cube<T>(extent(tiles.count), extent(context.tokens.rows()), extent(width / tiles.total));
+  auto const to = support::on_host<T>(x);
   for (std::size_t t = 0; t < x.extent(0); ++t) {
     for (std::size_t r = 0; r < x.extent(1); ++r) {
       for (std::size_t c = 0; c < x.extent(2); ++c) {
         auto const column =
             global_column(static_cast<std::int64_t>(c), tiles.first + static_cast<std::int64_t>(t),
                           tiles.total, parts, width);
-        x(t, r, c) =
+        to(t, r, c) =
             static_cast<T>(shifted_number(name, row_index(static_cast<std::int64_t>(r), width) + column));
       }
     }
@@ -139,16 +143,17 @@ ShardedFeatures<T> Rig<T>::features(std::string const& name, TileRange tiles, st
 template <class T>
 Vector<std::int32_t> Rig<T>::tokens(std::string const& name) {
   auto const ids = arena.vector<std::int32_t>(extent(context.tokens.rows()));
+  auto const to = support::on_host<std::int32_t>(ids);
   for (std::size_t r = 0; r < ids.extent(0); ++r) {
     double const place = number(name, row_index(static_cast<std::int64_t>(r), 1)) + 0.5;
-    ids(r) = static_cast<std::int32_t>(place * static_cast<double>(problem.vocabulary));
+    to(r) = static_cast<std::int32_t>(place * static_cast<double>(problem.vocabulary));
   }
   return ids;
 }
 
 template <class T>
 void Rig<T>::record(std::string const& name, Residual<T> value) {
-  auto const& x = value.value;
+  auto const x = support::on_host<T>(value.value);
   auto& elements = recording[name];
   for (std::size_t r = 0; r < x.extent(0); ++r) {
     auto const first = row_index(first_row() + static_cast<std::int64_t>(r), problem.hidden);
@@ -158,7 +163,7 @@ void Rig<T>::record(std::string const& name, Residual<T> value) {
 
 template <class T>
 void Rig<T>::record(std::string const& name, ShardedFeatures<T> value, TileRange tiles, std::int64_t parts) {
-  auto const& x = value.value;
+  auto const x = support::on_host<T>(value.value);
   auto& elements = recording[name];
   auto const width = static_cast<std::int64_t>(x.extent(2)) * tiles.total;
   for (std::size_t t = 0; t < x.extent(0); ++t) {
@@ -176,8 +181,9 @@ void Rig<T>::record(std::string const& name, ShardedFeatures<T> value, TileRange
 template <class T>
 void Rig<T>::record_tokens(std::string const& name, Vector<T> value) {
   auto& elements = recording[name];
-  for (std::size_t r = 0; r < value.extent(0); ++r) {
-    elements.set(row_index(static_cast<std::int64_t>(r), 1), value(r));
+  auto const from = support::on_host<T>(value);
+  for (std::size_t r = 0; r < from.extent(0); ++r) {
+    elements.set(row_index(static_cast<std::int64_t>(r), 1), from(r));
   }
 }
 
@@ -210,7 +216,7 @@ template <class T>
 void Rig<T>::record_gradient(params::ParameterId id, int tile) {
   auto const& parameter = store[id];
   auto const elements = params::elements_of_tile(parameter.spec, parameter.tiles.first + tile);
-  auto const gradient = store.gradient(id, tile, 0);
+  auto const gradient = support::on_host<T>(store.gradient(id, tile, 0));
   auto& known = recording["d" + parameter.spec.name];
   for (std::int64_t i = 0; i < parameter.spec.tile_size(); ++i) {
     std::int64_t const o = i / elements.run, r = i % elements.run;

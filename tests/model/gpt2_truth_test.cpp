@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <functional>
+#include <optional>
 
 #include "recorded_training.hpp"
 #include "support/parallel.hpp"
@@ -137,6 +138,51 @@ TYPED_TEST(Gpt2, TenLossesAndGradientNormsEqualTheRecordedOnes) {
           << "gradient norm of step " << step;
     }
   });
+}
+
+/// The largest deviations of ten losses and gradient norms on `cut` from a recorded course, relative.
+struct Deviation {
+  double loss = 0, gradient_norm = 0;
+};
+
+std::optional<Deviation> deviation_in_bf16(recorded::Course const& course, Cut const& cut) {
+  auto const group = support::group_of(cut.shape.size());
+  if (!group) return std::nullopt;
+  RecordedTraining<bf16> training(group->duplicate(), course.config, cut);
+  Deviation result;
+  for (std::size_t i = 0; i < course.losses.size(); ++i) {
+    auto const step = training.accumulate();
+    training.update(step.gradient_norm);
+    result.loss = worse(result.loss, std::abs(step.loss / course.losses[i] - 1));
+    result.gradient_norm =
+        worse(result.gradient_norm, std::abs(step.gradient_norm / course.gradient_norms[i] - 1));
+  }
+  return result;
+}
+
+std::vector<Cut> some_cuts() { return {{{1, 1, 1}, false, 4}, {{2, 2, 1}, true, 4}, {{4, 1, 1}, false, 0}}; }
+
+// Rounded to 8 bits in other places: PyTorch's autocast keeps a float32 residual stream and multiplies in
+// bf16 with its own roundings.
+TEST(Gpt2InBf16, TenLossesAreCloseToThoseOfPytorchsAutocast) {
+  for (auto const& cut : some_cuts()) {
+    SCOPED_TRACE(cut.name());
+    auto const deviation = deviation_in_bf16(recorded::read_course("bf16"), cut);
+    if (!deviation) continue;
+    EXPECT_LT(deviation->loss, 3e-3);
+    EXPECT_LT(deviation->gradient_norm, 2e-2);
+  }
+}
+
+TEST(Gpt2InBf16, TenLossesAreCloseToThoseOfFloat32) {
+  for (auto const& cut : some_cuts()) {
+    SCOPED_TRACE(cut.name());
+    auto const deviation = deviation_in_bf16(recorded::read_course("float32"), cut);
+    if (!deviation) continue;
+    EXPECT_LT(deviation->loss, 3e-3);
+    EXPECT_LT(deviation->gradient_norm, 2e-2);
+    EXPECT_GT(deviation->loss, 1e-6) << "it was float32";
+  }
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "support/device.hpp"
 #include "tessera/comm/collectives.hpp"
 #include "tessera/pipeline/generators.hpp"
 
@@ -11,7 +12,7 @@ namespace tessera::model::test {
 
 namespace {
 
-train::RunConfig run_config(recorded::Config const& recording, Cut const& cut, bool wide) {
+train::RunConfig run_config(recorded::Config const& recording, Cut const& cut, DType type) {
   train::RunConfig config;
   auto& model = config.model;
   model.layers = recording.layers;
@@ -27,7 +28,7 @@ train::RunConfig run_config(recorded::Config const& recording, Cut const& cut, b
   config.parallel.dp = cut.shape.dp;
   config.parallel.sequence_parallel = cut.sequence_parallel;
   config.parallel.tiles = cut.tiles;
-  config.training.precision = wide ? "float64" : "float32";
+  config.training.precision = type == DType::f64 ? "float64" : type == DType::f32 ? "float32" : "bf16";
   return config;
 }
 
@@ -50,15 +51,17 @@ RecordedWork<T>::RecordedWork(Stage<T>& stage, layers::Context const& context, p
   auto const rows = static_cast<std::size_t>(context.tokens.rows());
   tokens_ = arena_.matrix<std::int32_t>(microbatches, rows);
   targets_ = arena_.matrix<std::int32_t>(microbatches, rows);
-  losses_ = arena_.matrix<T>(microbatches, rows);
+  losses_ = arena_.matrix<Wide<T>>(microbatches, rows);
   int const batch = recording.microbatch_size;
+  auto const tokens = support::on_host<std::int32_t>(tokens_);
+  auto const targets = support::on_host<std::int32_t>(targets_);
   for (std::size_t i = 0; i < microbatches; ++i) {
     for (std::size_t row = 0; row < rows; ++row) {
       int const sequence =
           (static_cast<int>(first_microbatch) + static_cast<int>(i)) * batch + static_cast<int>(row) % batch;
       int const position = static_cast<int>(row) / batch;
-      tokens_(i, row) = recorded::token(recording, sequence, position);
-      targets_(i, row) = recorded::token(recording, sequence, position + 1);
+      tokens(i, row) = recorded::token(recording, sequence, position);
+      targets(i, row) = recorded::token(recording, sequence, position + 1);
     }
   }
 }
@@ -81,7 +84,7 @@ void RecordedWork<T>::backward(int microbatch) {
   auto const i = static_cast<std::size_t>(microbatch);
   auto const context = context_of(microbatch);
   if (stage_->layout().is_last()) {
-    stage_->loss_and_gradient(context, slot(microbatch), slice(targets_, i), static_cast<T>(scale_),
+    stage_->loss_and_gradient(context, slot(microbatch), slice(targets_, i), static_cast<Wide<T>>(scale_),
                               slice(losses_, i), *hooks_);
   }
   stage_->backward(context, slot(microbatch), slice(tokens_, i), *hooks_);
@@ -100,7 +103,7 @@ RecordedTraining<T>::RecordedTraining(std::unique_ptr<comm::Communicator> world,
     : recording_(recording),
       matmul_(kernels::make_matmul_provider("auto", dtype_of<T>)),
       arena_("tessera::test::model") {
-  auto const config = run_config(recording, cut, sizeof(T) == 8);
+  auto const config = run_config(recording, cut, dtype_of<T>);
   auto const layout = train::resolve(config, world->size());
   mesh::MeshOptions options;
   options.explicit_tiles = layout.explicit_tiles;
@@ -134,15 +137,16 @@ void RecordedTraining<T>::set_weights() {
     if (parameter.role == params::Role::tied_gradient) continue;
     for (int tile = 0; tile < parameter.tiles.count; ++tile) {
       auto const where = params::elements_of_tile(parameter.spec, parameter.tiles.first + tile);
-      auto const values = store().value(id, tile);
+      auto const values = support::on_host<Wide<T>>(store().value(id, tile));
       for (std::int64_t i = 0; i < where.outer * where.run; ++i) {
         if (i % where.run >= where.valid_run) continue;
         auto const global = where.first + i / where.run * where.stride + i % where.run;
         values(static_cast<std::size_t>(i)) =
-            static_cast<T>(recorded::initial_weight(parameter.spec.name, global));
+            static_cast<Wide<T>>(recorded::initial_weight(parameter.spec.name, global));
       }
     }
   }
+  stage_->round_weights(exec_);
 }
 
 template <class T>
@@ -189,5 +193,6 @@ std::vector<double> RecordedTraining<T>::logits() {
 
 template class RecordedTraining<float>;
 template class RecordedTraining<double>;
+template class RecordedTraining<bf16>;
 
 }  // namespace tessera::model::test

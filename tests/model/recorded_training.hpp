@@ -55,7 +55,7 @@ class RecordedWork final : public pipeline::StageWork<T> {
   double scale_;
   Arena arena_;
   Matrix<std::int32_t> tokens_, targets_;  // (microbatches, S*B)
-  Matrix<T> losses_;                       // (microbatches, S*B)
+  Matrix<Wide<T>> losses_;                 // (microbatches, S*B)
 };
 
 /// Ten steps of the recorded model on the ranks of a communicator.
@@ -104,5 +104,6 @@ class RecordedTraining {
 
 extern template class RecordedTraining<float>;
 extern template class RecordedTraining<double>;
+extern template class RecordedTraining<bf16>;
 
 }  // namespace tessera::model::test

@@ -5,9 +5,9 @@
 
     /usr/bin/python3 tests/reference/generate_gpt2.py [FOLDER]     (Debian: python3-torch)
 
-writes gpt2_float32.json and gpt2_float64.json into FOLDER (default: beside this file). Only the
-forward pass is written here; every gradient comes from PyTorch's automatic differentiation, so
-nothing is shared with the library.
+writes gpt2_float32.json, gpt2_float64.json and gpt2_bf16.json (float32 under autocast; losses and
+gradient norms only) into FOLDER (default: beside this file). Only the forward pass is written here;
+every gradient comes from PyTorch's automatic differentiation, so nothing is shared with the library.
 
 The model: learned positions, pre-LayerNorm blocks, causal attention scaled by 1/sqrt(hd), GELU in
 its tanh form, output matrix tied to the token embedding, biases everywhere but on the output, no
@@ -136,13 +136,16 @@ def logits_of(c, p, tokens):
     return norm(c, p, "final_norm", x) @ p["embedding.tokens"].T
 
 
-def accumulate_gradients(c, p, tokens):
-    """Loss of the global batch and logits of its first microbatch; the parameters hold the gradients."""
+def accumulate_gradients(c, p, tokens, half=False):
+    """Loss of the global batch and logits of its first microbatch; the parameters hold the gradients. With `half`
+    products are bf16 and what PyTorch's autocast leaves is float32."""
     microbatches = tokens.split(c["microbatch_size"])
     total, first = 0.0, None
     for part in microbatches:
-        logits = logits_of(c, p, part[:, :-1])
-        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), part[:, 1:].flatten())
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
+            logits = logits_of(c, p, part[:, :-1])
+        loss = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1) if half else logits.flatten(0, 1),
+                                                 part[:, 1:].flatten())
         (loss / len(microbatches)).backward()
         total += loss.item() / len(microbatches)
         first = logits.detach() if first is None else first
@@ -230,15 +233,30 @@ def train(c, dtype):
     return result
 
 
+def train_half(c):
+    """Only losses and gradient norms: of every other number another order of roundings makes another one."""
+    p, tokens, losses, norms = initial_parameters(c, torch.float32), all_tokens(c), [], []
+    optimiser = AdamW(c, p)
+    for _ in range(c["steps"]):
+        losses.append(accumulate_gradients(c, p, tokens, half=True)[0])
+        norms.append(gradient_norm(p))
+        optimiser.step(min(1.0, c["clip"] / norms[-1]))
+    return {"config": json.dumps(c), "losses": json.dumps(losses), "gradient_norms": json.dumps(norms)}
+
+
+def write(folder, name, members):
+    members = {"made_by": json.dumps(f"generate_gpt2.py, PyTorch {torch.__version__}, {name}"), **members}
+    text = "{\n" + ",\n".join(f'"{key}": {value}' for key, value in members.items()) + "\n}\n"
+    json.loads(text)
+    (folder / f"gpt2_{name}.json").write_text(text)
+
+
 def main():
     torch.set_num_threads(1)
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent)
     for dtype, name in ((torch.float32, "float32"), (torch.float64, "float64")):
-        members = {"made_by": json.dumps(f"generate_gpt2.py, PyTorch {torch.__version__}, {name}")}
-        members.update(train(CONFIG, dtype))
-        text = "{\n" + ",\n".join(f'"{key}": {value}' for key, value in members.items()) + "\n}\n"
-        json.loads(text)
-        (folder / f"gpt2_{name}.json").write_text(text)
+        write(folder, name, train(CONFIG, dtype))
+    write(folder, "bf16", train_half(CONFIG))
 
 
 if __name__ == "__main__":

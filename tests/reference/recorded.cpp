@@ -34,6 +34,12 @@ void from_json(nlohmann::json const& json, Recording& recording) {
   json.at("final_weights").get_to(recording.final_weights);
 }
 
+void from_json(nlohmann::json const& json, Course& course) {
+  json.at("config").get_to(course.config);
+  json.at("losses").get_to(course.losses);
+  json.at("gradient_norms").get_to(course.gradient_norms);
+}
+
 namespace {
 
 std::uint64_t fnv1a(std::string_view name) {
@@ -53,18 +59,23 @@ std::uint64_t number(std::string_view name, std::int64_t index) {
   return splitmix64(fnv1a(name) + static_cast<std::uint64_t>(index));
 }
 
-}  // namespace
-
-Recording read(std::string const& precision) {
+template <class Recorded>
+Recorded read_as(std::string const& precision) {
   std::string const path = std::string(TESSERA_REFERENCE_DIR) + "/gpt2_" + precision + ".json";
   std::ifstream file(path);
   if (!file) throw DataError(path + ": cannot be read; make it with tests/reference/generate_gpt2.py");
   try {
-    return nlohmann::json::parse(file).get<Recording>();
+    return nlohmann::json::parse(file).get<Recorded>();
   } catch (nlohmann::json::exception const& error) {
     throw DataError(path + ": not a recording of generate_gpt2.py: " + error.what());
   }
 }
+
+}  // namespace
+
+Recording read(std::string const& precision) { return read_as<Recording>(precision); }
+
+Course read_course(std::string const& precision) { return read_as<Course>(precision); }
 
 double initial_weight(std::string_view name, std::int64_t index) {
   double const centred = static_cast<double>(number(name, index) >> 44) * 0x1p-22 - 0x1p-3;

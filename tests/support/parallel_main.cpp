@@ -100,7 +100,8 @@ std::chrono::seconds time_limit() {
   return std::chrono::seconds(text != nullptr ? std::atoi(text) : 100);
 }
 
-/// MPI, unless TESSERA_TEST_BACKEND in the environment names another backend: a machine with a GPU may have none.
+/// MPI, unless TESSERA_TEST_BACKEND in the environment names another backend: a machine with a GPU may have
+/// none.
 std::unique_ptr<comm::Session> open_backend(int& argc, char**& argv) {
   [[maybe_unused]] LeaksIgnored const ignored;
   char const* const name = std::getenv("TESSERA_TEST_BACKEND");

@@ -66,6 +66,24 @@ TEST(Forecast, DoublePrecisionDoublesActivations) {
   EXPECT_EQ(sums.bytes, 2 * sums.calls * activation_bytes);
 }
 
+/// What is only moved is bf16, what is added float32.
+TEST(Forecast, Bf16HalvesGathersAndBordersAndNoSum) {
+  RunConfig const single = eight_ranks(true);
+  RunConfig half = single;
+  half.training.precision = "bf16";
+  for (int stage = 0; stage < 2; ++stage) {
+    auto const before = step_traffic(single, resolve(single, 8), stage);
+    auto const after = step_traffic(half, resolve(half, 8), stage);
+    ASSERT_EQ(before.size(), after.size());
+    for (std::size_t i = 0; i < before.size(); ++i) {
+      auto const& operation = before[i].operation;
+      bool const moved = operation == "all_gather" || operation == "send" || operation == "receive";
+      EXPECT_EQ(after[i].calls, before[i].calls);
+      EXPECT_EQ(after[i].bytes * (moved ? 2 : 1), before[i].bytes) << operation << " of " << before[i].part;
+    }
+  }
+}
+
 TEST(Forecast, StageBordersCarryOneMessageAMicrobatchEachWay) {
   RunConfig config = eight_ranks();
   config.parallel.tp = 1;

@@ -15,5 +15,18 @@ TEST(LayoutMatrix, EveryAxisAndChoiceGivesTheBitsOfOneRank) {
   expect_same_bits<float>(config, quick_layouts(8));
 }
 
+TEST(LayoutMatrixInBf16, AFewLayoutsGiveTheBitsOfOneRank) {
+  TokenFile const tokens(61, 20'000);
+  auto config = small_run(tokens);
+  config.model.vocab_size = 61;
+  config.model.hidden_dropout = config.model.attention_dropout = 0.1;
+  config.training.precision = "bf16";
+  expect_same_bits<bf16>(config, {{{2, 1, 1}},
+                                  {{4, 1, 1}, true, "1f1b", 2},
+                                  {{2, 2, 1}, true, "gpipe"},
+                                  {{1, 2, 2}, false, "1f1b", 0, 1},
+                                  {{2, 2, 2}, true, "1f1b", 4, 1}});
+}
+
 }  // namespace
 }  // namespace tessera::train::test

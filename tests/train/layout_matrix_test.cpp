@@ -53,6 +53,15 @@ TEST(LayoutMatrixOf12Heads, FewerHeadTilesThanTilesGiveTheBitsOfOneRank) {
   expect_same_bits<float>(config, quick_layouts(4));
 }
 
+TEST(LayoutMatrixInBf16, EveryAxisAndChoiceGivesTheBitsOfOneRank) {
+  TokenFile const tokens(41, 20'000);
+  auto config = small_run(tokens);
+  config.model.vocab_size = 41;
+  config.model.hidden_dropout = config.model.attention_dropout = 0.1;
+  config.training.precision = "bf16";
+  expect_same_bits<bf16>(config, quick_layouts(8));
+}
+
 TEST(LayoutMatrixInDouble, EveryAxisAndChoiceGivesTheBitsOfOneRank) {
   TokenFile const tokens(61, 20'000);
   auto config = small_run(tokens);

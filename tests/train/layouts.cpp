@@ -238,5 +238,6 @@ void expect_same_bits(RunConfig const& config, std::vector<LayoutCase> const& la
 
 template void expect_same_bits<float>(RunConfig const&, std::vector<LayoutCase> const&);
 template void expect_same_bits<double>(RunConfig const&, std::vector<LayoutCase> const&);
+template void expect_same_bits<bf16>(RunConfig const&, std::vector<LayoutCase> const&);
 
 }  // namespace tessera::train::test

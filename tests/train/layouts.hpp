@@ -65,5 +65,6 @@ void expect_forecast_traffic(TrainingRun<T>& run);
 
 extern template void expect_same_bits<float>(RunConfig const&, std::vector<LayoutCase> const&);
 extern template void expect_same_bits<double>(RunConfig const&, std::vector<LayoutCase> const&);
+extern template void expect_same_bits<bf16>(RunConfig const&, std::vector<LayoutCase> const&);
 
 }  // namespace tessera::train::test

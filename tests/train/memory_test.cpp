@@ -60,6 +60,25 @@ TEST(Memory, PeakIsWithinTenPercentOfThePrediction) {
 }
 
 /// In fast mode too the sums of ranks on one node take scratch, which is most where the model is small.
+TEST(Memory, InBf16IsWithinTenPercentOfThePrediction) {
+  TokenFile const tokens(251, 40'000);
+  auto config = small_run(tokens);
+  config.model.vocab_size = 251;
+  config.model.hidden_size = 128;
+  config.model.max_positions = 64;
+  config.batch = {64, 2, 16};
+  config.training.precision = "bf16";
+  for (LayoutCase const& layout : {LayoutCase{{1, 1, 1}}, LayoutCase{{2, 1, 1}, true},
+                                   LayoutCase{{1, 2, 1}, false, "gpipe"}, LayoutCase{{2, 1, 2}}}) {
+    auto const group = support::group_of(layout.shape.size());
+    if (!group) continue;
+    SCOPED_TRACE(layout.name());
+    double const ratio = peak_against_prediction<bf16>(*group, layout.applied_to(config));
+    EXPECT_GT(ratio, 0.9);
+    EXPECT_LT(ratio, 1.1);
+  }
+}
+
 TEST(Memory, OfASmallModelInFastModeIsWithinTenPercent) {
   TokenFile const tokens(61, 40'000);
   auto config = small_run(tokens);
@@ -96,6 +115,25 @@ TEST(Memory, PredictionCountsDoublesTwice) {
   config.training.precision = "float64";
   auto const wide = predict_memory(config, make_plan(config, layout, {})).total_bytes();
   EXPECT_NEAR(static_cast<double>(wide) / static_cast<double>(narrow), 2, 0.01);
+}
+
+/// Master weights, two moments and the gradients of float32, and weights of bf16.
+TEST(Memory, Bf16KeepsFloat32MastersAndHalvesActivations) {
+  RunConfig config;
+  auto const layout = resolve(config, 1);
+  auto const single = predict_memory(config, make_plan(config, layout, {}));
+  config.training.precision = "bf16";
+  auto const half = predict_memory(config, make_plan(config, layout, {}));
+  auto const ratio = [&](std::string_view item) {
+    return static_cast<double>(half.bytes_of(item)) / static_cast<double>(single.bytes_of(item));
+  };
+  EXPECT_GT(ratio("parameters, gradients, moments"), 1.0);
+  EXPECT_LT(ratio("parameters, gradients, moments"), 1.125);
+  EXPECT_GT(ratio("activations"), 0.5);
+  EXPECT_LT(ratio("activations"), 0.7);
+  EXPECT_EQ(half.bytes_of("attention kernel"), single.bytes_of("attention kernel"));
+  EXPECT_EQ(single.bytes_of("matrix products"), 0u);
+  EXPECT_EQ(half.bytes_of("matrix products"), kernels::matmul_scratch_bytes(DType::bf16));
 }
 
 TEST(Memory, RanksUnderOneLimitAddUpWhatTheyNeed) {

@@ -111,6 +111,35 @@ TEST(Resume, AfterASkippedStepIsExact) {
   EXPECT_EQ(resumed.weights_hash, rest.weights_hash);
 }
 
+/// The masters are what is saved, so nothing is rounded by the way; a run of float32 goes on from them too.
+TEST(Resume, InBf16IsExactUnderAnotherLayoutAndFloat32GoesOnFromThere) {
+  TokenFile const tokens(61, 20'000);
+  SharedFolder const folder;
+  auto const group = support::group_of(4);
+  auto config = cut_run(tokens);
+  config.model.vocab_size = 61;
+  config.batch = {16, 2, 32};
+  config.training.precision = "bf16";
+  auto const first = LayoutCase{{2, 2, 1}, true}.applied_to(config);
+  auto second = LayoutCase{{1, 1, 4}, false, "1f1b", 0, 1}.applied_to(config);
+  auto const directory = folder.path("half");
+  TrainingRun<bf16> uncut(group->duplicate(), first);
+  train_until(uncut, 2);
+  save(*group, uncut, directory);
+  auto const rest = train_until(uncut, steps);
+  TrainingRun<bf16> after(group->duplicate(), second);
+  load(*group, after, directory);
+  auto const resumed = train_until(after, steps);
+  EXPECT_EQ(resumed.numbers, rest.numbers);
+  EXPECT_EQ(resumed.weights_hash, rest.weights_hash);
+  second.training.precision = "float32";
+  TrainingRun<float> single(group->duplicate(), second);
+  load(*group, single, directory);
+  auto const wider = train_until(single, steps);
+  EXPECT_NE(wider.weights_hash, rest.weights_hash);
+  EXPECT_NEAR(wider.numbers[0], rest.numbers[0], 5e-3 * rest.numbers[0]);
+}
+
 TEST(Resume, WithAnotherBatchGoesOnAtTheNextSample) {
   TokenFile const tokens(61, 20'000);
   SharedFolder const folder;

@@ -56,7 +56,7 @@ template <class T>
 void load(comm::Communicator& group, TrainingRun<T>& run, std::string const& directory) {
   auto& trainer = run.trainer();
   auto const loader = checkpoint::Loader::open(group, directory);
-  auto const wanted = saved_tensors(trainer.plan().specs, dtype_of<T>);
+  auto const wanted = saved_tensors(trainer.plan().specs, dtype_of<Wide<T>>);
   EXPECT_EQ(loader.differences(wanted), std::vector<std::string>());
   auto const now =
       saved_config(trainer.config(), trainer.plan().layout, trainer.dataset().training_samples());
@@ -76,9 +76,12 @@ RunConfig cut_run(TokenFile const& tokens) {
 
 template Steps train_until(TrainingRun<float>&, std::int64_t);
 template Steps train_until(TrainingRun<double>&, std::int64_t);
+template Steps train_until(TrainingRun<bf16>&, std::int64_t);
 template void save(comm::Communicator&, TrainingRun<float>&, std::string const&, bool);
 template void save(comm::Communicator&, TrainingRun<double>&, std::string const&, bool);
+template void save(comm::Communicator&, TrainingRun<bf16>&, std::string const&, bool);
 template void load(comm::Communicator&, TrainingRun<float>&, std::string const&);
 template void load(comm::Communicator&, TrainingRun<double>&, std::string const&);
+template void load(comm::Communicator&, TrainingRun<bf16>&, std::string const&);
 
 }  // namespace tessera::train::test

@@ -107,6 +107,19 @@ TEST(SavedConfig, DifferencesNameTheValueThenAndNow) {
                                                      "optimizer.lr: 0.002 when saved, now 0.1"}));
 }
 
+TEST(SavedConfig, Float32AndBf16GoOnFromEachOtherAndFloat64FromNeither) {
+  RunConfig config;
+  auto const of = [&](char const* precision) {
+    config.training.precision = precision;
+    return saved_config(config, resolve(config, 1), 100);
+  };
+  EXPECT_EQ(differences(of("float32"), of("bf16")).allowed,
+            (std::vector<std::string>{"training.precision: float32 when saved, now bf16"}));
+  EXPECT_TRUE(differences(of("bf16"), of("float32")).impossible.empty());
+  EXPECT_EQ(differences(of("bf16"), of("float64")).impossible,
+            (std::vector<std::string>{"training.precision: bf16 when saved, now float64"}));
+}
+
 TEST(SavedConfig, DifferencesShowWhatAFileSaysWithoutControlCharactersAndShortened) {
   checkpoint::Values const now{{"model.layers", "4"}};
   checkpoint::Values saved{{"model.layers", "\x1b[2J"}, {"data.path", std::string(900'000, 'x')}};

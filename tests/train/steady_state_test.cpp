@@ -126,9 +126,10 @@ int posix_memalign(void** memory, std::size_t alignment, std::size_t size) {
 namespace tessera::train::test {
 namespace {
 
+template <class T>
 void count_steps(comm::Communicator& group, RunConfig const& config) {
   AllocationMeter const meter;
-  TrainingRun<float> run(group.duplicate(), config);
+  TrainingRun<T> run(group.duplicate(), config);
   for (int step = 1; step <= 2; ++step) run.trainer().step();
   auto const views = meter.allocations();
   count.ours = count.of_libraries = 0;
@@ -193,8 +194,22 @@ TEST(SteadyState, StepsAfterTheSecondAllocateNothing) {
       auto const group = support::group_of(layout.shape.size());
       if (!group) continue;
       SCOPED_TRACE(layout.name() + " tiles " + std::to_string(tiles));
-      count_steps(*group, layout.applied_to(config));
+      count_steps<float>(*group, layout.applied_to(config));
     }
+  }
+}
+
+TEST(SteadyState, StepsInBf16AfterTheSecondAllocateNothing) {
+  TokenFile const tokens(61, 20'000);
+  auto config = small_run(tokens);
+  config.model.vocab_size = 61;
+  config.training.steps = 6;
+  config.training.precision = "bf16";
+  for (LayoutCase const& layout : {LayoutCase{{1, 1, 1}}, LayoutCase{{2, 2, 1}, true, "gpipe"}}) {
+    auto const group = support::group_of(layout.shape.size());
+    if (!group) continue;
+    SCOPED_TRACE(layout.name());
+    count_steps<bf16>(*group, layout.applied_to(config));
   }
 }
 

@@ -46,13 +46,13 @@ TokenFile::TokenFile(std::int64_t vocabulary, std::int64_t tokens)
     : path_(folder_.write("tokens.bin", data::test::raw(make_tokens(vocabulary, tokens)))) {}
 
 template <class T>
-Vector<T> numbers_of_tile(params::ParameterStore<T> const& store, Kind kind, params::ParameterId id,
-                          int tile) {
+Vector<Wide<T>> numbers_of_tile(params::ParameterStore<T> const& store, Kind kind, params::ParameterId id,
+                                int tile) {
   if (kind == Kind::gradient) return store.gradient(id, tile, 0);
   auto const value = store.value(id, tile);
   if (kind == Kind::value) return value;
   auto const moments = kind == Kind::first_moment ? store.first_moments() : store.second_moments();
-  return Vector<T>(moments.data() + (value.data() - store.values().data()), value.extent(0));
+  return Vector<Wide<T>>(moments.data() + (value.data() - store.values().data()), value.extent(0));
 }
 
 template <class T>
@@ -72,14 +72,15 @@ template <class T>
 Image<T> TrainingRun<T>::image(Kind kind) {
   auto const first = offsets(trainer_->plan().specs);
   Image<T> image(static_cast<std::size_t>(first.back()));
-  for_each_tile<T>(trainer_->stage().store(), kind,
-                   [&](params::Parameter const& parameter, int, Vector<T> values, auto const& position) {
-                     auto const start = first[static_cast<std::size_t>(parameter.spec.index)];
-                     for (std::size_t i = 0; i < values.extent(0); ++i) {
-                       auto const global = position(static_cast<std::int64_t>(i));
-                       if (global) image[static_cast<std::size_t>(start + *global)] = values(i);
-                     }
-                   });
+  for_each_tile<T>(
+      trainer_->stage().store(), kind,
+      [&](params::Parameter const& parameter, int, Vector<Wide<T>> values, auto const& position) {
+        auto const start = first[static_cast<std::size_t>(parameter.spec.index)];
+        for (std::size_t i = 0; i < values.extent(0); ++i) {
+          auto const global = position(static_cast<std::int64_t>(i));
+          if (global) image[static_cast<std::size_t>(start + *global)] = values(i);
+        }
+      });
   return image;
 }
 
@@ -91,12 +92,12 @@ std::string TrainingRun<T>::difference(Kind kind, Image<T> const& image) {
   std::string text;
   for_each_tile<T>(
       trainer_->stage().store(), kind,
-      [&](params::Parameter const& parameter, int tile, Vector<T> values, auto const& position) {
+      [&](params::Parameter const& parameter, int tile, Vector<Wide<T>> values, auto const& position) {
         if (parameter.spec.index >= first_tensor) return;
         for (std::size_t i = 0; i < values.extent(0); ++i) {
           auto const global = position(static_cast<std::int64_t>(i));
           auto const at = first[static_cast<std::size_t>(parameter.spec.index)] + global.value_or(0);
-          T const expected = global ? image[static_cast<std::size_t>(at)] : T(0);
+          Wide<T> const expected = global ? image[static_cast<std::size_t>(at)] : Wide<T>(0);
           if (same_bits(values(i), expected)) continue;
           first_tensor = parameter.spec.index;
           text = fmt::format(
@@ -113,5 +114,6 @@ std::string TrainingRun<T>::difference(Kind kind, Image<T> const& image) {
 
 template class TrainingRun<float>;
 template class TrainingRun<double>;
+template class TrainingRun<bf16>;
 
 }  // namespace tessera::train::test

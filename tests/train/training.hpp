@@ -29,15 +29,15 @@ class TokenFile {
 
 /// All elements of all tensors of a model one after another, in canonical order and without padding.
 template <class T>
-using Image = std::vector<T>;
+using Image = std::vector<Wide<T>>;
 
 /// Which numbers of a ParameterStore are meant.
 enum class Kind { value, gradient, first_moment, second_moment };
 
 /// The numbers of one owned tile of a store.
 template <class T>
-Vector<T> numbers_of_tile(params::ParameterStore<T> const& store, Kind kind, params::ParameterId id,
-                          int tile);
+Vector<Wide<T>> numbers_of_tile(params::ParameterStore<T> const& store, Kind kind, params::ParameterId id,
+                                int tile);
 
 /// One training run on the ranks of a communicator.
 template <class T>
@@ -89,5 +89,6 @@ void for_each_tile(params::ParameterStore<T> const& store, Kind kind, Visit cons
 
 extern template class TrainingRun<float>;
 extern template class TrainingRun<double>;
+extern template class TrainingRun<bf16>;
 
 }  // namespace tessera::train::test

@@ -36,8 +36,8 @@ class Arena {
     return Cube<T>(take<T>(n0 * n1 * n2), n0, n1, n2);
   }
 
-  /// From now on all arenas take memory that host code reaches too, where there is a device: tests look at tensors
-  /// without copying them.
+  /// From now on all arenas take memory that host code reaches too, where there is a device: tests look at
+  /// tensors without copying them.
   static void share_with_host_for_tests();
 
   [[nodiscard]] bool counting() const noexcept { return mode_ == Mode::counting; }

@@ -17,8 +17,8 @@ using MemorySpace = ExecutionSpace::memory_space;
 inline constexpr bool tensors_on_host =
     Kokkos::SpaceAccessibility<Kokkos::HostSpace, MemorySpace>::accessible;
 
-/// StagingSpace: host memory that a device's copy engine reads and writes without a detour. SharedSpace: memory
-/// that host and device both work on, moved by the system page by page. On a host both are its own.
+/// StagingSpace: host memory that a device's copy engine reads and writes without a detour. SharedSpace:
+/// memory that host and device both work on, moved by the system page by page. On a host both are its own.
 #if defined(KOKKOS_ENABLE_CUDA)
 using StagingSpace = Kokkos::CudaHostPinnedSpace;
 using SharedSpace = Kokkos::CudaUVMSpace;
@@ -62,8 +62,8 @@ inline ExecutionSpace copying_instance() {
 /// True between initialisation and finalisation of Kokkos.
 inline bool kokkos_is_ready() { return Kokkos::is_initialized(); }
 
-/// In kernels that run on neighbouring threads, 32 to a warp: the value that thread `lane` of the caller's warp
-/// holds. All threads of the warp call it. On a host a thread is alone.
+/// In kernels that run on neighbouring threads, 32 to a warp: the value that thread `lane` of the caller's
+/// warp holds. All threads of the warp call it. On a host a thread is alone.
 template <class A>
 KOKKOS_INLINE_FUNCTION A exchanged_in_warp(A const& value, int lane) {
 #if defined(__CUDA_ARCH__) || defined(__HIP_DEVICE_COMPILE__)

@@ -23,8 +23,8 @@ inline void const* element(void const* base, std::size_t index, DType type) {
 /// Copies `bytes`; `to` and `from` are equal or do not overlap.
 void copy_bytes(void* to, void const* from, std::size_t bytes, StreamRef stream);
 
-/// Starts copies between host memory, pinned where they are not to wait for each other, and tensor memory; they have
-/// ended after a fence of `exec`.
+/// Starts copies between host memory, pinned where they are not to wait for each other, and tensor memory;
+/// they have ended after a fence of `exec`.
 void copy_to_host(ExecutionSpace const& exec, void* to, void const* from, std::size_t bytes);
 void copy_from_host(ExecutionSpace const& exec, void* to, void const* from, std::size_t bytes);
 

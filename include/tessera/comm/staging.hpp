@@ -18,10 +18,11 @@ struct StagingOptions {
   bool always = false;
 };
 
-/// Collective. Hands operations to `inner` on pinned host memory: cut into chunks, of which the next is copied in
-/// and the one before copied out while one is under way. What lies in host memory already goes as it is, in the
-/// same order. Whoever waits for an operation moves all of the thread's operations on (progress.hpp). Sums keep
-/// their bits where those of `inner` do not depend on the count; decorate with sums of fixed order outside it.
+/// Collective. Hands operations to `inner` on pinned host memory: cut into chunks, of which the next is
+/// copied in and the one before copied out while one is under way. What lies in host memory already goes as
+/// it is, in the same order. Whoever waits for an operation moves all of the thread's operations on
+/// (progress.hpp). Sums keep their bits where those of `inner` do not depend on the count; decorate with sums
+/// of fixed order outside it.
 [[nodiscard]] std::unique_ptr<Communicator> make_staging(std::unique_ptr<Communicator> inner,
                                                          StagingOptions options = {});
 

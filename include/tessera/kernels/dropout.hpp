@@ -125,6 +125,35 @@ KOKKOS_INLINE_FUNCTION void with_factors(RowTeam const& team, DropoutFactors con
   }
 }
 
+namespace detail {
+
+/// map_with_factors on a device, `first` a multiple of 4: a Philox block gives the numbers of four
+/// neighbours.
+template <class T, class Team, class F, class... Streams>
+KOKKOS_INLINE_FUNCTION void map_with_drawn_packs(Team const& team, DropoutFactors const& factors,
+                                                 std::uint64_t first, std::ptrdiff_t n, F const& f,
+                                                 Streams const&... streams) {
+  constexpr int pack = elements_of_pack<Streams...>;
+  constexpr int drawn = pack < 4 ? 4 : pack;
+  bool const aligned = (streams.aligned() && ...);
+  std::ptrdiff_t const packs = pack < 4 ? 0 : n / pack;
+  for (std::ptrdiff_t p = team.lane(); p < packs; p += sum_lanes) {
+    std::uint32_t numbers[drawn];
+    for (int b = 0; b < drawn / 4; ++b) {
+      Philox4 const block = factors.site().block((first + static_cast<std::uint64_t>(p * pack)) / 4 + b);
+      for (int j = 0; j < 4; ++j) numbers[4 * b + j] = block.value[j];
+    }
+    map_numbered_pack(
+        p * pack, aligned, [&](int j, auto&... values) { f(factors.of<T>(numbers[j]), values...); },
+        streams...);
+  }
+  for (std::ptrdiff_t i = packs * pack + team.lane(); i < n; i += sum_lanes) {
+    f(factors.of<T>(factors.site().bits(first + static_cast<std::uint64_t>(i))), streams.at(i)...);
+  }
+}
+
+}  // namespace detail
+
 /// f(factor of global element first + i, element i of each stream) for i in [0, n) over the team.
 template <class T, class F, class... Streams>
 KOKKOS_INLINE_FUNCTION void map_with_factors(RowTeam const& team, DropoutFactors const& factors,
@@ -133,11 +162,14 @@ KOKKOS_INLINE_FUNCTION void map_with_factors(RowTeam const& team, DropoutFactors
   if constexpr (runs_on_host) {
     with_factors<T>(team, factors, first, n,
                     [&](std::ptrdiff_t i, T factor) { f(factor, streams.at(i)...); });
-  } else if (factors.active()) {
+  } else if (!factors.active()) {
+    team.map(
+        n, [&](auto&... values) { f(T(1), values...); }, streams...);
+  } else if (first % 4 != 0) {
     with_factors<T>(team, factors, first, n,
                     [&](std::ptrdiff_t i, T factor) { f(factor, streams.at(i)...); });
   } else {
-    team.map(n, [&](auto&... values) { f(T(1), values...); }, streams...);
+    detail::map_with_drawn_packs<T>(team, factors, first, n, f, streams...);
   }
 }
 

@@ -25,8 +25,8 @@ template <class T>
 void embedding_backward(ExecutionSpace const& exec, Vector<std::int32_t const> tokens, ConstMatrix<T> dy,
                         std::int64_t first_row, Matrix<Wide<T>> dtable);
 
-/// x[s * batch + b] = dropout(sum[s * batch + b] + table[first_position + s]), `sum` being the completed sum of
-/// embedding_forward. sum, x (n, D), which may be one tensor where T is wide; table (P, D). The dropout's
+/// x[s * batch + b] = dropout(sum[s * batch + b] + table[first_position + s]), `sum` being the completed sum
+/// of embedding_forward. sum, x (n, D), which may be one tensor where T is wide; table (P, D). The dropout's
 /// batch and first position are those of `dropout`.
 template <class T>
 void position_forward(ExecutionSpace const& exec, ConstMatrix<Wide<T>> sum, ConstMatrix<T> table,

@@ -65,6 +65,17 @@ class HostRowTeam {
   A max(std::ptrdiff_t n, A least, Term const& term) const {
     return lane_max<A>(n, least, term);
   }
+
+  /// sum and max of term(element i of each stream); a device reads 16 bytes at a time, in an order of its
+  /// own.
+  template <class A, class Term, class... Streams>
+  A sum_of(std::ptrdiff_t n, Term const& term, Streams const&... streams) const {
+    return lane_sum<A>(n, [&](std::ptrdiff_t i) { return term(streams.at(i)...); });
+  }
+  template <class A, class Term, class... Streams>
+  A max_of(std::ptrdiff_t n, A least, Term const& term, Streams const&... streams) const {
+    return lane_max<A>(n, least, [&](std::ptrdiff_t i) { return term(streams.at(i)...); });
+  }
 };
 
 /// 32 neighbouring threads of a device, each one lane of a sum; the tree of lanes goes through registers.
@@ -101,8 +112,37 @@ class DeviceRowTeam {
   KOKKOS_INLINE_FUNCTION A max(std::ptrdiff_t n, A least, Term const& term) const {
     return fold<A>(n, least, Larger{}, term);
   }
+  template <class A, class Term, class... Streams>
+  KOKKOS_INLINE_FUNCTION A sum_of(std::ptrdiff_t n, Term const& term, Streams const&... streams) const {
+    return fold_packs<A>(n, A(0), Plus{}, term, streams...);
+  }
+  template <class A, class Term, class... Streams>
+  KOKKOS_INLINE_FUNCTION A max_of(std::ptrdiff_t n, A least, Term const& term,
+                                  Streams const&... streams) const {
+    return fold_packs<A>(n, least, Larger{}, term, streams...);
+  }
 
  private:
+  /// Pack p goes to lane p mod 32, what is left after the last whole pack to the first lanes; then the lanes'
+  /// tree.
+  template <class A, class Fold, class Term, class... Streams>
+  KOKKOS_INLINE_FUNCTION A fold_packs(std::ptrdiff_t n, A identity, Fold combine, Term const& term,
+                                      Streams const&... streams) const {
+    A value = identity;
+    map(
+        n, [&](auto const&... elements) { value = combine(value, static_cast<A>(term(elements...))); },
+        streams...);
+    return folded(value, combine);
+  }
+
+  /// The lanes' values by halving.
+  template <class A, class Fold>
+  KOKKOS_INLINE_FUNCTION A folded(A value, Fold combine) const {
+    for (int distance = sum_lanes / 2; distance > 0; distance /= 2)
+      value = combine(value, exchanged_in_warp(value, lane_ ^ distance));
+    return value;
+  }
+
   template <class A, class Fold, class Term>
   KOKKOS_INLINE_FUNCTION A fold(std::ptrdiff_t n, A identity, Fold combine, Term const& term) const {
     A total = identity;
@@ -111,9 +151,7 @@ class DeviceRowTeam {
       A value = identity;
       for (std::ptrdiff_t i = begin + lane_; i < end; i += sum_lanes)
         value = combine(value, static_cast<A>(term(i)));
-      for (int distance = sum_lanes / 2; distance > 0; distance /= 2)
-        value = combine(value, exchanged_in_warp(value, lane_ ^ distance));
-      total = combine(total, value);
+      total = combine(total, folded(value, combine));
     }
     return total;
   }

@@ -15,7 +15,8 @@
 //   float    1.5   1.0   2.5   2.5   1.5
 //   double   1.5   1.0   2.5   4.5   1.5
 //
-// Infinities, NaN and subnormal results of exp and log are as in the standard library.
+// Infinities, NaN and subnormal results of exp and log are as in the standard library. On a GPU float's exp
+// and reciprocal stand on the processor's own; bits are not promised between host and GPU.
 #pragma once
 
 #include <cmath>
@@ -168,10 +169,35 @@ KOKKOS_INLINE_FUNCTION double erf_far(double x) {
                 -1.8647709480120565429e-17, -3.16999709354352598e-17, 5.0381750908202161481e-18);
 }
 
+#if defined(__CUDA_ARCH__)
+/// exp by the device's own power of two, with log2(e) in two parts: within 3 units in the last place.
+KOKKOS_INLINE_FUNCTION float exp_on_device(float x) {
+  constexpr float log2_e = 1.44269502f, rest_of_log2_e = 1.925963e-8f, largest = 88.72283f;
+  float const y = clamp(x, -104.0f, largest);
+  float const power = y * log2_e;
+  float const rest = fma(y, rest_of_log2_e, fma(y, log2_e, -power));
+  float const e = std::exp2(power);
+  float const value = fma(e * 0.693147182f, rest, e);
+  return x > largest ? std::numeric_limits<float>::infinity() : value;
+}
+#endif
+
 }  // namespace detail
+
+/// 1 / x; on a device for float by its own reciprocal, within 2 units in the last place.
+template <class T>
+KOKKOS_INLINE_FUNCTION T reciprocal(T x) {
+#if defined(__CUDA_ARCH__)
+  if constexpr (std::is_same_v<T, float>) return __fdividef(1.0f, x);
+#endif
+  return T(1) / x;
+}
 
 template <class T>
 KOKKOS_INLINE_FUNCTION T exp(T x) {
+#if defined(__CUDA_ARCH__)
+  if constexpr (std::is_same_v<T, float>) return detail::exp_on_device(x);
+#endif
   constexpr bool single = std::is_same_v<T, float>;
   T const y = detail::clamp(x, single ? T(-104) : T(-746), single ? T(89) : T(710));
   auto const [expm1, n] = detail::reduce_exp(y);

@@ -71,8 +71,8 @@ std::span<MatmulBackend const> matmul_backends();
 
 /// The provider of `table` called `name` ("plain" is always there), or for "auto" the fastest one that
 /// supports `type` (cublas, onednn, cblas, plain). What it does not support it hands to the next of that
-/// list; on a host it multiplies bf16 as float32, widening block by block: a processor's bf16 unit rounds, and
-/// adds, in an order of its own. Throws ConfigError naming the providers there are.
+/// list; on a host it multiplies bf16 as float32, widening block by block. Throws ConfigError naming the
+/// providers there are.
 [[nodiscard]] std::unique_ptr<MatmulProvider> make_matmul_provider(std::span<MatmulBackend const> table,
                                                                    std::string_view name, DType type);
 

@@ -96,17 +96,18 @@ namespace detail {
 template <class... Streams>
 constexpr int pack_elements() {
   std::size_t narrowest = 16;
-  ((narrowest = sizeof(typename Streams::Element) < narrowest ? sizeof(typename Streams::Element) : narrowest),
+  ((narrowest =
+        sizeof(typename Streams::Element) < narrowest ? sizeof(typename Streams::Element) : narrowest),
    ...);
   return static_cast<int>(16 / narrowest);
 }
 
-/// f over the packs that the streams have loaded, then the packs that they store.
+/// f(j, element j of each) over the packs that the streams have loaded, then the packs that they store.
 template <int W, class F, class... Streams>
 KOKKOS_INLINE_FUNCTION void apply_to_packs(std::ptrdiff_t i, bool aligned, F const& f,
                                            Streams const&... streams,
                                            Pack<typename Streams::Element, W>... packs) {
-  for (int j = 0; j < W; ++j) f(packs.element[j]...);
+  for (int j = 0; j < W; ++j) f(j, packs.element[j]...);
   (streams.template store<W>(i, packs, aligned), ...);
 }
 
@@ -138,12 +139,20 @@ struct HeldStreams<First, Rest...> {
 template <class... Streams>
 inline constexpr int elements_of_pack = detail::pack_elements<Streams...>();
 
-/// f over one pack of elements from element i on.
+/// f(j, element i + j of each stream) over one pack of elements.
 template <class F, class... Streams>
-KOKKOS_INLINE_FUNCTION void map_pack(std::ptrdiff_t i, bool aligned, F const& f, Streams const&... streams) {
+KOKKOS_INLINE_FUNCTION void map_numbered_pack(std::ptrdiff_t i, bool aligned, F const& f,
+                                              Streams const&... streams) {
   constexpr int width = elements_of_pack<Streams...>;
   detail::apply_to_packs<width, F, Streams...>(i, aligned, f, streams...,
                                                streams.template load<width>(i, aligned)...);
+}
+
+/// f over one pack of elements from element i on.
+template <class F, class... Streams>
+KOKKOS_INLINE_FUNCTION void map_pack(std::ptrdiff_t i, bool aligned, F const& f, Streams const&... streams) {
+  map_numbered_pack(
+      i, aligned, [&](int, auto&... elements) { f(elements...); }, streams...);
 }
 
 }  // namespace tessera::kernels

@@ -14,8 +14,8 @@ struct AttentionSaved {
   AttentionSaved() = default;
   AttentionSaved(Arena& arena, TokenShape const& tokens, BlockShape const& block);
 
-  ShardedFeatures<T> qkv;    ///< (tiles, S*B, 3 D/T_H): q, k, v of the tile's heads
-  ShardedFeatures<T> heads;  ///< (tiles, S*B, D/T_H): the heads' output
+  ShardedFeatures<T> qkv;       ///< (tiles, S*B, 3 D/T_H): q, k, v of the tile's heads
+  ShardedFeatures<T> heads;     ///< (tiles, S*B, D/T_H): the heads' output
   Matrix<Wide<T>> log_sum_exp;  ///< (tiles, H/T_H * B * S)
 };
 
@@ -36,12 +36,12 @@ class Attention {
   /// The branch's output before bias and dropout, from the normed residual stream x. Writes saved, and
   /// scratch whole, levels, branch. Collective over tp.
   Pending<Residual<Wide<T>>> forward(Context const& context, Residual<T> x, AttentionSaved<T> const& saved,
-                               Scratch<T> const& scratch) const;
+                                     Scratch<T> const& scratch) const;
   /// The gradient of x from that of the branch's output (after the dropout's backward). Adds to the gradients
   /// of the layer's parameters while the last reduction is under way. Writes all of scratch but dbranch and
   /// dffn. Collective over tp.
   Pending<Residual<Wide<T>>> backward(Context const& context, Residual<T> dy, Residual<T> x,
-                                AttentionSaved<T> const& saved, Scratch<T> const& scratch) const;
+                                      AttentionSaved<T> const& saved, Scratch<T> const& scratch) const;
 
   /// Bias of the output projection: (D).
   [[nodiscard]] Vector<Wide<T>> output_bias() const { return out_.bias(); }

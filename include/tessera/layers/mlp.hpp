@@ -34,12 +34,12 @@ class Mlp {
   /// The branch's output before bias and dropout, from the normed residual stream x. Writes saved, and
   /// scratch whole, levels, branch. Collective over tp.
   Pending<Residual<Wide<T>>> forward(Context const& context, Residual<T> x, MlpSaved<T> const& saved,
-                               Scratch<T> const& scratch) const;
+                                     Scratch<T> const& scratch) const;
   /// The gradient of x from that of the branch's output. Adds to the gradients of the layer's parameters
   /// while the last reduction is under way. Writes scratch whole, whole_again, levels, branch, dffn.
   /// Collective over tp.
   Pending<Residual<Wide<T>>> backward(Context const& context, Residual<T> dy, Residual<T> x,
-                                MlpSaved<T> const& saved, Scratch<T> const& scratch) const;
+                                      MlpSaved<T> const& saved, Scratch<T> const& scratch) const;
 
   /// Bias of the down-projection: (D).
   [[nodiscard]] Vector<Wide<T>> output_bias() const { return down_.bias(); }

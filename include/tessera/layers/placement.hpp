@@ -16,8 +16,8 @@
 //   gather:  Residual -> Replicated    all-gather along S under SP, else nothing
 //   reduce:  Partial  -> Residual      reduce-scatter along S under SP, else all-reduce
 //
-// T is the compute type, but for sums: partial and completed ones are Partial and Residual of Wide<T>, and are
-// rounded to T by the operation that takes them.
+// T is the compute type, but for sums: partial and completed ones are Partial and Residual of Wide<T>, and
+// are rounded to T by the operation that takes them.
 #pragma once
 
 #include <utility>

@@ -32,14 +32,14 @@ struct Scratch {
   Scratch(Arena& arena, TokenShape const& tokens, BlockShape const& block, bool sequence_parallel,
           bool training);
 
-  Matrix<T> whole;        ///< (S*B, D) a gathered activation; empty without SP
-  Matrix<T> whole_again;  ///< (S*B, D) one gathered a second time for the weight gradient; empty without SP
-  Cube<Wide<T>> levels;   ///< (levels, S*B, D) sums over tiles
+  Matrix<T> whole;         ///< (S*B, D) a gathered activation; empty without SP
+  Matrix<T> whole_again;   ///< (S*B, D) one gathered a second time for the weight gradient; empty without SP
+  Cube<Wide<T>> levels;    ///< (levels, S*B, D) sums over tiles
   Matrix<Wide<T>> branch;  ///< rows of the residual stream: a completed sum; empty without SP
-  Matrix<T> dbranch;      ///< rows of the residual stream: gradient of a branch after its dropout
-  Cube<T> dffn;           ///< (tiles, S*B, F/T)
-  Cube<T> dqkv;           ///< (tiles, S*B, 3 D/T_H)
-  Cube<T> dheads;         ///< (tiles, S*B, D/T_H)
+  Matrix<T> dbranch;       ///< rows of the residual stream: gradient of a branch after its dropout
+  Cube<T> dffn;            ///< (tiles, S*B, F/T)
+  Cube<T> dqkv;            ///< (tiles, S*B, 3 D/T_H)
+  Cube<T> dheads;          ///< (tiles, S*B, D/T_H)
 };
 
 extern template struct Scratch<float>;

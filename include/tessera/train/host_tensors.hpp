@@ -9,8 +9,8 @@
 
 namespace tessera::train {
 
-/// The weights and moments of a store where host code reads and writes them: the tensors themselves on a host, a
-/// copy where they lie on a device, whose memory is taken by the first `fetch`.
+/// The weights and moments of a store where host code reads and writes them: the tensors themselves on a
+/// host, a copy where they lie on a device, whose memory is taken by the first `fetch`.
 template <class T>
 class HostTensors {
  public:

@@ -65,7 +65,8 @@ class StageRunner final : public pipeline::StageWork<T> {
   params::ParameterHooks* hooks_;
   Pass pass_;
   TokenBuffers<T> buffers_;
-  Kokkos::View<std::int32_t***, Kokkos::LayoutRight, StagingSpace> host_tokens_;  // (microbatches or 1, 2, S*B)
+  Kokkos::View<std::int32_t***, Kokkos::LayoutRight, StagingSpace>
+      host_tokens_;  // (microbatches or 1, 2, S*B)
   Kokkos::View<Wide<T>**, Kokkos::LayoutRight, StagingSpace> host_losses_;
 };
 

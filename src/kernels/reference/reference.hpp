@@ -1,18 +1,18 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// The truth for tests: each operation as plain serial loops in double over std::vector, written from its
+// The truth for tests: each operation as plain serial loops in double over vectors, written from its
 // formula with no thought for speed and sharing no code with the kernels. Tensors are row-major with the
 // shapes of the kernels' headers; masks of dropout are given as factors, one an element.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
+#include "kernels/reference/buffer.hpp"
 
 namespace tessera::kernels::reference {
 
-using Tensor = std::vector<double>;
+using Tensor = Buffer<double>;
 
 /// C (m, n) = op(A) op(B) + beta C, all without gaps between rows.
 void matmul(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std::size_t k, Tensor const& a,
@@ -42,11 +42,11 @@ double gelu(double x);
 double gelu_slope(double x);
 
 /// Rows of `table` (rows, d) for tokens in [first_row, first_row + rows), zero rows for others.
-Tensor embedding(std::vector<std::int32_t> const& tokens, Tensor const& table, std::size_t d,
+Tensor embedding(Buffer<std::int32_t> const& tokens, Tensor const& table, std::size_t d,
                  std::int64_t first_row);
 
 /// The gradient of the table.
-Tensor embedding_gradient(std::vector<std::int32_t> const& tokens, Tensor const& dy, std::size_t rows,
+Tensor embedding_gradient(Buffer<std::int32_t> const& tokens, Tensor const& dy, std::size_t rows,
                           std::size_t d, std::int64_t first_row);
 
 /// Softmax cross entropy of logits (n, width) of which `valid` columns count: loss (n) and scale times its
@@ -55,7 +55,7 @@ struct CrossEntropy {
   Tensor loss, gradient;
 };
 CrossEntropy cross_entropy(Tensor const& logits, std::size_t width, std::size_t valid,
-                           std::vector<std::int32_t> const& targets, double scale);
+                           Buffer<std::int32_t> const& targets, double scale);
 
 /// Sizes of an attention call, as in kernels/attention.hpp.
 struct AttentionSizes {

@@ -7,7 +7,7 @@
 
 namespace tessera::kernels::reference {
 
-Tensor embedding(std::vector<std::int32_t> const& tokens, Tensor const& table, std::size_t d,
+Tensor embedding(Buffer<std::int32_t> const& tokens, Tensor const& table, std::size_t d,
                  std::int64_t first_row) {
   Tensor out(tokens.size() * d);
   for (std::size_t r = 0; r < tokens.size(); ++r) {
@@ -18,7 +18,7 @@ Tensor embedding(std::vector<std::int32_t> const& tokens, Tensor const& table, s
   return out;
 }
 
-Tensor embedding_gradient(std::vector<std::int32_t> const& tokens, Tensor const& dy, std::size_t rows,
+Tensor embedding_gradient(Buffer<std::int32_t> const& tokens, Tensor const& dy, std::size_t rows,
                           std::size_t d, std::int64_t first_row) {
   Tensor dtable(rows * d);
   for (std::size_t r = 0; r < tokens.size(); ++r) {
@@ -30,7 +30,7 @@ Tensor embedding_gradient(std::vector<std::int32_t> const& tokens, Tensor const&
 }
 
 CrossEntropy cross_entropy(Tensor const& logits, std::size_t width, std::size_t valid,
-                           std::vector<std::int32_t> const& targets, double scale) {
+                           Buffer<std::int32_t> const& targets, double scale) {
   CrossEntropy result{Tensor(targets.size()), Tensor(logits.size())};
   for (std::size_t r = 0; r < targets.size(); ++r) {
     double const* const row = &logits[r * width];

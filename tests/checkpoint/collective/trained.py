@@ -40,6 +40,7 @@ class Trained(unittest.TestCase):
         cls.step = cls.work / "ck/step_00000002"
         cls.manifest = json.loads((cls.step / "manifest.json").read_text())
         run(GPT_CKPT, "export", cls.step, cls.work / "plain.h5")
+        run(GPT_CKPT, "export", cls.step, cls.work / "half.h5", "--dtype", "bf16")
         cls.whole = h5py.File(cls.step / "model.h5", "r")
         cls.addClassCleanup(cls.whole.close)
 
@@ -57,6 +58,18 @@ class Trained(unittest.TestCase):
         for kind in KINDS:
             self.assertTrue(all(self.whole[kind + name][...].any() for name in weights if name.endswith("weight")))
         self.assertGreaterEqual(min(self.whole[KINDS[2] + name][...].min() for name in weights), 0)
+
+    def test_h5py_reads_exported_bf16_as_float32(self):
+        with h5py.File(self.work / "half.h5", "r") as half:
+            for tensor in self.manifest["tensors"]:
+                found = half[tensor["name"]]
+                self.assertEqual((found.id.get_type().get_size(), found.dtype), (2, numpy.float32))
+                self.assertEqual(found.id.get_type().get_fields(), (15, 7, 8, 0, 7))
+                self.assertEqual(found.attrs["dtype"], b"bf16")
+                bits = self.whole[tensor["name"]][...].view(numpy.uint32)
+                nearest = (bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000
+                self.assertEqual(found[...].tobytes(), nearest.tobytes(), tensor["name"])
+        self.assertLess((self.work / "half.h5").stat().st_size, 0.7 * (self.work / "plain.h5").stat().st_size)
 
     def test_h5dump_reads_what_h5py_reads(self):
         out = self.work / "elements"

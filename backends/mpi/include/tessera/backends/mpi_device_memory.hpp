@@ -6,9 +6,10 @@
 
 namespace tessera::backends::mpi {
 
-/// Whether tensors go through pinned host memory, which is where they lie on a device and MPI cannot read that. The
-/// environment's TESSERA_MPI_DEVICE_MEMORY decides where it is "direct" or "staged"; else (or "auto") MPI is asked.
-/// Says what was chosen, and why, in the log. Throws ConfigError when the variable has another value.
+/// Whether tensors go through pinned host memory, which is where they lie on a device and MPI cannot read
+/// that. The environment's TESSERA_MPI_DEVICE_MEMORY decides where it is "direct" or "staged"; else (or
+/// "auto") MPI is asked. Says what was chosen, and why, in the log. Throws ConfigError when the variable has
+/// another value.
 [[nodiscard]] bool stages_device_memory();
 
 /// The choice alone: `wish` is the variable's value, `on_device` where tensors lie, `aware` MPI's answer.

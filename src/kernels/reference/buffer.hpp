@@ -2,13 +2,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <memory>
+#include <type_traits>
 #include <vector>
 
 #include "tessera/base/kokkos.hpp"
 
-namespace tessera::support {
+namespace tessera::kernels::reference {
 
-/// Takes memory that kernels and the test both read and write, where there is a device.
+/// Takes memory that kernels and tests both read and write, where there is a device.
 template <class T>
 struct SharedAllocator {
   using value_type = T;
@@ -25,7 +27,6 @@ struct SharedAllocator {
 
 /// A std::vector whose elements kernels reach; on a host any vector's are.
 template <class T>
-using Buffer =
-    std::vector<T, std::conditional_t<tensors_on_host, std::allocator<T>, SharedAllocator<T>>>;
+using Buffer = std::vector<T, std::conditional_t<tensors_on_host, std::allocator<T>, SharedAllocator<T>>>;
 
-}  // namespace tessera::support
+}  // namespace tessera::kernels::reference
