@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// Forward and backward of attention for one shape in bf16 or float: inputs, results, and how far results may be
-// from the reference.
+// Forward and backward of attention for one shape in bf16 or float: inputs, results, and how far results may
+// be from the reference.
 #pragma once
 
 #include "kernels/attention_call.hpp"
@@ -66,7 +66,8 @@ struct AttentionCase {
     auto const truth = reference::attention(sizes, widened(qkv), factors());
     expect_near(out, truth.out, allowed);
     expect_near(log_sum_exp, truth.log_sum_exp, tolerance<float>(16));
-    expect_near(dqkv, reference::attention_gradient(sizes, widened(qkv), widened(dout), factors()), 2 * allowed);
+    expect_near(dqkv, reference::attention_gradient(sizes, widened(qkv), widened(dout), factors()),
+                2 * allowed);
   }
 
   reference::AttentionSizes sizes;

@@ -22,14 +22,14 @@ PlayedBlock::PlayedBlock(int threads, int shared_bytes, std::function<void(int)>
     f.context.uc_stack.ss_sp = f.stack.get();
     f.context.uc_stack.ss_size = stack_bytes;
     f.context.uc_link = nullptr;
-    makecontext(&f.context, reinterpret_cast<void (*)()>(&PlayedBlock::enter), 3, static_cast<unsigned>(self >> 32),
-                static_cast<unsigned>(self), thread);
+    makecontext(&f.context, reinterpret_cast<void (*)()>(&PlayedBlock::enter), 3,
+                static_cast<unsigned>(self >> 32), static_cast<unsigned>(self), thread);
   }
 }
 
 void PlayedBlock::enter(unsigned high, unsigned low, int thread) {
-  auto* const self =
-      reinterpret_cast<PlayedBlock*>((static_cast<std::uintptr_t>(high) << 32) | static_cast<std::uintptr_t>(low));
+  auto* const self = reinterpret_cast<PlayedBlock*>((static_cast<std::uintptr_t>(high) << 32) |
+                                                    static_cast<std::uintptr_t>(low));
   try {
     self->body_(thread);
   } catch (std::exception const& error) {
@@ -56,8 +56,8 @@ void PlayedBlock::expect_together(int first, int count) const {
   for (int i = first; i < first + count; ++i) {
     Fiber const& f = fibers_[static_cast<std::size_t>(i)];
     if (std::strcmp(f.operation, leader.operation) != 0) {
-      throw std::runtime_error("thread " + std::to_string(first) + " is in " + leader.operation + ", thread " +
-                               std::to_string(i) + " in " + f.operation);
+      throw std::runtime_error("thread " + std::to_string(first) + " is in " + leader.operation +
+                               ", thread " + std::to_string(i) + " in " + f.operation);
     }
   }
 }
@@ -104,7 +104,8 @@ void PlayedThread::load_squares(std::uint32_t address, std::uint32_t (&r)[4]) co
   block_->at(address, 16);
   unsigned const turn = say({address}, "load_squares");
   for (int q = 0; q < 4; ++q) {
-    std::uint32_t const row = said_by_lane(turn, 8 * q + lane() / 4)[0] + static_cast<std::uint32_t>(lane() % 4 * 4);
+    std::uint32_t const row =
+        said_by_lane(turn, 8 * q + lane() / 4)[0] + static_cast<std::uint32_t>(lane() % 4 * 4);
     r[q] = element(row) | element(row + 2) << 16;
   }
 }
@@ -115,7 +116,8 @@ void PlayedThread::load_squares_transposed(std::uint32_t address, std::uint32_t 
   auto const column = static_cast<std::uint32_t>(lane() / 4 * 2);
   for (int q = 0; q < 4; ++q) {
     int const row = 8 * q + lane() % 4 * 2;
-    r[q] = element(said_by_lane(turn, row)[0] + column) | element(said_by_lane(turn, row + 1)[0] + column) << 16;
+    r[q] = element(said_by_lane(turn, row)[0] + column) | element(said_by_lane(turn, row + 1)[0] + column)
+                                                              << 16;
   }
 }
 
@@ -125,8 +127,10 @@ void PlayedThread::multiply_add(float (&c)[4], std::uint32_t const (&a)[4], std:
   for (int i = 0; i < 4; ++i) {
     int const column = lane() % 4 * 2 + i % 2;
     for (int k = 0; k < 16; k += 2) {
-      std::uint32_t const left = said_by_lane(turn, lane() / 4 * 4 + k % 8 / 2)[static_cast<unsigned>(k / 8 * 2 + i / 2)];
-      std::uint32_t const right = said_by_lane(turn, column * 4 + k % 8 / 2)[static_cast<unsigned>(4 + k / 8)];
+      std::uint32_t const left =
+          said_by_lane(turn, lane() / 4 * 4 + k % 8 / 2)[static_cast<unsigned>(k / 8 * 2 + i / 2)];
+      std::uint32_t const right =
+          said_by_lane(turn, column * 4 + k % 8 / 2)[static_cast<unsigned>(4 + k / 8)];
       c[i] += low(left) * low(right) + high(left) * high(right);
     }
   }
@@ -134,7 +138,8 @@ void PlayedThread::multiply_add(float (&c)[4], std::uint32_t const (&a)[4], std:
 
 void PlayedThread::copy(std::uint32_t to, void const* from, bool there) const {
   block_->at(to, 16);
-  if (reinterpret_cast<std::uintptr_t>(from) % 16 != 0) throw std::runtime_error("a copy from an odd address");
+  if (reinterpret_cast<std::uintptr_t>(from) % 16 != 0)
+    throw std::runtime_error("a copy from an odd address");
   PlayedBlock::Copy copy{to, {}};
   if (there) std::memcpy(&copy.value, from, 16);
   block_->fiber(index_).copies.push_back(copy);

@@ -3,9 +3,9 @@
 //
 // Plays the blocks of a tile kernel (kernels/flash/thread.hpp) on the host: each thread is a fiber, warps run
 // one after another from barrier to barrier. What a GPU leaves open is played at its worst: a copy in the
-// background arrives when it is waited for and never earlier, shared memory starts as NaNs, a warp runs as far
-// ahead of the others as barriers allow. Lanes that meet in different operations, addresses out of bounds and
-// wrong alignment fail the test.
+// background arrives when it is waited for and never earlier, shared memory starts as NaNs, a warp runs as
+// far ahead of the others as barriers allow. Lanes that meet in different operations, addresses out of bounds
+// and wrong alignment fail the test.
 //
 // Not modelled: the rounding of the tensor cores' sums (here each is one float after another), of ex2.approx
 // (here exact to float), and time.
@@ -49,7 +49,8 @@ class PlayedBlock {
     Meeting meeting = Meeting::running;
     char const* operation = "";
     std::vector<Copy> copies;
-    std::array<std::uint32_t, 6> said[2] = {};  ///< to the warp, in turns: so one meeting an operation is enough
+    std::array<std::uint32_t, 6> said[2] =
+        {};  ///< to the warp, in turns: so one meeting an operation is enough
     unsigned turn = 0;
   };
 

@@ -51,6 +51,12 @@ class DropoutFactors {
     T const scale = static_cast<T>(scale_);
     return bits >= threshold_ ? scale : T(0);
   }
+  /// The two parts of it: whether an element stays, and what those that stay are multiplied by.
+  [[nodiscard]] KOKKOS_INLINE_FUNCTION bool keeps(std::uint32_t bits) const { return bits >= threshold_; }
+  template <class T>
+  [[nodiscard]] KOKKOS_INLINE_FUNCTION T scale() const {
+    return static_cast<T>(scale_);
+  }
   [[nodiscard]] KOKKOS_INLINE_FUNCTION RandomSite const& site() const { return site_; }
 
  private:

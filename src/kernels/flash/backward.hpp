@@ -1,10 +1,10 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// Backward attention by tiles, in three passes without atomics: deltas, the gradients of queries (a block owns
-// queries and meets keys), the gradients of keys and values (a block owns keys and meets queries). The last
-// two form the scores and the products dout v again: 7 products in all where one pass with sums in memory has
-// 5, but every sum has one fixed order.
+// Backward attention by tiles, in three passes without atomics: deltas, the gradients of queries (a block
+// owns queries and meets keys), the gradients of keys and values (a block owns keys and meets queries). The
+// last two form the scores and the products dout v again: 7 products in all where one pass with sums in
+// memory has 5, but every sum has one fixed order.
 //
 // With p the probability, f its dropout factor and s the scale: dv += f p dout, ds = p (f dout v - delta),
 // dq += s ds k, dk += s ds q, where delta = dout . out of the query's row.
@@ -40,8 +40,7 @@ struct DeltasBody {
     TESSERA_UNROLL
     for (int mask = 1; mask < 8; mask *= 2) sum += thread.shuffle_xor(sum, mask);
     std::ptrdiff_t const pair = head * call.shape.batch + row % call.shape.batch;
-    if (there && thread.index() % 8 == 0)
-      deltas[pair * call.shape.positions + row / call.shape.batch] = sum;
+    if (there && thread.index() % 8 == 0) deltas[pair * call.shape.positions + row / call.shape.batch] = sum;
   }
 
   template <class Thread>
@@ -81,7 +80,7 @@ struct BackwardHead {
 };
 
 /// Gradients of queries. Own: HeldRows or SharedRows; `step` keys are in registers at a time.
-template <class Call, class OwnRows, int D, int warps, int step, bool drop>
+template <class Call, class OwnRows, int D, int warps, int step, bool dropped>
 struct QueriesBody {
   using Own = OwnRows;
   static constexpr int M = Own::row_blocks;
@@ -146,8 +145,8 @@ struct QueriesBody {
     float factors[M][2];
     TESSERA_UNROLL
     for (int m = 0; m < M; ++m) factors[m][0] = factors[m][1] = head.scale;
-    auto const dq = attention::head_rows(call.shape, call.dqkv, 3 * call.shape.heads * call.shape.head_size,
-                                         place, 0);
+    auto const dq =
+        attention::head_rows(call.shape, call.dqkv, 3 * call.shape.heads * call.shape.head_size, place, 0);
     write_rows<D>(thread, sums, factors,
                   thread.shared() + static_cast<std::uint32_t>(thread.warp() * 16 * M * row_bytes<D>), dq,
                   warp_first, head.positions);
@@ -188,8 +187,9 @@ struct QueriesBody {
     add_products_of_rows<D>(thread, rows.q, along, p);
     add_products_of_rows<D>(thread, rows.dout, along + tile_bytes<D>, slopes);
     if (key + step - 1 > query) mask_later_keys(thread, query, key, p);
-    if constexpr (drop) drop_queries(thread, call.factors, head.numbers, query, key, slopes);
+    if constexpr (dropped) drop_queries(thread, call.factors, head.numbers, query, key, slopes);
     float const scale = head.scale * log2_e;
+    float const drop_scale = dropped ? call.factors.template scale<float>() : 1.0F;
     TESSERA_UNROLL
     for (int m = 0; m < M; ++m) {
       TESSERA_UNROLL
@@ -197,7 +197,7 @@ struct QueriesBody {
         TESSERA_UNROLL
         for (int i = 0; i < 4; ++i) {
           float const probability = thread.exp2(math::fma(p[m][n][i], scale, rows.shift[m][i / 2]));
-          slopes[m][n][i] = probability * (slopes[m][n][i] - rows.delta[m][i / 2]);
+          slopes[m][n][i] = probability * math::fma(slopes[m][n][i], drop_scale, -rows.delta[m][i / 2]);
         }
       }
     }
@@ -211,14 +211,15 @@ struct QueriesBody {
 };
 
 /// Gradients of keys and values: what a warp holds is transposed, rows are its 16 M keys and columns queries.
-template <class Call, class OwnRows, int D, int warps, int step, bool drop>
+template <class Call, class OwnRows, int D, int warps, int step, bool dropped>
 struct KeysBody {
   using Own = OwnRows;
   static constexpr int M = Own::row_blocks;
   static constexpr bool held = sizeof(Own) > sizeof(std::uint32_t);
   static constexpr int threads = warps * warp_size;
   static constexpr int keys = warps * 16 * M;
-  static constexpr int numbers_at = 2 * tile_bytes<D>;  ///< tile shifts and tile deltas, after queries and douts
+  static constexpr int numbers_at =
+      2 * tile_bytes<D>;  ///< tile shifts and tile deltas, after queries and douts
   static constexpr int stage_bytes = 2 * tile_bytes<D> + 2 * tile * 4;
   static constexpr int own_bytes = 2 * keys * row_bytes<D>;
   static constexpr int shared_bytes =
@@ -313,7 +314,8 @@ struct KeysBody {
     add_products_of_rows<D>(thread, rows.k, along, p);
     add_products_of_rows<D>(thread, rows.v, along + tile_bytes<D>, slopes);
     if (key + 16 * M - 1 > query) mask_earlier_queries(thread, key, query, p);
-    std::uint32_t const numbers = stage + numbers_at + static_cast<std::uint32_t>((row + thread.lane() % 4 * 2) * 4);
+    std::uint32_t const numbers =
+        stage + numbers_at + static_cast<std::uint32_t>((row + thread.lane() % 4 * 2) * 4);
     differentiate(thread, head, key, query, numbers, p, slopes);
     std::uint32_t weights[M][step / 16][4];
     as_weights(thread, p, weights);
@@ -322,29 +324,39 @@ struct KeysBody {
     add_weighted_rows<D>(thread, weights, down, rows.dk);
   }
 
-  /// Scores become dropped probabilities, and dout v the slopes of the scores.
+  /// Scores become probabilities, zero where dropped and not yet scaled, and dout v the slopes of the scores.
   template <class Thread>
   TESSERA_TILE_FUNCTION void differentiate(Thread const& thread, BackwardHead<Call> const& head, int key,
                                            int query, std::uint32_t numbers, float (&p)[M][step / 8][4],
                                            float (&slopes)[M][step / 8][4]) const {
     float const scale = head.scale * log2_e;
+    std::uint32_t bits[M];
+    TESSERA_UNROLL
+    for (int m = 0; m < M; ++m) {
+      bits[m] = dropped ? kept<true, step / 8>(thread, call.factors, head.numbers, query, key + 16 * m) : 0;
+      if constexpr (dropped) drop(bits[m], slopes[m]);
+    }
     TESSERA_UNROLL
     for (int n = 0; n < step / 8; ++n) {
       auto const shift = thread.template load<Pair>(numbers + static_cast<std::uint32_t>(32 * n));
       auto const delta = thread.template load<Pair>(numbers + static_cast<std::uint32_t>(32 * n + tile * 4));
       TESSERA_UNROLL
       for (int m = 0; m < M; ++m) {
-        std::uint32_t bits[4];
-        if constexpr (drop) numbers_of_keys(thread, head.numbers, key + 16 * m, query + 8 * n, bits);
         TESSERA_UNROLL
         for (int i = 0; i < 4; ++i) {
-          float const factor = drop ? call.factors.template of<float>(bits[i]) : 1.0F;
           float const probability = thread.exp2(math::fma(p[m][n][i], scale, shift.value[i % 2]));
-          p[m][n][i] = probability * factor;
-          slopes[m][n][i] = probability * (slopes[m][n][i] * factor - delta.value[i % 2]);
+          p[m][n][i] = probability;
+          slopes[m][n][i] = probability * math::fma(slopes[m][n][i], drop_scale(), -delta.value[i % 2]);
         }
       }
     }
+    TESSERA_UNROLL
+    for (int m = 0; m < M; ++m) {
+      if constexpr (dropped) drop(bits[m], p[m]);
+    }
+  }
+  TESSERA_TILE_FUNCTION float drop_scale() const {
+    return dropped ? call.factors.template scale<float>() : 1.0F;
   }
 
   template <int N, class Thread>
@@ -366,23 +378,23 @@ struct KeysBody {
   }
 
   template <class Thread>
-  TESSERA_TILE_FUNCTION void write(Thread const& thread, attention::Place place, BackwardHead<Call> const& head,
-                                   int key, Rows const& rows) const {
+  TESSERA_TILE_FUNCTION void write(Thread const& thread, attention::Place place,
+                                   BackwardHead<Call> const& head, int key, Rows const& rows) const {
     std::ptrdiff_t const columns = 3 * call.shape.heads * call.shape.head_size;
     std::uint32_t const staging =
         thread.shared() + static_cast<std::uint32_t>(thread.warp() * 16 * M * row_bytes<D>);
     float scales[M][2];
-    float ones[M][2];
+    float drop_scales[M][2];
     TESSERA_UNROLL
     for (int m = 0; m < M; ++m) {
       scales[m][0] = scales[m][1] = head.scale;
-      ones[m][0] = ones[m][1] = 1.0F;
+      drop_scales[m][0] = drop_scales[m][1] = drop_scale();
     }
-    write_rows<D>(thread, rows.dk, scales, staging, attention::head_rows(call.shape, call.dqkv, columns, place, 1),
-                  key, head.positions);
+    write_rows<D>(thread, rows.dk, scales, staging,
+                  attention::head_rows(call.shape, call.dqkv, columns, place, 1), key, head.positions);
     thread.warp_barrier();
-    write_rows<D>(thread, rows.dv, ones, staging, attention::head_rows(call.shape, call.dqkv, columns, place, 2),
-                  key, head.positions);
+    write_rows<D>(thread, rows.dv, drop_scales, staging,
+                  attention::head_rows(call.shape, call.dqkv, columns, place, 2), key, head.positions);
   }
 
   Call call;

@@ -24,8 +24,8 @@ template <int D, bool drop>
 using QueriesChoice = QueriesBody<attention::Backward<bf16>, HeldRows<D, D == 64 ? 2 : 1>, D, 4, 32, drop>;
 
 template <int D, bool drop>
-using KeysChoice = KeysBody<attention::Backward<bf16>,
-                            std::conditional_t<D == 64, HeldRows<D, 1>, SharedRows<D, 1>>, D, 4,
-                            D == 64 ? 64 : 32, drop>;
+using KeysChoice =
+    KeysBody<attention::Backward<bf16>, std::conditional_t<D == 64, HeldRows<D, 1>, SharedRows<D, 1>>, D, 4,
+             D == 64 ? 64 : 32, drop>;
 
 }  // namespace tessera::kernels::flash

@@ -1,9 +1,9 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// A GPU's thread as thread.hpp wants it, in PTX of sm_80 and later, and the launch of a body. A block may take
-// more shared memory than Kokkos gives a team (48 KiB), so bodies are launched on the stream of the execution
-// space directly; tools see them under their labels all the same.
+// A GPU's thread as thread.hpp wants it, in PTX of sm_80 and later, and the launch of a body. A block may
+// take more shared memory than Kokkos gives a team (48 KiB), so bodies are launched on the stream of the
+// execution space directly; tools see them under their labels all the same.
 #pragma once
 
 #include <string>
@@ -34,7 +34,8 @@ class CudaThread {
                  : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
                  : "r"(address));
   }
-  __device__ __forceinline__ void load_squares_transposed(std::uint32_t address, std::uint32_t (&r)[4]) const {
+  __device__ __forceinline__ void load_squares_transposed(std::uint32_t address,
+                                                          std::uint32_t (&r)[4]) const {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                  : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
                  : "r"(address));

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// Attention by tiles on the device there is. True: the call has been launched. False: nothing was done, as the
-// device, the type or the head size has no such kernel; attention_device.hpp runs it then.
+// Attention by tiles on the device there is. True: the call has been launched. False: nothing was done, as
+// the device, the type or the head size has no such kernel; attention_device.hpp runs it then.
 #pragma once
 
 #include <string>

@@ -43,7 +43,9 @@ struct FloatDeltasBody {
 template <int D>
 struct FloatBackward {
   static constexpr int threads = float_threads;
-  static constexpr std::uint32_t tile_at(int index) { return static_cast<std::uint32_t>(index) * float_tile_bytes<D>; }
+  static constexpr std::uint32_t tile_at(int index) {
+    return static_cast<std::uint32_t>(index) * float_tile_bytes<D>;
+  }
   static constexpr std::uint32_t weights_at = tile_at(4);
   static constexpr std::uint32_t numbers_at = weights_at + float_tile_bytes<float_tile>;
   static constexpr int shared_bytes = static_cast<int>(numbers_at) + 2 * float_tile * 4;
@@ -77,12 +79,14 @@ struct FloatBackward {
     float probability, slope;
   };
   template <class Thread>
-  TESSERA_TILE_FUNCTION PairGradient differentiate(Thread const& thread, HeadNumbers const& numbers, int first, int row,
-                                           int key, float score, float product) const {
+  TESSERA_TILE_FUNCTION PairGradient differentiate(Thread const& thread, HeadNumbers const& numbers,
+                                                   int first, int row, int key, float score,
+                                                   float product) const {
     std::uint32_t const at = thread.shared() + numbers_at + static_cast<std::uint32_t>(row * 4);
     float const log_sum_exp = thread.template load<float>(at);
     float const delta = thread.template load<float>(at + float_tile * 4);
-    float const factor = call.factors.active() ? call.factors.template of<float>(numbers.bits(first + row, key)) : 1.0F;
+    float const factor =
+        call.factors.active() ? call.factors.template of<float>(numbers.bits(first + row, key)) : 1.0F;
     float const scale = attention::score_scale<float>(call.shape);
     float const p = key > first + row ? 0.0F : math::exp(math::fma(score, scale, -log_sum_exp));
     return {p * factor, p * math::fma(product, factor, -delta) * scale};
@@ -93,8 +97,9 @@ struct FloatBackward {
                                    float const (&sums)[4][D / 16]) const {
     std::ptrdiff_t const columns = 3 * call.shape.heads * call.shape.head_size;
     float const ones[4] = {1, 1, 1, 1};
-    write_float_rows<D>(thread, sums, ones, attention::head_rows(call.shape, call.dqkv, columns, place, part), first,
-                        static_cast<int>(call.shape.positions), static_cast<int>(call.shape.head_size));
+    write_float_rows<D>(thread, sums, ones, attention::head_rows(call.shape, call.dqkv, columns, place, part),
+                        first, static_cast<int>(call.shape.positions),
+                        static_cast<int>(call.shape.head_size));
   }
 
   attention::Backward<float> call;
@@ -119,14 +124,16 @@ struct FloatQueriesBody : FloatBackward<D> {
       thread.barrier();
       form_weights(thread, place, first, key);
       thread.barrier();
-      add_weighted_float_rows<D>(thread, thread.shared() + Base::weights_at, thread.shared() + Base::tile_at(2), sums);
+      add_weighted_float_rows<D>(thread, thread.shared() + Base::weights_at,
+                                 thread.shared() + Base::tile_at(2), sums);
       thread.barrier();
     }
     this->write(thread, place, 0, first, sums);
   }
 
   template <class Thread>
-  TESSERA_TILE_FUNCTION void form_weights(Thread const& thread, attention::Place place, int first, int key) const {
+  TESSERA_TILE_FUNCTION void form_weights(Thread const& thread, attention::Place place, int first,
+                                          int key) const {
     float scores[4][4];
     float products[4][4];
     int const depth = depth_of(this->call.shape);

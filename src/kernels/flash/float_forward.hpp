@@ -51,8 +51,8 @@ struct FloatForwardBody {
     auto const size = static_cast<int>(call.shape.head_size);
     auto const k = attention::head_rows(call.shape, call.qkv, columns, place, 1);
     auto const v = attention::head_rows(call.shape, call.qkv, columns, place, 2);
-    load_float_rows<D>(thread, attention::head_rows(call.shape, call.qkv, columns, place, 0), first, positions,
-                       size, thread.shared());
+    load_float_rows<D>(thread, attention::head_rows(call.shape, call.qkv, columns, place, 0), first,
+                       positions, size, thread.shared());
     Rows rows;
     clear(rows.sums);
     TESSERA_UNROLL
@@ -67,7 +67,8 @@ struct FloatForwardBody {
       thread.barrier();
       load_float_rows<D>(thread, v, key, positions, size, thread.shared() + others_at);
       thread.barrier();
-      add_weighted_float_rows<D>(thread, thread.shared() + weights_at, thread.shared() + others_at, rows.sums);
+      add_weighted_float_rows<D>(thread, thread.shared() + weights_at, thread.shared() + others_at,
+                                 rows.sums);
       thread.barrier();
     }
     finish(thread, place, first, rows);

@@ -20,7 +20,7 @@ inline constexpr int float_threads = 256;
 template <int columns>
 inline constexpr int float_stride = columns + 4;
 template <int columns>
-inline constexpr std::uint32_t float_tile_bytes = float_tile * float_stride<columns> * 4;
+inline constexpr std::uint32_t float_tile_bytes = float_tile* float_stride<columns> * 4;
 
 struct alignas(16) Four {
   float value[4];
@@ -48,7 +48,8 @@ TESSERA_TILE_FUNCTION void load_float_rows(Thread const& thread, HeadRows<float 
     int const row = index / D;
     int const column = index % D;
     bool const there = first + row < positions && column < size;
-    thread.store(to + float_at<D>(row, column), there ? from.data[(first + row) * from.stride + column] : 0.0F);
+    thread.store(to + float_at<D>(row, column),
+                 there ? from.data[(first + row) * from.stride + column] : 0.0F);
   }
 }
 
@@ -109,7 +110,8 @@ TESSERA_TILE_FUNCTION void add_weighted_float_rows(Thread const& thread, std::ui
 
 /// Stores a result of products_of_float_rows as weights of add_weighted_float_rows.
 template <class Thread>
-TESSERA_TILE_FUNCTION void store_weights(Thread const& thread, float const (&result)[4][4], std::uint32_t to) {
+TESSERA_TILE_FUNCTION void store_weights(Thread const& thread, float const (&result)[4][4],
+                                         std::uint32_t to) {
   TESSERA_UNROLL
   for (int i = 0; i < 4; ++i) {
     TESSERA_UNROLL

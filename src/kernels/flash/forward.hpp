@@ -27,7 +27,8 @@ struct RunningRows {
 
 /// -infinity for keys after their query. `query` is of the warp's first row, `key` of the first column.
 template <int M, int N, class Thread>
-TESSERA_TILE_FUNCTION void mask_later_keys(Thread const& thread, int query, int key, float (&scores)[M][N][4]) {
+TESSERA_TILE_FUNCTION void mask_later_keys(Thread const& thread, int query, int key,
+                                           float (&scores)[M][N][4]) {
   int const row = query + thread.lane() / 4;
   int const column = key + thread.lane() % 4 * 2;
   TESSERA_UNROLL
@@ -95,25 +96,17 @@ TESSERA_TILE_FUNCTION void running_softmax(Thread const& thread, float scale, fl
   }
 }
 
-/// Multiplies probabilities or their gradients, rows queries, by the dropout factors.
+/// Zeros where dropout drops: rows are queries. What stays is not yet scaled.
 template <int M, int N, class Thread>
 TESSERA_TILE_FUNCTION void drop_queries(Thread const& thread, DropoutFactors const& factors,
                                         HeadNumbers const& numbers, int query, int key,
                                         float (&values)[M][N][4]) {
   TESSERA_UNROLL
-  for (int m = 0; m < M; ++m) {
-    TESSERA_UNROLL
-    for (int n = 0; n < N; ++n) {
-      std::uint32_t bits[4];
-      numbers_of_queries(thread, numbers, query + 16 * m, key + 8 * n, bits);
-      TESSERA_UNROLL
-      for (int i = 0; i < 4; ++i) values[m][n][i] *= factors.of<float>(bits[i]);
-    }
-  }
+  for (int m = 0; m < M; ++m) drop(kept<false, N>(thread, factors, numbers, query + 16 * m, key), values[m]);
 }
 
 /// Call: attention::Forward of a 16-bit type. M blocks of 16 queries a warp; Queries: HeldRows or SharedRows.
-template <class Call, int D, int warps, class Queries, bool drop>
+template <class Call, int D, int warps, class Queries, bool dropped>
 struct ForwardBody {
   static constexpr int M = Queries::row_blocks;
   static constexpr bool held = sizeof(Queries) > sizeof(std::uint32_t);
@@ -168,7 +161,8 @@ struct ForwardBody {
         copy_tile(thread, k, v, (j + 1) * tile, positions,
                   stages + static_cast<std::uint32_t>((j + 1) % 2 * stage_bytes));
       }
-      if (j * tile < warp_first + 16 * M) add_tile(thread, own, place, warp_first, j * tile, stage, rows, sums);
+      if (j * tile < warp_first + 16 * M)
+        add_tile(thread, own, place, warp_first, j * tile, stage, rows, sums);
     }
     thread.barrier();
     finish(thread, place, warp_first, positions, rows, sums);
@@ -191,7 +185,7 @@ struct ForwardBody {
     add_products_of_rows<D>(thread, own, address + squares_along<D>(thread), scores);
     if (key + tile - 1 > query) mask_later_keys(thread, query, key, scores);
     running_softmax(thread, scale() * log2_e, scores, rows, sums);
-    if constexpr (drop) {
+    if constexpr (dropped) {
       drop_queries(thread, call.factors, numbers_of(call, place), query, key, scores);
     }
     std::uint32_t weights[M][tile / 16][4];
@@ -209,18 +203,22 @@ struct ForwardBody {
       TESSERA_UNROLL
       for (int half = 0; half < 2; ++half) {
         float const total = row_sum(thread, rows.total[m][half]);
-        factors[m][half] = 1.0F / total;
+        factors[m][half] = drop_scale() / total;
         int const row = query + 16 * m + 8 * half + thread.lane() / 4;
         if (thread.lane() % 4 == 0 && row < positions)
           call.log_sum_exp[base + row] = math::fma(rows.most[m][half], scale(), math::log(total));
       }
     }
-    auto const out = attention::head_rows(call.shape, call.out, call.shape.heads * call.shape.head_size, place, 0);
+    auto const out =
+        attention::head_rows(call.shape, call.out, call.shape.heads * call.shape.head_size, place, 0);
     write_rows<D>(thread, sums, factors,
-                  thread.shared() + static_cast<std::uint32_t>(thread.warp() * 16 * M * row_bytes<D>), out, query,
-                  positions);
+                  thread.shared() + static_cast<std::uint32_t>(thread.warp() * 16 * M * row_bytes<D>), out,
+                  query, positions);
   }
 
+  TESSERA_TILE_FUNCTION float drop_scale() const {
+    return dropped ? call.factors.template scale<float>() : 1.0F;
+  }
   TESSERA_TILE_FUNCTION float scale() const { return attention::score_scale<float>(call.shape); }
 
   Call call;

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tiles of a head's rows in shared memory, and products of them by a warp. A row of D elements of 16 bits takes
-// 2 D + 16 bytes: 16 too many, so that the same columns of 8 rows lie in different banks.
+// Tiles of a head's rows in shared memory, and products of them by a warp. A row of D elements of 16 bits
+// takes 2 D + 16 bytes: 16 too many, so that the same columns of 8 rows lie in different banks.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +20,7 @@ inline constexpr int tile = 64;
 template <int D>
 inline constexpr int row_bytes = 2 * D + 16;
 template <int D>
-inline constexpr int tile_bytes = tile * row_bytes<D>;
+inline constexpr int tile_bytes = tile* row_bytes<D>;
 
 /// Rows a warp owns, as blocks of 16.
 template <int blocks, int columns>
@@ -53,7 +53,8 @@ TESSERA_TILE_FUNCTION void copy_rows(Thread const& thread, HeadRows<E const> fro
       int const chunk = index % chunks;
       if ((rows * chunks) % threads != 0 && row >= rows) break;
       E const* const source = from.data + (first + row) * from.stride + chunk * 8;
-      thread.copy(to + static_cast<std::uint32_t>(row * row_bytes<D> + chunk * 16), source, first + row < positions);
+      thread.copy(to + static_cast<std::uint32_t>(row * row_bytes<D> + chunk * 16), source,
+                  first + row < positions);
     }
   }
 }
@@ -116,8 +117,8 @@ struct SharedRows {
   std::uint32_t address;
 };
 
-/// sums (16 M, columns) += left (16 M, D) times the transpose of the rows (columns, D) at `address`, which contains
-/// squares_along.
+/// sums (16 M, columns) += left (16 M, D) times the transpose of the rows (columns, D) at `address`, which
+/// contains squares_along.
 template <int D, class Left, int M, int N, class Thread>
 TESSERA_TILE_FUNCTION void add_products_of_rows(Thread const& thread, Left const& left, std::uint32_t address,
                                                 float (&sums)[M][N][4]) {
@@ -186,8 +187,8 @@ TESSERA_TILE_FUNCTION void clear(float (&sums)[M][N][4]) {
   }
 }
 
-/// Writes a warp's sums (16 M, D), row r times factors[block of 16][r of the lower half or the upper], to rows
-/// [first, ...) of a tensor, through the warp's own 16 M rows of shared memory at `staging`.
+/// Writes a warp's sums (16 M, D), row r times factors[block of 16][r of the lower half or the upper], to
+/// rows [first, ...) of a tensor, through the warp's own 16 M rows of shared memory at `staging`.
 template <int D, int M, class E, class Thread>
 TESSERA_TILE_FUNCTION void write_rows(Thread const& thread, float const (&sums)[M][D / 8][4],
                                       float const (&factors)[M][2], std::uint32_t staging, HeadRows<E> to,
@@ -214,8 +215,8 @@ TESSERA_TILE_FUNCTION void write_rows(Thread const& thread, float const (&sums)[
     int const index = round * warp_size + lane;
     int const row = index / chunks;
     int const chunk = index % chunks;
-    auto const value = thread.template load<Chunk>(
-        staging + static_cast<std::uint32_t>(row * row_bytes<D> + chunk * 16));
+    auto const value =
+        thread.template load<Chunk>(staging + static_cast<std::uint32_t>(row * row_bytes<D> + chunk * 16));
     if (first + row < positions) {
       *reinterpret_cast<Chunk*>(to.data + (first + row) * to.stride + chunk * 8) = value;
     }

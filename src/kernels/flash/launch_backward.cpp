@@ -17,7 +17,8 @@ float* deltas_of(ExecutionSpace const& exec, attention::Backward<T> const& call)
 }
 
 template <int D, bool drop>
-void launch_passes(ExecutionSpace const& exec, std::string const& label, Call const& call, float const* deltas) {
+void launch_passes(ExecutionSpace const& exec, std::string const& label, Call const& call,
+                   float const* deltas) {
   launch<2>(exec, label, QueriesChoice<D, drop>{call, deltas});
   launch<2>(exec, label, KeysChoice<D, drop>{call, deltas});
 }
@@ -35,7 +36,8 @@ bool launch_size(ExecutionSpace const& exec, std::string const& label, Call cons
 }
 
 template <int D>
-void launch_float(ExecutionSpace const& exec, std::string const& label, attention::Backward<float> const& call) {
+void launch_float(ExecutionSpace const& exec, std::string const& label,
+                  attention::Backward<float> const& call) {
   float* const deltas = deltas_of(exec, call);
   launch<8>(exec, label, FloatDeltasBody{call, deltas});
   launch<1>(exec, label, FloatQueriesBody<D>{{call, deltas}});

@@ -15,7 +15,8 @@
 //   barrier()                   all threads of the block are here, and see what each has stored
 //   warp_barrier()              the same for a warp
 //   shuffle_xor(v, mask)        v of the lane whose number is this lane's xor mask
-//   load_squares(a, r)          four 8 x 8 squares of 16-bit elements; lane 8 q + i gives the address of row i
+//   load_squares(a, r)          four 8 x 8 squares of 16-bit elements; lane 8 q + i gives the address of row
+//   i
 //                               of square q; r[q] = elements 2 (lane % 4) and the next of row lane / 4
 //   load_squares_transposed     the same of the transposed squares
 //   multiply_add(c, a, b0, b1)  c (16, 8) += a (16, 16) b (16, 8), 16-bit elements (bf16), sums in float:
@@ -37,10 +38,12 @@
 #ifdef KOKKOS_ENABLE_CUDA
 #define TESSERA_TILE_FUNCTION __device__ __forceinline__
 #define TESSERA_UNROLL _Pragma("unroll")
+#define TESSERA_UNROLL_BY_4 _Pragma("unroll 4")
 #define TESSERA_KEEP_LOOP _Pragma("unroll 1")
 #else
 #define TESSERA_TILE_FUNCTION inline
 #define TESSERA_UNROLL
+#define TESSERA_UNROLL_BY_4
 #define TESSERA_KEEP_LOOP
 #endif
 
