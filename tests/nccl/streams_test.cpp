@@ -4,6 +4,7 @@
 // Operations belong to streams: the host only starts them.
 #include "nccl/ranks.hpp"
 #include "support/cuda_double/kokkos_streams.hpp"
+#include "tessera/base/bf16.hpp"
 
 namespace tessera::support {
 namespace {
@@ -85,6 +86,15 @@ TEST_F(Streams, AStreamThatCannotBeMarkedIsToldWhenTheOperationStarts) {
     request.wait(stream.ref());
   });
   for (auto const& text : words) expect_words(text, {"cudaStreamWaitEvent failed"});
+}
+
+TEST_F(Streams, NumbersOfBf16Travel) {
+  run_well(2, [](auto& world, auto&, auto& group) {
+    DeviceArray<bf16> const own(33, bf16(world.rank() + 0.5f));
+    DeviceArray<bf16> const all(66, bf16(0.0f));
+    comm::all_gather(group, own, all).wait_host();
+    for (std::size_t i = 0; i < 66; ++i) EXPECT_EQ(all.data()[i], bf16(i < 33 ? 0.5f : 1.5f));
+  });
 }
 
 TEST_F(Streams, AMessageThatNobodyTakesYetKeepsNobodyFromWorking) {
