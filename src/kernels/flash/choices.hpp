@@ -7,7 +7,8 @@
 
 #include <type_traits>
 
-#include "kernels/flash/backward.hpp"
+#include "kernels/flash/backward_keys.hpp"
+#include "kernels/flash/backward_queries.hpp"
 #include "kernels/flash/float_backward.hpp"
 #include "kernels/flash/float_forward.hpp"
 #include "kernels/flash/forward.hpp"
