@@ -11,6 +11,7 @@
 #include <string>
 
 #include "tessera/base/arena.hpp"
+#include "tessera/base/dtype.hpp"
 #include "tessera/base/bf16.hpp"
 #include "tessera/kernels/initialise.hpp"
 #include "tessera/kernels/launch.hpp"

@@ -23,7 +23,7 @@ std::array<std::atomic<std::int64_t>, watched.size()> arrivals{};  // 0: not yet
 static_assert(std::atomic<std::int64_t>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
 
 bool exists = false;
-std::array<struct sigaction, watched.size()> before{};
+std::array<struct sigaction, watched.size()> actions_before{};
 
 std::int64_t now_ns() {
   timespec time{};
@@ -51,11 +51,11 @@ SignalWatch::SignalWatch() {
   action.sa_handler = &remember_signal;
   action.sa_flags = SA_RESTART;
   sigemptyset(&action.sa_mask);
-  for (std::size_t i = 0; i < watched.size(); ++i) sigaction(watched[i], &action, &before[i]);
+  for (std::size_t i = 0; i < watched.size(); ++i) sigaction(watched[i], &action, &actions_before[i]);
 }
 
 SignalWatch::~SignalWatch() {
-  for (std::size_t i = 0; i < watched.size(); ++i) sigaction(watched[i], &before[i], nullptr);
+  for (std::size_t i = 0; i < watched.size(); ++i) sigaction(watched[i], &actions_before[i], nullptr);
   first_signal = 0;
   for (auto& arrival : arrivals) arrival = 0;
   exists = false;
