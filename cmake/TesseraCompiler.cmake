@@ -22,14 +22,14 @@ target_compile_options(tessera_compiler INTERFACE
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   target_compile_options(tessera_compiler INTERFACE $<BUILD_INTERFACE:-Wno-restrict>)
 endif()
-# A target with the property TESSERA_ANY_PROCESSOR runs on the oldest processor of the kind.
-if(TESSERA_LEVEL)
-  set(tessera_processor "-march=${TESSERA_LEVEL};-mprefer-vector-width=512")
-else# In a unity build GCC takes what lies in an unnamed namespace of a source for a header's.
+# In a unity build GCC takes what lies in an unnamed namespace of a source for a header's.
 if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
   target_compile_options(tessera_compiler INTERFACE $<BUILD_INTERFACE:-Wno-subobject-linkage>)
 endif()
-if(TESSERA_NATIVE)
+# A target with the property TESSERA_ANY_PROCESSOR runs on the oldest processor of the kind.
+if(TESSERA_LEVEL)
+  set(tessera_processor "-march=${TESSERA_LEVEL};-mprefer-vector-width=512")
+elseif(TESSERA_NATIVE)
   set(tessera_processor "-march=native;-mprefer-vector-width=512")
 endif()
 if(tessera_processor)

@@ -11,8 +11,8 @@
 #include <string>
 
 #include "tessera/base/arena.hpp"
-#include "tessera/base/dtype.hpp"
 #include "tessera/base/bf16.hpp"
+#include "tessera/base/dtype.hpp"
 #include "tessera/kernels/initialise.hpp"
 #include "tessera/kernels/launch.hpp"
 #include "tessera/kernels/tree.hpp"
