@@ -16,7 +16,7 @@ struct OtherName {
   std::string_view section, key;
 };
 
-constexpr OtherName other_names[] = {
+constexpr OtherName foreign_names[] = {
     {"n-layer", "model", "layers"},
     {"n-layers", "model", "layers"},
     {"num-hidden-layers", "model", "layers"},
@@ -103,16 +103,16 @@ constexpr OtherName other_names[] = {
 
 }  // namespace
 
-std::vector<std::string> other_names() {
+std::vector<std::string> foreign_names() {
   std::vector<std::string> names;
-  for (OtherName const& other : other_names) names.push_back("--" + std::string(other.name));
+  for (OtherName const& other : foreign_names) names.push_back("--" + std::string(other.name));
   return names;
 }
 
 Option const* option_called(std::string_view flag) {
   auto const found =
-      std::ranges::find_if(other_names, [&](OtherName const& other) { return flag.substr(2) == other.name; });
-  return found != std::ranges::end(other_names) ? find_option(found->section, found->key) : nullptr;
+      std::ranges::find_if(foreign_names, [&](OtherName const& other) { return flag.substr(2) == other.name; });
+  return found != std::ranges::end(foreign_names) ? find_option(found->section, found->key) : nullptr;
 }
 
 }  // namespace gpt_train
