@@ -22,9 +22,9 @@ target_compile_options(tessera_compiler INTERFACE
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   target_compile_options(tessera_compiler INTERFACE $<BUILD_INTERFACE:-Wno-restrict>)
 endif()
-# In a unity build GCC takes what lies in an unnamed namespace of a source for a header's.
+# In a unity build what lies in an unnamed namespace of one source is seen by the next ones, and taken for a header's.
 if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
-  target_compile_options(tessera_compiler INTERFACE $<BUILD_INTERFACE:-Wno-subobject-linkage>)
+  target_compile_options(tessera_compiler INTERFACE $<BUILD_INTERFACE:-Wno-subobject-linkage;-Wno-shadow>)
 endif()
 # A target with the property TESSERA_ANY_PROCESSOR runs on the oldest processor of the kind.
 if(TESSERA_LEVEL)

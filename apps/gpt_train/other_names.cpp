@@ -103,7 +103,7 @@ constexpr OtherName foreign_names[] = {
 
 }  // namespace
 
-std::vector<std::string> foreign_names() {
+std::vector<std::string> other_names() {
   std::vector<std::string> names;
   for (OtherName const& other : foreign_names) names.push_back("--" + std::string(other.name));
   return names;
