@@ -110,8 +110,8 @@ std::vector<std::string> other_names() {
 }
 
 Option const* option_called(std::string_view flag) {
-  auto const found =
-      std::ranges::find_if(foreign_names, [&](OtherName const& other) { return flag.substr(2) == other.name; });
+  auto const found = std::ranges::find_if(
+      foreign_names, [&](OtherName const& other) { return flag.substr(2) == other.name; });
   return found != std::ranges::end(foreign_names) ? find_option(found->section, found->key) : nullptr;
 }
 

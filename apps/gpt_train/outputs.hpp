@@ -58,7 +58,8 @@ class LineFile {
 /// Records this rank's timeline from `start` on, if `path` is not empty.
 class TraceFile {
  public:
-  /// Takes room for `spans` spans. An empty `path` records nothing. Throws IoError for a pipe that nobody reads.
+  /// Takes room for `spans` spans. An empty `path` records nothing. Throws IoError for a pipe that nobody
+  /// reads.
   TraceFile(std::string path, std::int64_t spans);
   TraceFile(TraceFile const&) = delete;
   TraceFile& operator=(TraceFile const&) = delete;

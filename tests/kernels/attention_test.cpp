@@ -133,8 +133,8 @@ TYPED_TEST(AttentionTest, LaterTokensChangeNothingBefore) {
 
 /// The columns of heads [first, first + count) of every group of `heads` heads in a tensor.
 template <class T>
-Buffer<T> heads_of(Buffer<T> const& tensor, std::size_t heads, std::size_t head_size,
-                        std::size_t first, std::size_t count) {
+Buffer<T> heads_of(Buffer<T> const& tensor, std::size_t heads, std::size_t head_size, std::size_t first,
+                   std::size_t count) {
   Buffer<T> result;
   for (std::size_t begin = 0; begin < tensor.size(); begin += heads * head_size) {
     auto const from = tensor.begin() + static_cast<std::ptrdiff_t>(begin + first * head_size);
