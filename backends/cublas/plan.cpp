@@ -5,6 +5,7 @@
 #include <cuda_runtime_api.h>
 #include <fmt/format.h>
 
+#include <array>
 #include <tuple>
 #include <vector>
 
@@ -143,36 +144,40 @@ Plan::Plan(cublasLtHandle_t library, Problem const& problem) : problem_(problem)
   choose_algorithm(library, p);
 }
 
-std::vector<cublasLtMatmulHeuristicResult_t> Plan::proposals(cublasLtHandle_t library,
-                                                             ColumnMajor const& product,
-                                                             std::uint32_t reductions) const {
+std::vector<Plan::Proposal> Plan::proposals(cublasLtHandle_t library, ColumnMajor const& product,
+                                            std::uint32_t reductions) const {
   auto const preference = make_preference(problem_, product, reductions);
-  std::vector<cublasLtMatmulHeuristicResult_t> found(16);
+  std::array<cublasLtMatmulHeuristicResult_t, 16> found{};
   int count = 0;
   auto const status =
       cublasLtMatmulAlgoGetHeuristic(library, product_.get(), a_.get(), b_.get(), c_.get(), c_.get(),
                                      preference.get(), static_cast<int>(found.size()), found.data(), &count);
-  found.resize(status == CUBLAS_STATUS_SUCCESS ? static_cast<std::size_t>(count) : 0);
-  std::erase_if(found, [](auto const& proposal) { return proposal.state != CUBLAS_STATUS_SUCCESS; });
-  return found;
+  std::vector<Proposal> usable;
+  for (int i = 0; status == CUBLAS_STATUS_SUCCESS && i < count; ++i) {
+    auto const& result = found[static_cast<std::size_t>(i)];
+    if (result.state == CUBLAS_STATUS_SUCCESS) usable.push_back({result.algo, result.wavesCount});
+  }
+  return usable;
 }
 
 void Plan::choose_algorithm(cublasLtHandle_t library, ColumnMajor const& product) {
-  auto found = proposals(library, product, CUBLASLT_REDUCTION_SCHEME_NONE);
-  std::erase_if(found, [](auto const& proposal) {
-    return attribute(proposal.algo, CUBLASLT_ALGO_CONFIG_SPLITK_NUM) > 1;
-  });
-  if (found.empty())
+  std::vector<Proposal> whole;
+  std::vector<Candidate> candidates;
+  for (auto const& proposal : proposals(library, product, CUBLASLT_REDUCTION_SCHEME_NONE)) {
+    if (attribute(proposal.algorithm, CUBLASLT_ALGO_CONFIG_SPLITK_NUM) > 1) continue;
+    whole.push_back(proposal);
+    candidates.push_back({family_of(proposal.algorithm), proposal.waves});
+  }
+  if (whole.empty())
     throw InternalError(fmt::format("cuBLASLt has no algorithm for a product of {}", described(problem_)));
-  algorithm_ = found.front().algo;
+  algorithm_ = whole.front().algorithm;
   if (!on_tensor_cores(problem_)) return;
   auto const preferred = proposals(library, product, CUBLASLT_REDUCTION_SCHEME_MASK);
   if (preferred.empty()) return;
-  std::vector<Candidate> candidates;
-  for (auto const& proposal : found) candidates.push_back({family_of(proposal.algo), proposal.wavesCount});
-  auto const i = choose(candidates, family_of(preferred.front().algo), results_of_processor(product));
-  algorithm_ = found[i].algo;
-  cut_finer(library, found[i].wavesCount);
+  auto const& choice =
+      whole[choose(candidates, family_of(preferred.front().algorithm), results_of_processor(product))];
+  algorithm_ = choice.algorithm;
+  cut_finer(library, choice.waves);
 }
 
 void Plan::cut_finer(cublasLtHandle_t library, double waves) {

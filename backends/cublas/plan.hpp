@@ -54,11 +54,15 @@ class Plan {
   [[nodiscard]] std::string description() const;
 
  private:
+  struct Proposal {
+    cublasLtMatmulAlgo_t algorithm;
+    double waves;  ///< as in Candidate
+  };
+
   void choose_algorithm(cublasLtHandle_t library, ColumnMajor const& product);
   /// What the library proposes, best first, where sums may be cut by `reductions`.
-  [[nodiscard]] std::vector<cublasLtMatmulHeuristicResult_t> proposals(cublasLtHandle_t library,
-                                                                       ColumnMajor const& product,
-                                                                       std::uint32_t reductions) const;
+  [[nodiscard]] std::vector<Proposal> proposals(cublasLtHandle_t library, ColumnMajor const& product,
+                                                std::uint32_t reductions) const;
   /// Gives the algorithm smaller tiles, if it has them, while its `waves` leave half of the GPU idle.
   void cut_finer(cublasLtHandle_t library, double waves);
 
