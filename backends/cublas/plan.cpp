@@ -2,11 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plan.hpp"
 
+#include <cuda_runtime_api.h>
 #include <fmt/format.h>
 
 #include <array>
 #include <tuple>
+#include <vector>
 
+#include "choice.hpp"
 #include "error.hpp"
 #include "tessera/base/error.hpp"
 
@@ -78,15 +81,14 @@ void set(Preference const& preference, cublasLtMatmulPreferenceAttributes_t whic
         "state what an algorithm may use");
 }
 
-Preference make_preference(Problem const& problem, ColumnMajor const& product) {
+Preference make_preference(Problem const& problem, ColumnMajor const& product, std::uint32_t reductions) {
   cublasLtMatmulPreference_t handle = nullptr;
   check(cublasLtMatmulPreferenceCreate(&handle), "state what an algorithm may use");
   Preference preference(handle);
   auto const operand_bytes = size_bytes(problem.operands);
   std::uint32_t const c_alignment = alignment_of(product.ldc, size_bytes(problem.result));
   set(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace_bytes);
-  set(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
-      static_cast<std::uint32_t>(CUBLASLT_REDUCTION_SCHEME_NONE));
+  set(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, reductions);
   set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES,
       std::uint32_t{alignment_of(product.lda, operand_bytes)});
   set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
@@ -103,6 +105,26 @@ std::uint32_t attribute(cublasLtMatmulAlgo_t const& algorithm, cublasLtMatmulAlg
   std::size_t written = 0;
   auto const status = cublasLtMatmulAlgoConfigGetAttribute(&algorithm, which, &value, bytes, &written);
   return status == CUBLAS_STATUS_SUCCESS ? value : 0;
+}
+
+/// False where it has no such attribute.
+bool set_tile(cublasLtMatmulAlgo_t& algorithm, std::uint32_t tile) {
+  return cublasLtMatmulAlgoConfigSetAttribute(&algorithm, CUBLASLT_ALGO_CONFIG_TILE_ID, &tile, sizeof tile) ==
+         CUBLAS_STATUS_SUCCESS;
+}
+
+int family_of(cublasLtMatmulAlgo_t const& algorithm) {
+  return static_cast<int>(attribute(algorithm, CUBLASLT_ALGO_CONFIG_ID));
+}
+
+bool on_tensor_cores(Problem const& p) { return p.operands == DType::bf16 || p.tf32; }
+
+/// Elements of the product for each processor of the GPU.
+double results_of_processor(ColumnMajor const& product) {
+  int device = 0, processors = 1;
+  check(cudaGetDevice(&device), "ask for the device");
+  check(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device), "count processors");
+  return static_cast<double>(product.m) * static_cast<double>(product.n) / processors;
 }
 
 }  // namespace
@@ -122,22 +144,55 @@ Plan::Plan(cublasLtHandle_t library, Problem const& problem) : problem_(problem)
   choose_algorithm(library, p);
 }
 
-void Plan::choose_algorithm(cublasLtHandle_t library, ColumnMajor const& product) {
-  auto const preference = make_preference(problem_, product);
+std::vector<Plan::Proposal> Plan::proposals(cublasLtHandle_t library, ColumnMajor const& product,
+                                            std::uint32_t reductions) const {
+  auto const preference = make_preference(problem_, product, reductions);
   std::array<cublasLtMatmulHeuristicResult_t, 16> found{};
   int count = 0;
   auto const status =
       cublasLtMatmulAlgoGetHeuristic(library, product_.get(), a_.get(), b_.get(), c_.get(), c_.get(),
                                      preference.get(), static_cast<int>(found.size()), found.data(), &count);
+  std::vector<Proposal> usable;
   for (int i = 0; status == CUBLAS_STATUS_SUCCESS && i < count; ++i) {
     auto const& result = found[static_cast<std::size_t>(i)];
-    if (result.state != CUBLAS_STATUS_SUCCESS) continue;
-    if (attribute(result.algo, CUBLASLT_ALGO_CONFIG_SPLITK_NUM) > 1) continue;
-    algorithm_ = result.algo;
-    return;
+    if (result.state == CUBLAS_STATUS_SUCCESS) usable.push_back({result.algo, result.wavesCount});
   }
-  throw InternalError(fmt::format("cuBLASLt has no algorithm for a product of {}: {}", described(problem_),
-                                  cublasLtGetStatusString(status)));
+  return usable;
+}
+
+void Plan::choose_algorithm(cublasLtHandle_t library, ColumnMajor const& product) {
+  std::vector<Proposal> whole;
+  std::vector<Candidate> candidates;
+  for (auto const& proposal : proposals(library, product, CUBLASLT_REDUCTION_SCHEME_NONE)) {
+    if (attribute(proposal.algorithm, CUBLASLT_ALGO_CONFIG_SPLITK_NUM) > 1) continue;
+    whole.push_back(proposal);
+    candidates.push_back({family_of(proposal.algorithm), proposal.waves});
+  }
+  if (whole.empty())
+    throw InternalError(fmt::format("cuBLASLt has no algorithm for a product of {}", described(problem_)));
+  algorithm_ = whole.front().algorithm;
+  if (!on_tensor_cores(problem_)) return;
+  auto const preferred = proposals(library, product, CUBLASLT_REDUCTION_SCHEME_MASK);
+  if (preferred.empty()) return;
+  auto const& choice =
+      whole[choose(candidates, family_of(preferred.front().algorithm), results_of_processor(product))];
+  algorithm_ = choice.algorithm;
+  cut_finer(library, choice.waves);
+}
+
+void Plan::cut_finer(cublasLtHandle_t library, double waves) {
+  for (std::uint32_t const tile : {CUBLASLT_MATMUL_TILE_128x128, CUBLASLT_MATMUL_TILE_128x64}) {
+    if (!leaves_half_idle(waves)) return;
+    auto finer = algorithm_;
+    cublasLtMatmulHeuristicResult_t result{};
+    if (!set_tile(finer, tile) ||
+        cublasLtMatmulAlgoCheck(library, product_.get(), a_.get(), b_.get(), c_.get(), c_.get(), &finer,
+                                &result) != CUBLAS_STATUS_SUCCESS)
+      continue;
+    if (result.workspaceSize > workspace_bytes || result.wavesCount <= waves) continue;
+    algorithm_ = finer;
+    waves = result.wavesCount;
+  }
 }
 
 void Plan::run(cublasLtHandle_t library, void const* a, void const* b, double beta, void* c, void* workspace,

@@ -7,7 +7,9 @@
 
 #include <cublasLt.h>
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "column_major.hpp"
 #include "tessera/base/unique_handle.hpp"
@@ -37,8 +39,9 @@ struct LayoutTraits {
   static void free(Handle handle) noexcept { cublasLtMatrixLayoutDestroy(handle); }
 };
 
-/// The descriptors of a problem and the one algorithm that all its products are made by: the first that the
-/// library proposes without split-K, whose sums depend on how the product was cut.
+/// The descriptors of a problem and the one algorithm that all its products are made by, of those that the
+/// library proposes without split-K, whose sums depend on how the product was cut: in float32 and double the
+/// first, on tensor cores by the rule of choice.hpp.
 class Plan {
  public:
   /// Throws InternalError when the library has no algorithm.
@@ -51,7 +54,17 @@ class Plan {
   [[nodiscard]] std::string description() const;
 
  private:
+  struct Proposal {
+    cublasLtMatmulAlgo_t algorithm;
+    double waves;  ///< as in Candidate
+  };
+
   void choose_algorithm(cublasLtHandle_t library, ColumnMajor const& product);
+  /// What the library proposes, best first, where sums may be cut by `reductions`.
+  [[nodiscard]] std::vector<Proposal> proposals(cublasLtHandle_t library, ColumnMajor const& product,
+                                                std::uint32_t reductions) const;
+  /// Gives the algorithm smaller tiles, if it has them, while its `waves` leave half of the GPU idle.
+  void cut_finer(cublasLtHandle_t library, double waves);
 
   Problem problem_;
   UniqueHandle<DescriptorTraits> product_;

@@ -3,6 +3,8 @@
 //
 // Kernels of bf16 compute in float32 and round once, where they write: each gives, bit for bit, what the
 // float kernel gives for the same numbers, rounded. The float kernels are compared with the truth elsewhere.
+// On a device a pack of bf16 has more numbers than one of float, so that sums along rows are added in another
+// order: these and what follows from them may differ there as float32 rounds.
 #include "tensors.hpp"
 #include "tessera/kernels/attention.hpp"
 #include "tessera/kernels/bias.hpp"
@@ -39,12 +41,34 @@ struct Pair {
     }
     return ::testing::AssertionSuccess();
   }
+  /// The same of numbers that were made from sums along rows.
+  [[nodiscard]] ::testing::AssertionResult agrees_after_sums() const {
+    if (tensors_on_host) return agrees();
+    constexpr double rounding = 1.0 / 256;
+    for (std::size_t i = 0; i < half.size(); ++i) {
+      double const size = std::abs(single[i]), error = std::abs(static_cast<float>(half[i]) - single[i]);
+      if (!(error <= rounding * size + tolerance<float>() * std::max(1.0, size))) {
+        return ::testing::AssertionFailure() << "element " << i << " of " << half.size() << ": "
+                                             << static_cast<float>(half[i]) << " and " << single[i];
+      }
+    }
+    return ::testing::AssertionSuccess();
+  }
 
   Buffer<bf16> half;
   Buffer<float> single;
 };
 
 Buffer<float> floats(std::size_t count, unsigned seed) { return as<float>(random_tensor(count, seed)); }
+
+/// Sums along rows, or what was made from them: the same bits on a host.
+void expect_same_sums(Buffer<float> const& of_half, Buffer<float> const& of_single) {
+  if (tensors_on_host) {
+    EXPECT_TRUE(same_bits(of_half, of_single));
+  } else {
+    expect_near(of_half, widened(of_single), tolerance<float>());
+  }
+}
 
 /// Odd widths, so that every loop has a vector body and a scalar end, at every alignment of rows.
 constexpr std::size_t n = 12;
@@ -100,15 +124,15 @@ TEST_P(Bf16KernelTest, LayerNorm) {
                            vec(rstd));
   layer_norm_forward<float>(exec(), mat(x.single, d), vec(gamma), vec(beta), 1e-5F, mat(y.single, d),
                             vec(mean_of_single), vec(rstd_of_single));
-  EXPECT_TRUE(y.agrees());
-  EXPECT_TRUE(same_bits(mean, mean_of_single));
-  EXPECT_TRUE(same_bits(rstd, rstd_of_single));
+  EXPECT_TRUE(y.agrees_after_sums());
+  expect_same_sums(mean, mean_of_single);
+  expect_same_sums(rstd, rstd_of_single);
   for (bool const accumulate : {true, false}) {
     layer_norm_backward<bf16>(exec(), mat(dy, d), mat(x.half, d), vec(gamma), vec(mean), vec(rstd),
                               mat(dx.half, d), accumulate);
     layer_norm_backward<float>(exec(), mat(dy, d), mat(x.single, d), vec(gamma), vec(mean), vec(rstd),
                                mat(dx.single, d), accumulate);
-    EXPECT_TRUE(dx.agrees());
+    EXPECT_TRUE(dx.agrees_after_sums());
     dx.round();
   }
   auto dgamma = zeros<float>(2 * d), dbeta = dgamma, dgamma_of_single = dgamma, dbeta_of_single = dgamma;
@@ -136,7 +160,7 @@ TEST_P(Bf16KernelTest, ResidualAdditionNormAndDropout) {
   out.round();
   layer_norm_forward<float>(exec(), mat(out.single, d), vec(gamma), vec(beta), 1e-5F, mat(y.single, d),
                             vec(mean), vec(rstd));
-  EXPECT_TRUE(y.agrees()) << "made from the rounded sum";
+  EXPECT_TRUE(y.agrees_after_sums()) << "made from the rounded sum";
   dropout_backward<bf16>(exec(), mat(residual.half, d), dropout, mat(dx.half, d));
   dropout_backward<float>(exec(), mat(residual.single, d), dropout, mat(dx.single, d));
   EXPECT_TRUE(dx.agrees());
@@ -157,8 +181,8 @@ TEST_P(Bf16KernelTest, CrossEntropy) {
   };
   run(logits.half, of_half);
   run(logits.single, of_single);
-  for (std::size_t i = 0; i < 3; ++i) EXPECT_TRUE(same_bits(of_half[i], of_single[i]));
-  EXPECT_TRUE(logits.agrees());
+  for (std::size_t i = 0; i < 3; ++i) expect_same_sums(of_half[i], of_single[i]);
+  EXPECT_TRUE(logits.agrees_after_sums());
 }
 
 TEST_P(Bf16KernelTest, Embeddings) {

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "recorded_training.hpp"
+#include "support/device.hpp"
 #include "support/parallel.hpp"
 
 namespace tessera::model::test {
@@ -84,7 +85,7 @@ double gradient_error(params::ParameterStore<T> const& store, params::ParameterI
   double error = 0;
   for (int tile = 0; tile < parameter.tiles.count; ++tile) {
     auto const where = params::elements_of_tile(parameter.spec, parameter.tiles.first + tile);
-    auto const values = store.gradient(id, tile, 0);
+    auto const values = support::on_host<T>(store.gradient(id, tile, 0));
     for (std::int64_t i = 0; i < where.outer * where.run; ++i) {
       bool const padding = i % where.run >= where.valid_run;
       auto const global =
