@@ -137,7 +137,9 @@ void read_entry(std::string const& path, Entry const& entry, Settings& settings)
 void unknown_section(std::string const& path, toml::key const& section, Settings& settings) {
   std::vector<std::string> sections;
   for (Option const& option : options()) sections.emplace_back(option.section);
-  std::string const nearest = nearest_name(section.str(), sections);
+  auto const begins_so = [&](std::string const& name) { return name.starts_with(section.str()); };
+  auto const longer = std::ranges::find_if(sections, begins_so);
+  std::string const nearest = longer != sections.end() ? *longer : nearest_name(section.str(), sections);
   for (Option const& option : options()) {
     if (option.section == nearest) settings.doubt(option);
   }

@@ -14,13 +14,13 @@
 
 namespace tessera::backends::mpi {
 
-/// MPICH describes itself on many lines, of which the first says what it is.
+/// The first words: MPICH describes itself on many lines, Open MPI says how it was configured after a comma.
 std::string library_version() {
   std::array<char, MPI_MAX_LIBRARY_VERSION_STRING + 1> text{};
   int length = 0;
   check(MPI_Get_library_version(text.data(), &length), CallInfo{"version"});
-  std::string const whole(text.data(), static_cast<std::size_t>(length));
-  return whole.substr(0, whole.find('\n'));
+  std::string const whole(text.data());  // some count the end of the text as part of its length
+  return whole.substr(0, whole.find_first_of("\n,"));
 }
 
 namespace {

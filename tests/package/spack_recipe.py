@@ -29,6 +29,7 @@ PACKAGES = {
     "BLAS": "openblas", "TESSERA_CBLAS_INCLUDE_DIR": "openblas", "spdlog": "spdlog", "tomlplusplus": "tomlplusplus",
     "TESSERA_CLI11_INCLUDE_DIR": "cli11", "CUDAToolkit": "cuda", "TESSERA_NCCL_INCLUDE_DIR": "nccl",
     "TESSERA_NCCL_LIBRARY": "nccl", "GTest": "googletest", "Python3": "python",
+    "hip": None, "rccl": None,  # the recipe offers no AMD GPUs: nothing was built for them
 }
 # Looked for by single tests, which are left out without it.
 OF_SINGLE_TESTS = {"TESSERA_FIU_LIBRARY"}
