@@ -5,12 +5,12 @@
 #include <cuda_runtime_api.h>
 #include <fmt/format.h>
 
-#include <array>
 #include <tuple>
 #include <vector>
 
 #include "choice.hpp"
 #include "error.hpp"
+#include "proposals.hpp"
 #include "tessera/base/error.hpp"
 
 namespace tessera::cublas {
@@ -68,51 +68,6 @@ void set_transpose(cublasLtMatmulDesc_t product, cublasLtMatmulDescAttributes_t 
   check(cublasLtMatmulDescSetAttribute(product, which, &operation, sizeof operation), "transpose an operand");
 }
 
-struct PreferenceTraits {
-  using Handle = cublasLtMatmulPreference_t;
-  static Handle null() noexcept { return nullptr; }
-  static void free(Handle handle) noexcept { cublasLtMatmulPreferenceDestroy(handle); }
-};
-using Preference = UniqueHandle<PreferenceTraits>;
-
-template <class Value>
-void set(Preference const& preference, cublasLtMatmulPreferenceAttributes_t which, Value value) {
-  check(cublasLtMatmulPreferenceSetAttribute(preference.get(), which, &value, sizeof value),
-        "state what an algorithm may use");
-}
-
-Preference make_preference(Problem const& problem, ColumnMajor const& product, std::uint32_t reductions) {
-  cublasLtMatmulPreference_t handle = nullptr;
-  check(cublasLtMatmulPreferenceCreate(&handle), "state what an algorithm may use");
-  Preference preference(handle);
-  auto const operand_bytes = size_bytes(problem.operands);
-  std::uint32_t const c_alignment = alignment_of(product.ldc, size_bytes(problem.result));
-  set(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace_bytes);
-  set(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, reductions);
-  set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES,
-      std::uint32_t{alignment_of(product.lda, operand_bytes)});
-  set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
-      std::uint32_t{alignment_of(product.ldb, operand_bytes)});
-  set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, c_alignment);
-  set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, c_alignment);
-  return preference;
-}
-
-/// An attribute of an algorithm; 0 where it has none of the kind.
-std::uint32_t attribute(cublasLtMatmulAlgo_t const& algorithm, cublasLtMatmulAlgoConfigAttributes_t which,
-                        std::size_t bytes = sizeof(std::uint32_t)) {
-  std::uint32_t value = 0;
-  std::size_t written = 0;
-  auto const status = cublasLtMatmulAlgoConfigGetAttribute(&algorithm, which, &value, bytes, &written);
-  return status == CUBLAS_STATUS_SUCCESS ? value : 0;
-}
-
-/// False where it has no such attribute.
-bool set_tile(cublasLtMatmulAlgo_t& algorithm, std::uint32_t tile) {
-  return cublasLtMatmulAlgoConfigSetAttribute(&algorithm, CUBLASLT_ALGO_CONFIG_TILE_ID, &tile, sizeof tile) ==
-         CUBLAS_STATUS_SUCCESS;
-}
-
 int family_of(cublasLtMatmulAlgo_t const& algorithm) {
   return static_cast<int>(attribute(algorithm, CUBLASLT_ALGO_CONFIG_ID));
 }
@@ -125,6 +80,16 @@ double results_of_processor(ColumnMajor const& product) {
   check(cudaGetDevice(&device), "ask for the device");
   check(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device), "count processors");
   return static_cast<double>(product.m) * static_cast<double>(product.n) / processors;
+}
+
+/// Gives the proposal smaller tiles, if it has them, while it leaves half of the GPU idle.
+Proposal cut_finer(Described const& product, Proposal proposal) {
+  for (std::uint32_t const tile : {CUBLASLT_MATMUL_TILE_128x128, CUBLASLT_MATMUL_TILE_128x64}) {
+    if (!leaves_half_idle(proposal.waves)) break;
+    auto const finer = with_tile(product, proposal, tile);
+    if (finer && finer->waves > proposal.waves) proposal = *finer;
+  }
+  return proposal;
 }
 
 }  // namespace
@@ -141,29 +106,13 @@ Plan::Plan(cublasLtHandle_t library, Problem const& problem) : problem_(problem)
   a_ = UniqueHandle<LayoutTraits>(make_operand(problem.operands, p.transpose_a, p.m, p.k, p.lda));
   b_ = UniqueHandle<LayoutTraits>(make_operand(problem.operands, p.transpose_b, p.k, p.n, p.ldb));
   c_ = UniqueHandle<LayoutTraits>(make_layout(problem.result, p.m, p.n, p.ldc));
-  choose_algorithm(library, p);
+  choose_algorithm({library, product, a_.get(), b_.get(), c_.get(), p, problem.operands, problem.result});
 }
 
-std::vector<Plan::Proposal> Plan::proposals(cublasLtHandle_t library, ColumnMajor const& product,
-                                            std::uint32_t reductions) const {
-  auto const preference = make_preference(problem_, product, reductions);
-  std::array<cublasLtMatmulHeuristicResult_t, 16> found{};
-  int count = 0;
-  auto const status =
-      cublasLtMatmulAlgoGetHeuristic(library, product_.get(), a_.get(), b_.get(), c_.get(), c_.get(),
-                                     preference.get(), static_cast<int>(found.size()), found.data(), &count);
-  std::vector<Proposal> usable;
-  for (int i = 0; status == CUBLAS_STATUS_SUCCESS && i < count; ++i) {
-    auto const& result = found[static_cast<std::size_t>(i)];
-    if (result.state == CUBLAS_STATUS_SUCCESS) usable.push_back({result.algo, result.wavesCount});
-  }
-  return usable;
-}
-
-void Plan::choose_algorithm(cublasLtHandle_t library, ColumnMajor const& product) {
+void Plan::choose_algorithm(Described const& product) {
   std::vector<Proposal> whole;
   std::vector<Candidate> candidates;
-  for (auto const& proposal : proposals(library, product, CUBLASLT_REDUCTION_SCHEME_NONE)) {
+  for (auto const& proposal : proposals(product, CUBLASLT_REDUCTION_SCHEME_NONE)) {
     if (attribute(proposal.algorithm, CUBLASLT_ALGO_CONFIG_SPLITK_NUM) > 1) continue;
     whole.push_back(proposal);
     candidates.push_back({family_of(proposal.algorithm), proposal.waves});
@@ -172,27 +121,11 @@ void Plan::choose_algorithm(cublasLtHandle_t library, ColumnMajor const& product
     throw InternalError(fmt::format("cuBLASLt has no algorithm for a product of {}", described(problem_)));
   algorithm_ = whole.front().algorithm;
   if (!on_tensor_cores(problem_)) return;
-  auto const preferred = proposals(library, product, CUBLASLT_REDUCTION_SCHEME_MASK);
+  auto const preferred = proposals(product, CUBLASLT_REDUCTION_SCHEME_MASK);
   if (preferred.empty()) return;
-  auto const& choice =
-      whole[choose(candidates, family_of(preferred.front().algorithm), results_of_processor(product))];
-  algorithm_ = choice.algorithm;
-  cut_finer(library, choice.waves);
-}
-
-void Plan::cut_finer(cublasLtHandle_t library, double waves) {
-  for (std::uint32_t const tile : {CUBLASLT_MATMUL_TILE_128x128, CUBLASLT_MATMUL_TILE_128x64}) {
-    if (!leaves_half_idle(waves)) return;
-    auto finer = algorithm_;
-    cublasLtMatmulHeuristicResult_t result{};
-    if (!set_tile(finer, tile) ||
-        cublasLtMatmulAlgoCheck(library, product_.get(), a_.get(), b_.get(), c_.get(), c_.get(), &finer,
-                                &result) != CUBLAS_STATUS_SUCCESS)
-      continue;
-    if (result.workspaceSize > workspace_bytes || result.wavesCount <= waves) continue;
-    algorithm_ = finer;
-    waves = result.wavesCount;
-  }
+  int const family = family_of(preferred.front().algorithm);
+  auto const& choice = whole[choose(candidates, family, results_of_processor(product.shape))];
+  algorithm_ = cut_finer(product, choice).algorithm;
 }
 
 void Plan::run(cublasLtHandle_t library, void const* a, void const* b, double beta, void* c, void* workspace,

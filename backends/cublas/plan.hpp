@@ -7,17 +7,12 @@
 
 #include <cublasLt.h>
 
-#include <cstdint>
 #include <string>
-#include <vector>
 
-#include "column_major.hpp"
+#include "proposals.hpp"
 #include "tessera/base/unique_handle.hpp"
 
 namespace tessera::cublas {
-
-/// Memory that a product may use beside its operands: the same for all, since it decides what may be chosen.
-inline constexpr std::size_t workspace_bytes = std::size_t{32} << 20;
 
 /// What one plan is for.
 struct Problem {
@@ -54,17 +49,7 @@ class Plan {
   [[nodiscard]] std::string description() const;
 
  private:
-  struct Proposal {
-    cublasLtMatmulAlgo_t algorithm;
-    double waves;  ///< as in Candidate
-  };
-
-  void choose_algorithm(cublasLtHandle_t library, ColumnMajor const& product);
-  /// What the library proposes, best first, where sums may be cut by `reductions`.
-  [[nodiscard]] std::vector<Proposal> proposals(cublasLtHandle_t library, ColumnMajor const& product,
-                                                std::uint32_t reductions) const;
-  /// Gives the algorithm smaller tiles, if it has them, while its `waves` leave half of the GPU idle.
-  void cut_finer(cublasLtHandle_t library, double waves);
+  void choose_algorithm(Described const& product);
 
   Problem problem_;
   UniqueHandle<DescriptorTraits> product_;
