@@ -44,7 +44,8 @@ TEST(ConfigFile, UnknownKeysNameTheNearestWithFileAndLine) {
   expect_file_error("[training]\nlr = 1e-3\n", {":2: unknown key training.lr: did you mean optimizer.lr?"});
   expect_file_error("\nlr = 1e-3\n", {":2: unknown key lr: did you mean optimizer.lr?"});
   expect_file_error("learning_rate = 1e-3\n", {":1: unknown key learning_rate: did you mean optimizer.lr?"});
-  expect_file_error("tensor_model_parallel_size = 2\n", {":1: unknown key tensor_model_parallel_size: did you mean parallel.tp?"});
+  expect_file_error("tensor_model_parallel_size = 2\n",
+                    {":1: unknown key tensor_model_parallel_size: did you mean parallel.tp?"});
   expect_file_error("model = \"gpt2\"\n", {":1: model is a table, not a value: write [model]"});
   expect_file_error("[train]\nmax_iters = 2\n", {":1: unknown table [train]: did you mean [training]?"});
   expect_file_error("[model]\nn_layer = 2\n", {":2: unknown key model.n_layer: did you mean model.layers?"});

@@ -63,8 +63,9 @@ TEST(Outside, ToolsOfHdf5ShowTheTensors) {
   // h5dump writes the elements as they lie in the file; the output must be the tensor, bit for bit.
   for (auto const& tensor : tensors) {
     auto const raw = folder.path("raw");
-    output_of(fmt::format("h5dump -d /{} -b FILE -o {} {}", tensor.entry.name, raw, folder.path("c/model.h5")),
-              folder);
+    output_of(
+        fmt::format("h5dump -d /{} -b FILE -o {} {}", tensor.entry.name, raw, folder.path("c/model.h5")),
+        folder);
     auto const* const bytes = reinterpret_cast<char const*>(tensor.elements.data());
     EXPECT_TRUE(read_bytes(raw) == std::string(bytes, tensor.elements.size())) << tensor.entry.name;
   }
