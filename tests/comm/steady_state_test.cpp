@@ -58,6 +58,22 @@ void repeat_step(Communicator& comm, Buffers& data) {
   in.wait_host();
 }
 
+/// Whether five steps in a row come to allocate nothing. How many operations are under way at a time, and so
+/// how many states exist, depends on when the other ranks answer: the most is seen after a few steps, not
+/// after the first.
+bool becomes_steady(Communicator& comm, Buffers& data) {
+  constexpr int most_steps = 60;
+  int steady = 0;
+  for (int step = 0; step < most_steps; ++step) {
+    std::size_t const before = allocations;
+    repeat_step(comm, data);
+    steady = allocations == before ? steady + 1 : 0;
+    auto const least = all_reduce_value(comm, std::int32_t{steady}, Op::min);
+    if (least >= 5) return true;
+  }
+  return false;
+}
+
 TEST(SteadyState, RepeatedOperationsAllocateNothing) {
   for (auto const& decoration : contract::decorations()) {
     support::for_each_group({1, 2, 3, 8}, [&](Communicator& group) {
@@ -66,10 +82,7 @@ TEST(SteadyState, RepeatedOperationsAllocateNothing) {
       Ledger ledger;
       comm = make_recorded(std::move(comm), ledger, "test");
       Buffers data;
-      for (int warm_up = 0; warm_up < 2; ++warm_up) repeat_step(*comm, data);
-      std::size_t const before = allocations;
-      for (int step = 0; step < 5; ++step) repeat_step(*comm, data);
-      EXPECT_EQ(allocations - before, 0u) << decoration.name;
+      EXPECT_TRUE(becomes_steady(*comm, data)) << decoration.name;
     });
   }
 }
