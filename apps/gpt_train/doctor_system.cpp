@@ -131,7 +131,7 @@ Findings find_libraries(comm::Session const& session, int world_size) {
   Findings findings{{Verdict::ok, fmt::format("Tessera {}", tessera::version())}};
   std::istringstream built{std::string(tessera::build_options())};
   for (std::string line; std::getline(built, line);) findings.push_back({Verdict::ok, line});
-  auto const library = session.library();
+  auto const library = session.library_name();
   findings.push_back(
       {Verdict::ok,
        "communication: " + (library.empty() ? "none in use (started without a launcher)" : library)});

@@ -47,7 +47,7 @@ std::vector<Proposal> proposals(Described const& product, std::uint32_t reductio
   auto const preference = make_preference(product, reductions);
   std::array<cublasLtMatmulHeuristicResult_t, 16> found{};
   int count = 0;
-  auto const status = cublasLtMatmulAlgoGetHeuristic(product.library, product.product, product.a, product.b,
+  auto const status = cublasLtMatmulAlgoGetHeuristic(product.handle, product.product, product.a, product.b,
                                                      product.c, product.c, preference.get(),
                                                      static_cast<int>(found.size()), found.data(), &count);
   std::vector<Proposal> usable;
@@ -63,7 +63,7 @@ std::optional<Proposal> with_tile(Described const& product, Proposal proposal, s
                                            sizeof tile) != CUBLAS_STATUS_SUCCESS)
     return std::nullopt;
   cublasLtMatmulHeuristicResult_t result{};
-  if (cublasLtMatmulAlgoCheck(product.library, product.product, product.a, product.b, product.c, product.c,
+  if (cublasLtMatmulAlgoCheck(product.handle, product.product, product.a, product.b, product.c, product.c,
                               &proposal.algorithm, &result) != CUBLAS_STATUS_SUCCESS)
     return std::nullopt;
   if (result.workspaceSize > workspace_bytes) return std::nullopt;

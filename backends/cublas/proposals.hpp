@@ -21,7 +21,7 @@ inline constexpr std::size_t workspace_bytes = std::size_t{32} << 20;
 
 /// A product as the library has it described; all is borrowed.
 struct Described {
-  cublasLtHandle_t library;
+  cublasLtHandle_t handle;
   cublasLtMatmulDesc_t product;
   cublasLtMatrixLayout_t a, b, c;
   ColumnMajor shape;

@@ -57,7 +57,7 @@ class MpiSession final : public comm::Session {
     if (owner_) MPI_Finalize();
   }
 
-  [[nodiscard]] std::string library() const override { return library_version(); }
+  [[nodiscard]] std::string library_name() const override { return library_version(); }
   [[nodiscard]] std::unique_ptr<comm::Communicator> world() override {
     auto world = from_raw(MPI_COMM_WORLD);
     return stages_device_memory() ? comm::make_staging(std::move(world)) : std::move(world);

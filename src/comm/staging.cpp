@@ -7,6 +7,7 @@
 
 #include "forwarding.hpp"
 #include "staged.hpp"
+#include "tessera/comm/call.hpp"
 #include "tessera/comm/device_ops.hpp"
 #include "tessera/comm/state_pool.hpp"
 
@@ -14,19 +15,8 @@ namespace tessera::comm {
 
 namespace {
 
-enum class StagingKind {
-  broadcast,
-  all_reduce,
-  all_gather,
-  reduce_scatter,
-  all_to_all,
-  send,
-  receive,
-  barrier
-};
-
 struct StagingCall {
-  StagingKind kind;
+  Operation kind;
   void const* send;
   void* receive;
   std::size_t count;  ///< elements of one part
@@ -101,12 +91,12 @@ class StagingState final : public StagedState {
 
   [[nodiscard]] std::size_t ranks() const { return static_cast<std::size_t>(inner_.size()); }
   [[nodiscard]] std::size_t send_parts() const {
-    if (call_.kind == StagingKind::receive || call_.kind == StagingKind::barrier) return 0;
-    return call_.kind == StagingKind::reduce_scatter || call_.kind == StagingKind::all_to_all ? ranks() : 1;
+    if (call_.kind == Operation::receive || call_.kind == Operation::barrier) return 0;
+    return call_.kind == Operation::reduce_scatter || call_.kind == Operation::all_to_all ? ranks() : 1;
   }
   [[nodiscard]] std::size_t receive_parts() const {
-    if (call_.kind == StagingKind::send || call_.kind == StagingKind::barrier) return 0;
-    return call_.kind == StagingKind::all_gather || call_.kind == StagingKind::all_to_all ? ranks() : 1;
+    if (call_.kind == Operation::send || call_.kind == Operation::barrier) return 0;
+    return call_.kind == Operation::all_gather || call_.kind == Operation::all_to_all ? ranks() : 1;
   }
   [[nodiscard]] std::size_t length(std::size_t k) const {
     return std::min(chunk_, call_.count - std::min(call_.count, k * chunk_));
@@ -141,14 +131,14 @@ class StagingState final : public StagedState {
     void const* const send = direct_ ? from : lane_.buffers.send[k % 2].data();
     void* const receive = direct_ ? to : lane_.buffers.receive[k % 2].data();
     switch (kind) {
-      case StagingKind::broadcast: return broadcast(send, receive, n);
-      case StagingKind::all_reduce: return inner_.all_reduce(send, receive, n, type, op, {});
-      case StagingKind::all_gather: return inner_.all_gather(send, receive, n, type, {});
-      case StagingKind::reduce_scatter: return inner_.reduce_scatter(send, receive, n, type, op, {});
-      case StagingKind::all_to_all: return inner_.all_to_all(send, receive, n, type, {});
-      case StagingKind::send: return inner_.send(send, n, type, peer, {});
-      case StagingKind::receive: return inner_.receive(receive, n, type, peer, {});
-      case StagingKind::barrier: return inner_.barrier({});
+      case Operation::broadcast: return broadcast(send, receive, n);
+      case Operation::all_reduce: return inner_.all_reduce(send, receive, n, type, op, {});
+      case Operation::all_gather: return inner_.all_gather(send, receive, n, type, {});
+      case Operation::reduce_scatter: return inner_.reduce_scatter(send, receive, n, type, op, {});
+      case Operation::all_to_all: return inner_.all_to_all(send, receive, n, type, {});
+      case Operation::send: return inner_.send(send, n, type, peer, {});
+      case Operation::receive: return inner_.receive(receive, n, type, peer, {});
+      case Operation::barrier: return inner_.barrier({});
     }
     return {};
   }
@@ -178,34 +168,34 @@ class StagingCommunicator final : public ForwardingCommunicator {
         receives_(static_cast<std::size_t>(size())) {}
 
   Request broadcast(void* buffer, std::size_t count, DType type, int root, StreamRef stream) override {
-    return start(collectives_, {StagingKind::broadcast, buffer, buffer, count, type, Op::sum, root, stream});
+    return start(collectives_, {Operation::broadcast, buffer, buffer, count, type, Op::sum, root, stream});
   }
   Request all_reduce(void const* send, void* receive, std::size_t count, DType type, Op op,
                      StreamRef stream) override {
-    return start(collectives_, {StagingKind::all_reduce, send, receive, count, type, op, 0, stream});
+    return start(collectives_, {Operation::all_reduce, send, receive, count, type, op, 0, stream});
   }
   Request all_gather(void const* send, void* receive, std::size_t count, DType type,
                      StreamRef stream) override {
-    return start(collectives_, {StagingKind::all_gather, send, receive, count, type, Op::sum, 0, stream});
+    return start(collectives_, {Operation::all_gather, send, receive, count, type, Op::sum, 0, stream});
   }
   Request reduce_scatter(void const* send, void* receive, std::size_t count, DType type, Op op,
                          StreamRef stream) override {
-    return start(collectives_, {StagingKind::reduce_scatter, send, receive, count, type, op, 0, stream});
+    return start(collectives_, {Operation::reduce_scatter, send, receive, count, type, op, 0, stream});
   }
   Request all_to_all(void const* send, void* receive, std::size_t count, DType type,
                      StreamRef stream) override {
-    return start(collectives_, {StagingKind::all_to_all, send, receive, count, type, Op::sum, 0, stream});
+    return start(collectives_, {Operation::all_to_all, send, receive, count, type, Op::sum, 0, stream});
   }
   Request send(void const* buffer, std::size_t count, DType type, int peer, StreamRef stream) override {
     auto& lane = sends_[static_cast<std::size_t>(peer)];
-    return start(lane, {StagingKind::send, buffer, nullptr, count, type, Op::sum, peer, stream});
+    return start(lane, {Operation::send, buffer, nullptr, count, type, Op::sum, peer, stream});
   }
   Request receive(void* buffer, std::size_t count, DType type, int peer, StreamRef stream) override {
     auto& lane = receives_[static_cast<std::size_t>(peer)];
-    return start(lane, {StagingKind::receive, nullptr, buffer, count, type, Op::sum, peer, stream});
+    return start(lane, {Operation::receive, nullptr, buffer, count, type, Op::sum, peer, stream});
   }
   Request barrier(StreamRef stream) override {
-    return start(collectives_, {StagingKind::barrier, nullptr, nullptr, 0, DType::u8, Op::sum, 0, stream});
+    return start(collectives_, {Operation::barrier, nullptr, nullptr, 0, DType::u8, Op::sum, 0, stream});
   }
 
   [[nodiscard]] std::unique_ptr<Communicator> split(std::optional<int> color, int key) override {
@@ -225,13 +215,13 @@ class StagingCommunicator final : public ForwardingCommunicator {
 
  private:
   Request start(Lane& lane, StagingCall const& call) {
-    if (call.count == 0 && call.kind != StagingKind::barrier) return {};
+    if (call.count == 0 && call.kind != Operation::barrier) return {};
     if (size() == 1 && alone(call)) return {};
     return lane.pool->take(inner(), lane, options_).start(call);
   }
   /// A group of one copies on the device. True when that was all there is to do.
   static bool alone(StagingCall const& call) {
-    if (call.kind == StagingKind::send || call.kind == StagingKind::receive) return false;
+    if (call.kind == Operation::send || call.kind == Operation::receive) return false;
     if (call.send != nullptr) {
       copy_bytes(call.receive, call.send, call.count * size_bytes(call.type), call.stream);
     }

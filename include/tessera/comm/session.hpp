@@ -22,7 +22,7 @@ class Session {
   Session& operator=(Session const&) = delete;
 
   /// Name and version of the library, as it calls itself; empty where it does not.
-  [[nodiscard]] virtual std::string library() const { return {}; }
+  [[nodiscard]] virtual std::string library_name() const { return {}; }
   /// Collective over the job. A new channel between all its processes.
   [[nodiscard]] virtual std::unique_ptr<Communicator> world() = 0;
 };
