@@ -218,7 +218,9 @@ TEST_P(Bf16KernelTest, RoundAndCopy) {
 }
 
 TEST_P(Bf16KernelTest, Attention) {
-  if (!tensors_on_host) GTEST_SKIP() << "tensor cores add in an order of their own; see attention_flash_test";
+  if (!tensors_on_host)
+    GTEST_SKIP() << "on a GPU tensor cores add in an order of their own: attention_flash_test compares them "
+                    "with the reference there";
   auto const heads = std::ptrdiff_t{2}, head_size = static_cast<std::ptrdiff_t>(d % 40 + 1);
   AttentionShape const shape{2, 70, heads, head_size};
   auto const width = static_cast<std::size_t>(heads * head_size), rows = std::size_t{140};

@@ -16,7 +16,9 @@ namespace {
 
 TEST(WithoutAGpu, OneClearErrorSaysSo) {
   int devices = 0;
-  if (cudaGetDeviceCount(&devices) == cudaSuccess && devices > 0) GTEST_SKIP() << "there is a GPU";
+  if (cudaGetDeviceCount(&devices) == cudaSuccess && devices > 0)
+    GTEST_SKIP() << "this machine has a GPU, so that opening succeeds: what is tested is the error where "
+                    "there is none";
   support::run_ranks_well(2, 0, [](comm::Communicator& world) {
     try {
       (void)open(world, {});

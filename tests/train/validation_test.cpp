@@ -201,7 +201,7 @@ TEST(Validation, SingleValuesAreHeldToTheirRanges) {
 }
 
 TEST(Validation, NcclIsRefusedWhereTensorsLieOnTheHost) {
-  if (!tensors_on_host) GTEST_SKIP() << "they lie on GPUs";
+  if (!tensors_on_host) GTEST_SKIP() << "in this build tensors lie on GPUs, where nccl is a right choice";
   expect_problem([](RunConfig& c) { c.parallel.dp_backend = "nccl"; }, 1,
                  "parallel.dp_backend = \"nccl\" moves the memory of GPUs",
                  "choose auto, mpi or hierarchical");
