@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <functional>
 #include <utility>
 
 #include "agreement.hpp"
@@ -33,17 +34,37 @@ bool Saving::due(train::StepReport const& report) const {
          (config_.interval > 0 && report.step % config_.interval == 0);
 }
 
-/// What the ranks do together; what throws here throws on all of them.
-void Saving::advance(bool begins, bool ends) {
-  auto const keep = [&](std::optional<checkpoint::SaveResult> const& result) {
-    if (result) results_.push_back(*result);
-  };
-  if (saver_->busy()) keep(begins ? saver_->finish() : saver_->poll());
-  if (begins) {
-    departure_.note_begin();
-    saver_->begin(make_snapshot_());
+/// Moves on the save of an earlier step; waits for it where the next one has to begin.
+std::optional<ExitCode> Saving::go_on_with_earlier(bool waits) {
+  if (!saver_->busy()) return std::nullopt;
+  return attempt([&] { return waits ? saver_->finish() : saver_->poll(); }, config_.on_failure == "continue");
+}
+
+std::optional<ExitCode> Saving::save(bool ends) {
+  departure_.note_begin();
+  return attempt(
+      [&]() -> std::optional<checkpoint::SaveResult> {
+        saver_->begin(make_snapshot_());
+        if (ends || config_.synchronous) return saver_->finish();
+        return std::nullopt;
+      },
+      config_.on_failure == "continue" && !ends);
+}
+
+/// What the ranks do together: what it throws is thrown on all of them.
+std::optional<ExitCode> Saving::attempt(std::function<std::optional<checkpoint::SaveResult>()> const& piece,
+                                        bool forgives) {
+  try {
+    if (auto const result = piece()) tell(*result);
+    return std::nullopt;
+  } catch (tessera::IoError const& error) {
+    if (!forgives) {
+      if (console_->speaks()) print_failure({error.code(), {error.what()}});
+      return error.code();
+    }
+    console_->line("warning: a save failed, training goes on: {}", error.what());
+    return std::nullopt;
   }
-  if (ends || (begins && config_.synchronous)) keep(saver_->finish());
 }
 
 std::optional<ExitCode> Saving::after_step(train::StepReport const& report, bool last) {
@@ -51,15 +72,9 @@ std::optional<ExitCode> Saving::after_step(train::StepReport const& report, bool
   auto const wish = static_cast<Wish>(report.wish);
   bool const leaves = wish >= Wish::leave_in_time && !last;
   bool const ends = last || leaves;
-  std::optional<tessera::IoError> failure;
-  results_.clear();
-  try {
-    advance(ends || due(report), ends);
-  } catch (tessera::IoError const& error) {
-    failure = error;
-  }
-  for (auto const& result : results_) tell(result);
-  if (failure) return failed(*failure, ends);
+  bool const begins = ends || due(report);
+  if (auto const code = go_on_with_earlier(begins)) return code;
+  if (auto const code = begins ? save(ends) : std::nullopt) return code;
   if (!leaves) return std::nullopt;
   console_->line(
       "leaves after step {}, which is saved, because {}: please requeue; the same command with "
@@ -80,15 +95,6 @@ void Saving::tell(checkpoint::SaveResult const& result) {
   metrics_->write(fmt::format(
       R"({{"event":"save","saved_step":{},"save_s":{:.6f},"save_blocked_s":{:.6f},"save_bytes":{}}})",
       result.step, result.total_s, result.blocked_s, result.bytes));
-}
-
-std::optional<ExitCode> Saving::failed(tessera::Error const& error, bool ends) {
-  if (!ends && config_.on_failure == "continue") {
-    console_->line("warning: a save failed, training goes on: {}", error.what());
-    return std::nullopt;
-  }
-  if (console_->speaks()) print_failure({error.code(), {error.what()}});
-  return error.code();
 }
 
 }  // namespace gpt_train

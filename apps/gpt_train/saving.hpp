@@ -5,7 +5,6 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <vector>
 
 #include "console.hpp"
 #include "departure.hpp"
@@ -43,9 +42,11 @@ class Saving {
 
  private:
   [[nodiscard]] bool due(tessera::train::StepReport const& report) const;
-  void advance(bool begins, bool ends);
+  std::optional<tessera::ExitCode> go_on_with_earlier(bool waits);
+  std::optional<tessera::ExitCode> save(bool ends);
+  std::optional<tessera::ExitCode> attempt(
+      std::function<std::optional<tessera::checkpoint::SaveResult>()> const& piece, bool forgives);
   void tell(tessera::checkpoint::SaveResult const& result);
-  std::optional<tessera::ExitCode> failed(tessera::Error const& error, bool ends);
 
   tessera::train::CheckpointConfig config_;
   std::unique_ptr<tessera::checkpoint::Saver> saver_;
@@ -53,7 +54,6 @@ class Saving {
   Console* console_;
   LineFile* metrics_;
   Departure departure_;
-  std::vector<tessera::checkpoint::SaveResult> results_;  // of the step at hand
 };
 
 }  // namespace gpt_train

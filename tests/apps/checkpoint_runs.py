@@ -254,10 +254,12 @@ class Failing(Checkpoints):
         self.assertIn("saved other/step_00000004", output)
 
     def test_a_full_disk_stops_the_run_or_not(self):
-        with fault("ckpt.write_data#1:io_error=28@1"):
-            output = self.save_two("--save-on-failure", "continue")
-        self.assertRegex(output, r"warning: a save failed, training goes on: .*No space left on device")
-        self.assertEqual(self.steps(), ["step_00000004"])
+        for late in ("", "ckpt.create_file#1:sleep=1500@1,"):  # the second time after the last step
+            shutil.rmtree(self.work / "ck", ignore_errors=True)
+            with fault(late + "ckpt.write_data#1:io_error=28@1"):
+                output = self.save_two("--save-on-failure", "continue")
+            self.assertRegex(output, r"warning: a save failed, training goes on: .*No space left on device")
+            self.assertEqual(self.steps(), ["step_00000004"])
         with fault("ckpt.write_data#1:io_error=28@1"):
             output = self.resume("--save-interval", "1", code=74)
         self.assertEqual(output.count("gpt_train: error:"), 1)
