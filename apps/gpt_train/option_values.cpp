@@ -160,12 +160,23 @@ std::string to_toml(RunConfig const& config, Option const& option) {
   return option.zero_is_auto && text == "0" ? "\"auto\"" : text;
 }
 
-std::string nearest_name(std::string_view given, std::span<std::string const> names) {
-  std::string wrong(given);
-  std::ranges::transform(wrong, wrong.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+namespace {
+
+/// The shortest of the names that `fits` says yes to; empty where there is none.
+template <class Fits>
+std::string shortest(std::span<std::string const> names, Fits const& fits) {
   std::string best;
-  std::size_t best_distance = std::max<std::size_t>(1, (wrong.size() + 1) / 3) + 1;
+  for (std::string const& name : names) {
+    if (fits(name) && (best.empty() || name.size() < best.size())) best = name;
+  }
+  return best;
+}
+
+/// The name with the fewest letters to change, if these are a third of `wrong` at most.
+std::string fewest_changes(std::string const& wrong, std::size_t letters,
+                           std::span<std::string const> names) {
+  std::string best;
+  std::size_t best_distance = std::max<std::size_t>(1, (letters + 1) / 3) + 1;
   for (std::string const& name : names) {
     std::size_t const distance = edit_distance(wrong, name);
     if (distance >= best_distance) continue;
@@ -173,6 +184,25 @@ std::string nearest_name(std::string_view given, std::span<std::string const> na
     best = name;
   }
   return best;
+}
+
+}  // namespace
+
+std::string nearest_name(std::string_view given, std::span<std::string const> names) {
+  std::string wrong(given);
+  std::ranges::transform(wrong, wrong.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::size_t const dashes = std::min(wrong.find_first_not_of('-'), wrong.size());
+  std::string const word = wrong.substr(dashes);
+  if (word.size() >= 3) {
+    auto const begun = shortest(names, [&](auto const& name) { return name.starts_with(wrong); });
+    if (!begun.empty()) return begun;
+  }
+  auto const misspelt = fewest_changes(wrong, word.size(), names);
+  if (!misspelt.empty() || word.size() < 3) return misspelt;
+  return shortest(names, [&](auto const& name) {
+    return ("-" + name + "-").find("-" + word + "-") != std::string::npos;
+  });
 }
 
 }  // namespace gpt_train

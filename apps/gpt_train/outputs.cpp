@@ -37,7 +37,19 @@ struct NamedPath {
   std::string path;
 };
 
-/// What keeps a file of this name from being made, without making it.
+bool is_there(std::string const& path) {
+  std::error_code error;
+  return std::filesystem::exists(std::filesystem::symlink_status(path, error));
+}
+
+/// Makes it and removes it again: only so names that are too long and full tables of files are found.
+bool can_be_made(std::string const& path) {
+  tessera::checkpoint::Descriptor const made(
+      open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  return made && unlink(path.c_str()) == 0;
+}
+
+/// What keeps a file of this name from being made.
 std::optional<std::string> creation_problem(NamedPath const& output) {
   std::error_code error;
   if (std::filesystem::is_directory(output.path, error)) {
@@ -45,7 +57,8 @@ std::optional<std::string> creation_problem(NamedPath const& output) {
   }
   auto const parent = std::filesystem::path(output.path).parent_path();
   auto const folder = parent.empty() ? std::string(".") : parent.string();
-  if (access(folder.c_str(), W_OK) == 0) return std::nullopt;
+  if (access(folder.c_str(), W_OK) == 0 && (is_there(output.path) || can_be_made(output.path)))
+    return std::nullopt;
   return fmt::format("{} = \"{}\" cannot be created in \"{}\": {}", output.option, output.path, folder,
                      std::strerror(errno));
 }

@@ -97,9 +97,10 @@ void print_header(Console& console, Setup const& setup, train::RunConfig const& 
 
 template <class T>
 ExitCode run_as(train::RunConfig const& config, Setup& setup, Console& console, comm::Communicator& world) {
+  train::AllocationMeter meter;  // what products keep from now on is the run's
   double const peak_flops = train::measure_peak_flops<T>(*setup.inputs.matmul, world);
+  meter.restart();
   print_header(console, setup, config, peak_flops);
-  train::AllocationMeter const meter;
   std::optional<TraceFile> trace;
   std::optional<Run<T>> run;
   auto const made = attempt([&] {

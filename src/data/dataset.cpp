@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "data/failures.hpp"
 #include "data/input_file.hpp"
 #include "tessera/base/error.hpp"
 #include "tessera/data/permutation.hpp"
@@ -53,13 +54,24 @@ void check_ids(TokenSource const& source, std::int64_t first, std::span<std::int
 
 }  // namespace
 
-Dataset::Dataset(DatasetOptions options)
-    : options_(checked(std::move(options))), source_(open_tokens(options_.path, options_.format)) {
-  std::int64_t training_tokens = source_->size();
+Dataset::Dataset(DatasetOptions options) : options_(checked(std::move(options))) {
+  Failures failures;
+  failures.attempt([&] {
+    source_ = open_tokens(options_.path, options_.format);
+    cut_training();
+  });
   if (!options_.validation_path.empty()) {
-    validation_source_ = open_tokens(options_.validation_path, options_.format);
-    validation_ = cut(*validation_source_, 0, validation_source_->size(), "validation data");
-  } else if (options_.validation_fraction > 0) {
+    failures.attempt([&] {
+      validation_source_ = open_tokens(options_.validation_path, options_.format);
+      validation_ = cut(*validation_source_, 0, validation_source_->size(), "validation data");
+    });
+  }
+  failures.rethrow();
+}
+
+void Dataset::cut_training() {
+  std::int64_t training_tokens = source_->size();
+  if (options_.validation_path.empty() && options_.validation_fraction > 0) {
     auto const tail = static_cast<std::int64_t>(
         std::floor(static_cast<double>(training_tokens) * options_.validation_fraction));
     training_tokens -= tail;

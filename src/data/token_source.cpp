@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "data/failures.hpp"
 #include "data/input_file.hpp"
 #include "data/list_files.hpp"
 #include "data/token_format.hpp"
@@ -60,8 +61,11 @@ class FileTokens final : public TokenSource {
  public:
   FileTokens(std::string const& path, TokenFormat format) {
     bool const shards = format == TokenFormat::llmc || format == TokenFormat::u16;
-    std::set<InputFile::Identity> seen;
-    for (auto const& file : list_files(path, shards ? ".bin" : "")) add(file, format, seen);
+    Seen seen;
+    Failures failures;
+    for (auto const& file : list_files(path, shards ? ".bin" : ""))
+      failures.attempt([&] { add(file, format, seen); });
+    failures.rethrow();
     if (pieces_.empty())
       throw DataError(fmt::format("data {} is empty: give text to train on", in_quotes(path)));
   }
@@ -99,13 +103,19 @@ class FileTokens final : public TokenSource {
   }
 
  private:
-  void add(std::string const& path, TokenFormat format, std::set<InputFile::Identity>& seen) {
+  struct Seen {
+    std::set<InputFile::Identity> files;
+    bool unlike = false;
+  };
+
+  void add(std::string const& path, TokenFormat format, Seen& seen) {
     InputFile const file(path);
-    if (!seen.insert(file.identity()).second) return;
+    if (!seen.files.insert(file.identity()).second) return;
     TokenLayout const layout = inspect_tokens(file, path, format);
     if (layout.tokens == 0) return;
     if (pieces_.empty()) layout_ = layout;
     if (layout.format != layout_.format || layout.width != layout_.width) {
+      if (std::exchange(seen.unlike, true)) return;  // one pair is enough
       throw DataError(
           fmt::format("{} holds {} but {} holds {}: files read together must be alike; name the format "
                       "(data.format) to take only the .bin files, or use a pattern",

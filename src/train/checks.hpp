@@ -97,7 +97,12 @@ class Checks {
 /// Each value by itself. False where a rule that combines values could not be tried.
 bool check_model(Checks& checks, model::ModelConfig const& m);
 bool check_batch(Checks& checks, BatchConfig const& b);
-bool check_parallel(Checks& checks, ParallelConfig const& p);
+/// Which values of the layout are possible each by itself, so that rules that combine them can be tried.
+struct PossibleLayout {
+  bool grid = true;   ///< tp, pp, dp
+  bool tiles = true;  ///< tiles and batch_tiles
+};
+PossibleLayout check_parallel(Checks& checks, ParallelConfig const& p);
 void check_optimizer(Checks& checks, OptimizerConfig const& o, std::int64_t steps);
 void check_run(Checks& checks, RunConfig const& c);
 void check_checkpoint(Checks& checks, CheckpointConfig const& c);

@@ -141,6 +141,10 @@ AllocationMeter::~AllocationMeter() {
   Kokkos::Tools::Experimental::set_deallocate_data_callback(nullptr);
 }
 
+void AllocationMeter::restart() noexcept {
+  meter.peak = meter.now.load();
+  meter.allocations = 0;
+}
 std::size_t AllocationMeter::peak_bytes() const noexcept { return meter.peak; }
 std::size_t AllocationMeter::allocations() const noexcept { return meter.allocations; }
 

@@ -16,7 +16,7 @@ namespace tessera::train {
 
 namespace {
 
-/// t p d = ranks. Returns d, or 0 when there is none.
+/// t p d = ranks. Returns d as it is asked for, or as the ranks give it; 0 when they give none.
 int check_ranks(Checks& checks, ParallelConfig const& p, int ranks) {
   std::int64_t const model_ranks = std::int64_t{p.tp} * p.pp;
   bool const divides = ranks % model_ranks == 0;
@@ -28,11 +28,11 @@ int check_ranks(Checks& checks, ParallelConfig const& p, int ranks) {
     return fits ? static_cast<int>(ranks / model_ranks) : 0;
   }
   std::string const other = divides ? fmt::format(", or take dp = {}", ranks / model_ranks) : "";
-  bool const fits = checks.expect(
+  checks.expect(
       model_ranks * p.dp == ranks,
       "parallel.tp = {} x parallel.pp = {} x parallel.dp = {} make {} ranks but the job has {}: start {}{}",
       p.tp, p.pp, p.dp, model_ranks * p.dp, ranks, model_ranks * p.dp, other);
-  return fits ? p.dp : 0;
+  return p.dp;
 }
 
 /// Where the nodes are given by hand, a tp group must fit inside one, as a Mesh will want it.
@@ -80,7 +80,8 @@ void check_auto_tiles(Checks& checks, RunConfig const& c) {
       c.parallel.tp, c.model.heads, model::ffn_hidden_size(c.model), legal);
 }
 
-void check_explicit_tiles(Checks& checks, RunConfig const& c, int dp) {
+/// `dp` is 0 where it is not known, and tp with it where it makes no sense.
+void check_explicit_tiles(Checks& checks, RunConfig const& c, bool grid, int dp) {
   auto const& p = c.parallel;
   std::int64_t const ffn = model::ffn_hidden_size(c.model);
   checks.expect(
@@ -93,6 +94,7 @@ void check_explicit_tiles(Checks& checks, RunConfig const& c, int dp) {
       "batch.seq_length = {} is not a multiple of parallel.tiles = {}, into which its positions are cut: "
       "take {}",
       c.batch.seq_length, p.tiles, nearest_multiples(c.batch.seq_length, p.tiles));
+  if (!grid) return;
   int const head_tiles = head_tile_count(p.tiles, c.model.heads);
   checks.expect(
       head_tiles % p.tp == 0,
@@ -132,24 +134,24 @@ void check_batch_tiles(Checks& checks, ParallelConfig const& p, std::int64_t mic
 }
 
 /// `dp` is 0 where it is not known.
-void check_microbatches(Checks& checks, RunConfig const& c, int dp) {
-  int const replicas = std::max(1, dp);
-  std::int64_t const round = c.batch.micro_batch_size * replicas;
-  bool const divides = checks.expect(c.batch.global_batch_size % round == 0,
-                                     "batch.global_batch_size = {} is not a multiple of "
-                                     "batch.micro_batch_size = {} x {} replicas (parallel.dp): take {}",
-                                     c.batch.global_batch_size, c.batch.micro_batch_size, replicas,
-                                     nearest_multiples(c.batch.global_batch_size, round));
-  if (divides && dp > 0)
+void check_microbatches(Checks& checks, RunConfig const& c, bool tiles, int dp) {
+  std::int64_t const round = c.batch.micro_batch_size * std::max(1, dp);
+  std::string const replicas = dp > 0 ? fmt::format(" x {} replicas (parallel.dp)", dp) : "";
+  bool const divides = checks.expect(
+      c.batch.global_batch_size % round == 0,
+      "batch.global_batch_size = {} is not a multiple of batch.micro_batch_size = {}{}: take {}",
+      c.batch.global_batch_size, c.batch.micro_batch_size, replicas,
+      nearest_multiples(c.batch.global_batch_size, round));
+  if (divides && tiles && dp > 0)
     check_batch_tiles(checks, c.parallel, c.batch.global_batch_size / c.batch.micro_batch_size, dp);
 }
 
-void check_sequence(Checks& checks, RunConfig const& c) {
+void check_sequence(Checks& checks, RunConfig const& c, PossibleLayout possible) {
   checks.expect(
       c.batch.seq_length <= c.model.max_positions,
       "batch.seq_length = {} is longer than model.max_positions = {}: shorten it or learn more positions",
       c.batch.seq_length, c.model.max_positions);
-  if (c.parallel.sequence_parallel && c.parallel.tiles == 0) {
+  if (possible.grid && c.parallel.sequence_parallel && c.parallel.tiles == 0) {
     checks.expect(
         c.batch.seq_length % c.parallel.tp == 0,
         "batch.seq_length = {} is not a multiple of parallel.tp = {}, as parallel.sequence_parallel needs: "
@@ -189,16 +191,17 @@ std::vector<std::string> problems(RunConfig const& config, int ranks) {
   check_optimizer(checks, config.optimizer, config.training.steps);
   check_run(checks, config);
   check_checkpoint(checks, config.checkpoint);
-  if (!check_parallel(checks, config.parallel)) return checks.take();
-  int const dp = check_ranks(checks, config.parallel, ranks);
+  auto const possible = check_parallel(checks, config.parallel);
+  int const dp = possible.grid ? check_ranks(checks, config.parallel, ranks) : 0;
   check_nodes(checks, config, dp);
-  if (model) check_stages(checks, config);
-  if (model && config.parallel.tiles == 0) check_auto_tiles(checks, config);
-  if (model && batch && config.parallel.tiles > 0) check_explicit_tiles(checks, config, dp);
-  if (model && batch) check_sequence(checks, config);
-  if (batch) check_microbatches(checks, config, dp);
+  if (model && possible.grid) check_stages(checks, config);
+  if (model && possible.grid && config.parallel.tiles == 0) check_auto_tiles(checks, config);
+  if (model && batch && possible.tiles && config.parallel.tiles > 0)
+    check_explicit_tiles(checks, config, possible.grid, dp);
+  if (model && batch) check_sequence(checks, config, possible);
+  if (batch) check_microbatches(checks, config, possible.tiles, dp);
   if (model && batch) check_attention(checks, config);
-  if (model && batch) check_sizes(checks, config, ranks, std::max(1, dp));
+  if (model && batch && possible.grid && possible.tiles) check_sizes(checks, config, ranks, std::max(1, dp));
   return checks.take();
 }
 

@@ -145,12 +145,13 @@ void check_checkpoint(Checks& checks, CheckpointConfig const& c) {
   needs_save("checkpoint.time_limit_minutes", c.time_limit_minutes > 0);
 }
 
-bool check_parallel(Checks& checks, ParallelConfig const& p) {
-  bool possible = checks.between("parallel.tp", p.tp, 1, most_ranks);
-  possible &= checks.between("parallel.pp", p.pp, 1, most_ranks);
-  possible &= checks.between("parallel.dp", p.dp, 0, most_ranks);
-  possible &= checks.between("parallel.tiles", p.tiles, 0, most_ranks);
-  possible &= checks.between("parallel.batch_tiles", p.batch_tiles, 0, most_ranks);
+PossibleLayout check_parallel(Checks& checks, ParallelConfig const& p) {
+  PossibleLayout possible;
+  possible.grid &= checks.between("parallel.tp", p.tp, 1, most_ranks);
+  possible.grid &= checks.between("parallel.pp", p.pp, 1, most_ranks);
+  possible.grid &= checks.between("parallel.dp", p.dp, 0, most_ranks);
+  possible.tiles &= checks.between("parallel.tiles", p.tiles, 0, most_ranks);
+  possible.tiles &= checks.between("parallel.batch_tiles", p.batch_tiles, 0, most_ranks);
   checks.between("parallel.ranks_per_node", p.ranks_per_node, 0, most_ranks);
   checks.between("parallel.bucket_bytes", p.bucket_bytes, 1, most_bytes);
   checks.one_of("parallel.schedule", p.schedule, {"gpipe", "1f1b"});
@@ -166,9 +167,9 @@ bool check_parallel(Checks& checks, ParallelConfig const& p) {
       "choose mpi, nccl or auto");
   for (int const* count : {&p.tiles, &p.batch_tiles}) {
     if (*count <= 0) continue;
-    possible &= checks.expect(is_power_of_two(*count), "{} = {} must be a power of two, for example {}",
-                              count == &p.tiles ? "parallel.tiles" : "parallel.batch_tiles", *count,
-                              power_of_two_at_most(*count));
+    possible.tiles &= checks.expect(is_power_of_two(*count), "{} = {} must be a power of two, for example {}",
+                                    count == &p.tiles ? "parallel.tiles" : "parallel.batch_tiles", *count,
+                                    power_of_two_at_most(*count));
   }
   return possible;
 }

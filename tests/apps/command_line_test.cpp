@@ -316,6 +316,13 @@ TEST(Options, NearestNameStaysSilentWhenNothingIsNear) {
   EXPECT_EQ(nearest_name("schedul", names), "schedule");
   EXPECT_EQ(nearest_name("tile", names), "tiles");
   EXPECT_EQ(nearest_name("xyzzy", names), "");
+  std::vector<std::string> const flags{"--seed",       "--adam-eps",          "--sequence-parallel",
+                                       "--seq-length", "--global-batch-size", "--micro-batch-size",
+                                       "--eps"};
+  EXPECT_EQ(nearest_name("--seq", flags), "--seq-length");
+  EXPECT_EQ(nearest_name("--micro-batch", flags), "--micro-batch-size");
+  EXPECT_EQ(nearest_name("--batch", flags), "--micro-batch-size");
+  EXPECT_EQ(nearest_name("--gpus", flags), "");
   EXPECT_EQ(nearest_name("", names), "");
 }
 

@@ -9,6 +9,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import shutil
 import signal
 import struct
@@ -216,6 +217,8 @@ class Refusals(Folder):
 
     def test_outputs_that_cannot_be_made(self):
         self.expect_refusal(2, [*SMALL, "--metrics", "absent/m.jsonl"], 73, "absent/m.jsonl")
+        self.expect_refusal(2, [*SMALL, "--metrics", "m.jsonl", "--trace", "a" * 300], 73, "File name too long")
+        self.assertFalse((self.work / "m.jsonl").exists())
 
     def test_outputs_that_are_inputs_or_would_become_them(self):
         corpus = self.inputs / "corpus"
@@ -328,7 +331,8 @@ class Runs(Folder):
         self.assertEqual(status, 0, errors)
         self.assertEqual(errors, "")
         lines = output.strip().splitlines()
-        self.assertRegex(lines[-3], r"^peak memory per rank: .* predicted")
+        memory = re.match(r"^peak memory per rank: .* predicted \(([0-9.]+)%\)", lines[-3])
+        self.assertTrue(90 < float(memory.group(1)) < 110, lines[-3])
         self.assertRegex(lines[-2], r"^Weights: [0-9a-f]{16}$")
         self.assertRegex(lines[-1], r"^Figure of Merit \(FOM\): [0-9.]+ tokens/s$")
         steps = steps_in(metrics)
@@ -347,6 +351,7 @@ class Runs(Folder):
                 self.assertEqual(their_losses, losses)
 
     def test_metrics_have_all_that_is_promised(self):
+        self.weights_and_losses(2, ["--tp", "2", "--precision", "bf16"])  # whose products need memory of their own
         _, _, steps = self.weights_and_losses(4, ["--tp", "2", "--pp", "2"])
         for number, step in enumerate(steps, 1):
             self.assertEqual(step["step"], number)

@@ -141,6 +141,15 @@ TEST(TokenSourceErrors, FilesThatAreNotAlikeAreNamed) {
   expect_open_failure(data, {"readme.md' holds bytes", "train.bin' holds u16"}, folder.path("kinds"));
 }
 
+TEST(TokenSourceErrors, AllFilesThatAreDamagedAreNamed) {
+  TemporaryFolder const folder;
+  auto const whole = llmc(counting<std::uint16_t>(4));
+  for (auto const* const name : {"damaged/a.bin", "damaged/c.bin"})
+    folder.write(name, whole.substr(0, whole.size() - 2));
+  folder.write("damaged/b.bin", whole);
+  expect_open_failure(data, {"2 problems", "a.bin'", "c.bin'"}, folder.path("damaged"), "llmc");
+}
+
 TEST(TokenSourceErrors, AFileThatShrinksWhileItIsUsedIsBadData) {
   TemporaryFolder const folder;
   std::string const path = folder.write("text.txt", std::string(100000, 'a'));

@@ -265,6 +265,19 @@ TEST(Validation, AllProblemsAreFoundAtOnce) {
   EXPECT_EQ(problems_after(mess, 8).size(), 6u) << "lr, format, ranks, stages, heads and positions";
 }
 
+TEST(Validation, AProblemOfTheLayoutHidesNoOther) {
+  Change const tiles = [](RunConfig& c) { c.parallel.tiles = 7, c.batch.seq_length = 1000; };
+  EXPECT_EQ(problems_after(tiles, 1).size(), 2u) << "tiles and positions";
+  Change const ranks = [](RunConfig& c) { c.parallel.tp = 2, c.parallel.dp = 3, c.batch = {128, 2, 15}; };
+  auto const found = problems_after(ranks, 8);
+  ASSERT_EQ(found.size(), 2u) << "ranks and batch";
+  EXPECT_NE(found[1].find("2 x 3 replicas (parallel.dp): take 12 or 18"), std::string::npos) << found[1];
+  Change const no_grid = [](RunConfig& c) { c.parallel.tp = 0, c.batch = {1000, 2, 15}; };
+  auto const without = problems_after(no_grid, 8);
+  ASSERT_EQ(without.size(), 3u) << "tp, positions and batch";
+  EXPECT_NE(without[2].find("batch.micro_batch_size = 2: take 14 or 16"), std::string::npos) << without[2];
+}
+
 TEST(Resolve, DerivesWhatIsLeftOpen) {
   RunConfig config;
   config.model.vocab_size = 257;

@@ -35,7 +35,8 @@ struct DatasetOptions {
 class Dataset {
  public:
   /// Opens the files. Throws ConfigError with all options that make no sense, what open_tokens throws, and
-  /// DataError when a part that is asked for has not one sample, with the tokens needed and found.
+  /// DataError when a part that is asked for has not one sample, with the tokens needed and found. Where both
+  /// paths fail, a ConfigError with what is wrong with each and the code of the first.
   explicit Dataset(DatasetOptions options);
 
   [[nodiscard]] std::int64_t seq_length() const noexcept { return options_.seq_length; }
@@ -75,6 +76,7 @@ class Dataset {
 
   [[nodiscard]] Part cut(TokenSource const& source, std::int64_t first, std::int64_t tokens,
                          std::string const& what) const;
+  void cut_training();
   void read_sample(Part const& part, std::int64_t sample, std::span<std::int32_t> tokens) const;
 
   DatasetOptions options_;

@@ -29,8 +29,8 @@ class TokenSource {
 
   /// Fills `out` with tokens first .. first + out.size() - 1, which must lie inside the source. Allocates
   /// nothing. An id that does not fit 31 bits arrives as the negative number with the same 32 bits.
-  /// Throws DataError when a file ends too early, has gone, or was replaced by one of another size since the
-  /// source was opened; IoError when reading fails.
+  /// Throws DataError when a file ends too early, or, where it had to be opened again, has gone or another
+  /// size; IoError when reading fails.
   virtual void read(std::int64_t first, std::span<std::int32_t> out) const = 0;
 
   /// Every id is below this, by the width of what is stored: 256, 65,536 or 2^32. A bound, not the

@@ -51,6 +51,8 @@ class AllocationMeter {
   AllocationMeter& operator=(AllocationMeter const&) = delete;
   ~AllocationMeter();
 
+  /// Counts from now on; what is alive stays counted.
+  void restart() noexcept;
   /// Largest sum of views alive at one time.
   [[nodiscard]] std::size_t peak_bytes() const noexcept;
   /// Allocations made so far.
