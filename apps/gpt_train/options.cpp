@@ -94,6 +94,8 @@ Option const table[] = {
      "gradients reduced in one call over the replicas, bytes"},
     {"parallel", "overlap_grad_reduce", "--overlap-grad-reduce",
      parallel<&ParallelConfig::overlap_grad_reduce>, "start reducing gradients while backward still runs"},
+    {"parallel", "cuda_graph", "--cuda-graph", parallel<&ParallelConfig::cuda_graph>,
+     "record forward and backward once and let the GPU repeat them; one rank alone"},
 
     {"data", "path", "--data-path,--data", data<&DataConfig::path>,
      "text, a directory of it, or token shards"},
