@@ -22,7 +22,7 @@ TESTS = {"test_kernels": 150, "test_matmul": 60, "test_attention_flash": 60, "te
          "test_gpt2_truth": 60, "test_contract_collectives": 60}
 
 # Name, deck, sequences of a microbatch, microbatches, steps.
-MODELS = [("gpt2-124m", "gpt2-124m.toml", 16, 1, 12), ("gpt2-1.5b", "gpt2-1.5b.toml", 4, 4, 6)]
+MODELS = [("gpt2-124m", "gpt2-124m.toml", 16, 1, 12), ("gpt2-1.5b", "gpt2-1.5b.toml", 4, 4, 8)]
 
 
 class Check:
@@ -125,14 +125,20 @@ class Check:
         first = self.train("tiny/first", text, 60)
         again = self.train("tiny/again", text, 60)
         tiles = self.train("tiny/tiles8", [*text, "--tiles", "8"], 60)
+        graph = self.train("tiny/graph", [*text, "--cuda-graph"], 60)
+        dropping = [*text, "--hidden-dropout", "0.1", "--attention-dropout", "0.1"]
+        dropped = self.train("tiny/dropout", dropping, 60)
+        dropped_graph = self.train("tiny/dropout_graph", [*dropping, "--cuda-graph"], 60)
         save = self.output / "checkpoint"
         self.train("tiny/save", [*text[:-1], "10", "--save", save], 60)
         resumed = self.train("tiny/resume", [*text, "--save", save, "--resume"], 60)
         if not (first and again and tiles and resumed):
             return
-        weights = [run[2].get("weights") for run in (first, again)]
-        self.verdict("tiny: a repeated run has the same weights", weights[0] is not None and weights[0] == weights[1],
-                     weights)
+        for what, one, other in (("a repeated run", first, again), ("a run by a CUDA graph", first, graph),
+                                 ("a run with dropout by a CUDA graph", dropped, dropped_graph)):
+            weights = [run[2].get("weights") for run in (one or ({}, [], {}), other or ({}, [], {}))]
+            self.verdict(f"tiny: {what} has the same weights", weights[0] is not None and weights[0] == weights[1],
+                         weights)
         losses = [[step["loss"] for step in run[1]] for run in (first, tiles)]
         worst = max(abs(a - b) for a, b in zip(*losses))
         self.verdict("tiny: losses with 8 tiles are within 0.01", len(losses[0]) == 20 and worst < 0.01, worst)
@@ -171,16 +177,23 @@ class Check:
                 options = ["--config", ROOT / "inputs" / deck, "--data", self.data(), "--data-format", "u16",
                            "--micro-batch-size", str(batch), "--global-batch-size", str(batch * microbatches),
                            "--steps", str(steps), "--precision", precision, "--matmul", matmul]
-                run = self.train(f"{name}/{torch_precision}", options, 100)
-                if run is None or len(run[1]) < 4:
-                    continue
-                times = sorted(step["step_s"] for step in run[1][2:])
-                median = times[len(times) // 2]
-                tokens = batch * microbatches * 1024 / median
-                self.results["models"][f"{name}/{torch_precision}"] = {
-                    "tokens_per_s": tokens, "step_s": median, "flop_per_s": tokens * run[0]["flops_per_token"],
-                    "peak_flop_per_s": run[0].get("peak_flops"), "used_bytes": run[2].get("used_bytes"),
-                    "matmul": run[0].get("matmul")}
+                self.model(f"{name}/{torch_precision}", options, batch * microbatches * 1024)
+                if torch_precision == "bf16":
+                    self.model(f"{name}/{torch_precision}/graph", [*options, "--cuda-graph"],
+                               batch * microbatches * 1024)
+
+    def model(self, name, options, tokens_per_step):
+        """Trains for a few steps; the median of those after the fourth, by when a graph is recorded."""
+        run = self.train(name, options, 100)
+        if run is None or len(run[1]) < 6:
+            return
+        times = sorted(step["step_s"] for step in run[1][4:])
+        median = times[len(times) // 2]
+        tokens = tokens_per_step / median
+        self.results["models"][name] = {
+            "tokens_per_s": tokens, "step_s": median, "flop_per_s": tokens * run[0]["flops_per_token"],
+            "peak_flop_per_s": run[0].get("peak_flops"), "used_bytes": run[2].get("used_bytes"),
+            "matmul": run[0].get("matmul")}
 
     def torch(self):
         if subprocess.run([sys.executable, "-c", "import torch"], check=False, capture_output=True).returncode != 0:
