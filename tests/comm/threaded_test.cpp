@@ -28,7 +28,7 @@ class Numbers {
     for (std::size_t i = 0; i < count; ++i) host_(i) = first + static_cast<double>(i % 7);
     Kokkos::deep_copy(exec_, tensor_, host_);
   }
-  [[nodiscard]] Vector<double> tensor() const { return {tensor_.data(), count}; }
+  [[nodiscard]] Vector<double> tensor() const { return Vector<double>(tensor_.data(), count); }
   void fetch() { Kokkos::deep_copy(exec_, host_, tensor_); }
   [[nodiscard]] double at(std::size_t i) const { return host_(i); }
 
