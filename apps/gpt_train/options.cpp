@@ -144,7 +144,7 @@ Option const table[] = {
     {"training", "log_interval", "--log-interval", training<&TrainingConfig::log_interval>,
      "steps between progress lines"},
     {"training", "precision", "--precision", training<&TrainingConfig::precision>,
-     "float32, float64, or bf16 with float32 master weights and sums"},
+     "float32, float64, or bf16 with float32 master weights and sums, for short --bf16"},
     {"training", "on_nonfinite", "--on-nonfinite", training<&TrainingConfig::on_nonfinite>,
      "when a gradient is NaN or infinite: stop or skip"},
 

@@ -21,6 +21,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 TESTS = {"test_kernels": 150, "test_matmul": 60, "test_attention_flash": 60, "test_layers_gradients": 60,
          "test_gpt2_truth": 60, "test_contract_collectives": 60}
 
+# Products that add biases and apply GELU themselves.
+ENDINGS = {"TESSERA_CUBLAS_ENDINGS": "on"}
+
 # Name, deck, sequences of a microbatch, microbatches, steps.
 MODELS = [("gpt2-124m", "gpt2-124m.toml", 16, 1, 12), ("gpt2-1.5b", "gpt2-1.5b.toml", 4, 4, 8)]
 
@@ -42,8 +45,9 @@ class Check:
         """The program of that name in the build, or None."""
         return next((p for p in sorted(self.build.rglob(name)) if p.is_file() and os.access(p, os.X_OK)), None)
 
-    def run(self, name, command, limit):
-        """Runs a command for at most `limit` seconds; its output, or None when it failed."""
+    def run(self, name, command, limit, environment=None):
+        """Runs a command for at most `limit` seconds, with more in its `environment`; its output, or None when it
+        failed."""
         limit = min(limit, self.end - time.monotonic())
         section = {"command": [str(part) for part in command], "code": None, "seconds": 0}
         self.results["sections"][name] = section
@@ -56,7 +60,8 @@ class Check:
         try:
             with log.open("w") as file:
                 done = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, timeout=limit, cwd=ROOT,
-                                      env=os.environ | {"TESSERA_TEST_BACKEND": "loopback"}, check=False)
+                                      env=os.environ | {"TESSERA_TEST_BACKEND": "loopback"} | (environment or {}),
+                                      check=False)
             section["code"] = done.returncode
         except subprocess.TimeoutExpired:
             section["problem"] = f"more than {limit:.0f} s"
@@ -91,6 +96,9 @@ class Check:
                 self.missing(name)
             else:
                 self.run(name, [program], limit)
+        program = self.program("test_matmul")
+        if program is not None:
+            self.run("test_matmul/endings", [program, "--gtest_filter=*Endings*"], 30, ENDINGS)
 
     def data(self):
         """A file of random tokens: a step takes the same time whatever it learns."""
@@ -101,7 +109,7 @@ class Check:
             path.write_bytes(struct.pack(f"<{len(tokens)}H", *tokens))
         return path
 
-    def train(self, name, options, limit):
+    def train(self, name, options, limit, environment=None):
         """The metrics of a gpt_train run: (begin event, steps, end event), or None."""
         program = self.program("gpt_train")
         if program is None:
@@ -111,7 +119,7 @@ class Check:
         metrics.unlink(missing_ok=True)
         command = [program, "--backend", "loopback", "--eval-interval", "0", "--sample-length", "0", "--metrics",
                    metrics, *options]
-        if self.run(name, command, limit) is None:
+        if self.run(name, command, limit, environment) is None:
             return None
         events = [json.loads(line) for line in metrics.read_text().splitlines()]
         steps = [event for event in events if "step_s" in event]
@@ -177,6 +185,7 @@ class Check:
                 options = ["--config", ROOT / "inputs" / deck, "--data", self.data(), "--data-format", "u16",
                            "--micro-batch-size", str(batch), "--global-batch-size", str(batch * microbatches),
                            "--steps", str(steps), "--precision", precision, "--matmul", matmul]
+<<<<<<< HEAD
                 self.model(f"{name}/{torch_precision}", options, batch * microbatches * 1024)
                 if torch_precision == "bf16":
                     self.model(f"{name}/{torch_precision}/graph", [*options, "--cuda-graph"],
@@ -194,6 +203,24 @@ class Check:
             "tokens_per_s": tokens, "step_s": median, "flop_per_s": tokens * run[0]["flops_per_token"],
             "peak_flop_per_s": run[0].get("peak_flops"), "used_bytes": run[2].get("used_bytes"),
             "matmul": run[0].get("matmul")}
+=======
+                self.model(f"{name}/{torch_precision}", options, batch * microbatches)
+                if torch_precision == "bf16":
+                    self.model(f"{name}/{torch_precision}/endings", options, batch * microbatches, ENDINGS)
+
+    def model(self, name, options, sequences, environment=None):
+        """Trains and notes what it took."""
+        run = self.train(name, options, 100, environment)
+        if run is None or len(run[1]) < 4:
+            return
+        times = sorted(step["step_s"] for step in run[1][2:])
+        median = times[len(times) // 2]
+        tokens = sequences * 1024 / median
+        self.results["models"][name] = {
+            "tokens_per_s": tokens, "step_s": median, "flop_per_s": tokens * run[0]["flops_per_token"],
+            "peak_flop_per_s": run[0].get("peak_flops"), "used_bytes": run[2].get("used_bytes"),
+            "matmul": run[0].get("matmul"), "last_loss": run[1][-1].get("loss")}
+>>>>>>> products
 
     def torch(self):
         if subprocess.run([sys.executable, "-c", "import torch"], check=False, capture_output=True).returncode != 0:

@@ -26,6 +26,12 @@ class ColumnLinear {
   /// y (tiles, S*B, N/T) = x (S*B, K) W^T, without the bias.
   void forward(Context const& context, Replicated<T> x, ShardedFeatures<T> y) const;
 
+  /// y = x W^T + b.
+  void forward_with_bias(Context const& context, Replicated<T> x, ShardedFeatures<T> y) const;
+  /// before (tiles, S*B, N/T) = x W^T + b and y = gelu(before).
+  void forward_with_gelu(Context const& context, Replicated<T> x, ShardedFeatures<T> before,
+                         ShardedFeatures<T> y) const;
+
   /// Gives sum over this rank's tiles of dy W: (S*B, K) in `levels` (see sum_over_tiles).
   Partial<Wide<T>> backward_input(Context const& context, ShardedFeatures<T> dy, Cube<Wide<T>> levels) const;
   /// Adds dy^T x and the column sums of dy to the gradients of weight and bias.
@@ -39,6 +45,9 @@ class ColumnLinear {
  private:
   template <class V>
   [[nodiscard]] Matrix<V> as_matrix(Vector<V> tile) const;
+  /// product(i, weight, bias) for every owned tile.
+  template <class Product>
+  void for_tiles(Context const& context, Product const& product) const;
 
   params::ParameterStore<T>* store_;
   params::ParameterId weight_;

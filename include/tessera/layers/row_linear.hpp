@@ -27,6 +27,9 @@ class RowLinear {
 
   /// dx (tiles, S*B, K/T) = dy (S*B, N) W.
   void backward_input(Context const& context, Replicated<T> dy, ShardedFeatures<T> dx) const;
+  /// The same where the input is gelu(before): the gradient of `before`.
+  void backward_input_through_gelu(Context const& context, Replicated<T> dy, ShardedFeatures<T> before,
+                                   ShardedFeatures<T> dbefore) const;
   /// Adds dy^T x to the gradient of the weight.
   void backward_weight(Context const& context, Replicated<T> dy, ShardedFeatures<T> x) const;
   /// Adds this rank's rows of dy to the bias' gradient by token tile.
