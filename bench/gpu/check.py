@@ -205,8 +205,15 @@ class Check:
             "matmul": run[0].get("matmul")}
 =======
                 self.model(f"{name}/{torch_precision}", options, batch * microbatches)
-                if torch_precision == "bf16":
-                    self.model(f"{name}/{torch_precision}/endings", options, batch * microbatches, ENDINGS)
+                if torch_precision == "bf16" and name == MODELS[0][0]:
+                    self.endings(f"{name}/{torch_precision}", options, batch * microbatches)
+
+    def endings(self, name, options, sequences):
+        """The same with products that do more: as fast or faster, and nearly the same losses."""
+        self.model(f"{name}/endings", options, sequences, ENDINGS)
+        losses = [self.results["models"].get(run, {}).get("last_loss") for run in (name, f"{name}/endings")]
+        if None not in losses:
+            self.verdict(f"{name}: the loss with endings is within 0.02", abs(losses[0] - losses[1]) < 0.02, losses)
 
     def model(self, name, options, sequences, environment=None):
         """Trains and notes what it took."""
