@@ -185,26 +185,9 @@ class Check:
                 options = ["--config", ROOT / "inputs" / deck, "--data", self.data(), "--data-format", "u16",
                            "--micro-batch-size", str(batch), "--global-batch-size", str(batch * microbatches),
                            "--steps", str(steps), "--precision", precision, "--matmul", matmul]
-<<<<<<< HEAD
-                self.model(f"{name}/{torch_precision}", options, batch * microbatches * 1024)
-                if torch_precision == "bf16":
-                    self.model(f"{name}/{torch_precision}/graph", [*options, "--cuda-graph"],
-                               batch * microbatches * 1024)
-
-    def model(self, name, options, tokens_per_step):
-        """Trains for a few steps; the median of those after the fourth, by when a graph is recorded."""
-        run = self.train(name, options, 100)
-        if run is None or len(run[1]) < 6:
-            return
-        times = sorted(step["step_s"] for step in run[1][4:])
-        median = times[len(times) // 2]
-        tokens = tokens_per_step / median
-        self.results["models"][name] = {
-            "tokens_per_s": tokens, "step_s": median, "flop_per_s": tokens * run[0]["flops_per_token"],
-            "peak_flop_per_s": run[0].get("peak_flops"), "used_bytes": run[2].get("used_bytes"),
-            "matmul": run[0].get("matmul")}
-=======
                 self.model(f"{name}/{torch_precision}", options, batch * microbatches)
+                if torch_precision == "bf16":
+                    self.model(f"{name}/{torch_precision}/graph", [*options, "--cuda-graph"], batch * microbatches)
                 if torch_precision == "bf16" and name == MODELS[0][0]:
                     self.endings(f"{name}/{torch_precision}", options, batch * microbatches)
 
@@ -216,18 +199,17 @@ class Check:
             self.verdict(f"{name}: the loss with endings is within 0.02", abs(losses[0] - losses[1]) < 0.02, losses)
 
     def model(self, name, options, sequences, environment=None):
-        """Trains and notes what it took."""
+        """Trains and notes what it took: the median of the steps after the fourth, by when a graph is recorded."""
         run = self.train(name, options, 100, environment)
-        if run is None or len(run[1]) < 4:
+        if run is None or len(run[1]) < 6:
             return
-        times = sorted(step["step_s"] for step in run[1][2:])
+        times = sorted(step["step_s"] for step in run[1][4:])
         median = times[len(times) // 2]
         tokens = sequences * 1024 / median
         self.results["models"][name] = {
             "tokens_per_s": tokens, "step_s": median, "flop_per_s": tokens * run[0]["flops_per_token"],
             "peak_flop_per_s": run[0].get("peak_flops"), "used_bytes": run[2].get("used_bytes"),
             "matmul": run[0].get("matmul"), "last_loss": run[1][-1].get("loss")}
->>>>>>> products
 
     def torch(self):
         if subprocess.run([sys.executable, "-c", "import torch"], check=False, capture_output=True).returncode != 0:
