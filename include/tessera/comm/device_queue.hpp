@@ -60,7 +60,9 @@ class DeviceQueues {
   /// Whether a queue is behind `stream`: else work has ended when the call that started it returns.
   [[nodiscard]] virtual bool has_queue(StreamRef stream) const = 0;
   [[nodiscard]] virtual std::unique_ptr<QueueMark> make_mark() = 0;
-  /// Lets work that `stream` is given from now on wait until `gate` is open. Throws DeviceError.
+  /// Lets work that `stream` is given from now on wait until `gate` is open. Throws DeviceError. Gates of
+  /// several queues may have to be passed one after another (CUDA calls functions of the host on one thread),
+  /// so a process has one queue at a time whose gates depend on other ranks.
   virtual void hold(StreamRef stream, Gate& gate) = 0;
   /// Called once by a thread before it works with the device.
   virtual void enter() = 0;
