@@ -226,6 +226,7 @@ CommandLine parse_command_line(std::vector<std::string> arguments, int world_ran
   Requests requests;
   Settings settings;
   declare(app, requests);
+  std::ranges::transform(arguments, arguments.begin(), spelled_out);
   take_out_valueless(arguments, app, settings);
   if (auto asked = run_parser(app, arguments, settings)) return std::move(*asked);
   report_unknown(app.remaining(), app, settings);

@@ -94,6 +94,8 @@ Option const table[] = {
      "gradients reduced in one call over the replicas, bytes"},
     {"parallel", "overlap_grad_reduce", "--overlap-grad-reduce",
      parallel<&ParallelConfig::overlap_grad_reduce>, "start reducing gradients while backward still runs"},
+    {"parallel", "cuda_graph", "--cuda-graph", parallel<&ParallelConfig::cuda_graph>,
+     "record forward and backward once and let the GPU repeat them; one rank alone"},
 
     {"data", "path", "--data-path,--data", data<&DataConfig::path>,
      "text, a directory of it, or token shards"},
@@ -142,7 +144,7 @@ Option const table[] = {
     {"training", "log_interval", "--log-interval", training<&TrainingConfig::log_interval>,
      "steps between progress lines"},
     {"training", "precision", "--precision", training<&TrainingConfig::precision>,
-     "float32, float64, or bf16 with float32 master weights and sums"},
+     "float32, float64, or bf16 with float32 master weights and sums, for short --bf16"},
     {"training", "on_nonfinite", "--on-nonfinite", training<&TrainingConfig::on_nonfinite>,
      "when a gradient is NaN or infinite: stop or skip"},
 

@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// What other training programs call our options, for the hint that an unknown name gets.
+// What other training programs call our options: for the hint that an unknown name gets, and Megatron-LM's
+// flags that say an option and its value in one.
 #include <algorithm>
 #include <string>
 
@@ -107,6 +108,10 @@ std::vector<std::string> other_names() {
   std::vector<std::string> names;
   for (OtherName const& other : foreign_names) names.push_back("--" + std::string(other.name));
   return names;
+}
+
+std::string spelled_out(std::string const& argument) {
+  return argument == "--bf16" ? "--precision=bf16" : argument;
 }
 
 Option const* option_called(std::string_view flag) {

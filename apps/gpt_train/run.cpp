@@ -74,7 +74,8 @@ Run<T>::Run(train::RunConfig const& config, Setup& setup, Console& console, doub
       mllog_(mllog_writer(config, console, mllog_file_), config.batch.global_batch_size),
       trainer_(config, setup.plan,
                {&*setup.mesh, &setup.ledger, setup.telemetry.get(), setup.inputs.matmul.get(),
-                &*setup.inputs.dataset, [this] { return saving_ ? static_cast<int>(saving_->wish()) : 0; }}) {
+                &*setup.inputs.dataset, [this] { return saving_ ? static_cast<int>(saving_->wish()) : 0; },
+                config.parallel.cuda_graph ? &tessera::make_stream_graph : nullptr}) {
   auto& beginning = setup_.beginning;
   if (!beginning.loader) return;
   train::restore(trainer_, *beginning.loader);

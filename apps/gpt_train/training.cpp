@@ -38,9 +38,19 @@ std::unique_ptr<comm::Communicator> decorated(Setup& setup, train::RunConfig con
   return setup.watchdog ? setup.watchdog->watched(std::move(part), name, time_outs) : std::move(part);
 }
 
+/// Started by mpirun a rank alone is still one of an MPI, which is asked in every step and not recorded.
+void check_graph(comm::Communicator const& world, train::ParallelConfig const& config) {
+  if (!config.cuda_graph || world.backend().find("mpi") == std::string_view::npos) return;
+  throw tessera::ConfigError({fmt::format(
+      "parallel.cuda_graph does not record calls of MPI, and this rank is connected by {}: start "
+      "the program without mpirun, or leave --cuda-graph out",
+      world.backend())});
+}
+
 void make_mesh(Setup& setup, comm::Session& session, train::RunConfig const& config,
                train::Layout const& layout) {
   auto world = session.world();
+  check_graph(*world, config.parallel);
   auto options = train::mesh_options(config);
   setup.devices = open_devices(*world, config.parallel);
   options.devices = setup.devices.get();

@@ -5,6 +5,7 @@
 #include <cuda_runtime_api.h>
 #include <fmt/format.h>
 
+#include <string_view>
 #include <tuple>
 #include <vector>
 
@@ -20,7 +21,7 @@ namespace {
 auto key(Problem const& p) {
   auto const& s = p.shape;
   return std::tuple(p.operands, p.result, p.tf32, s.transpose_a, s.transpose_b, s.m, s.n, s.k, s.lda, s.ldb,
-                    s.ldc);
+                    s.ldc, p.ending);
 }
 
 cudaDataType_t code(DType type) {
@@ -40,12 +41,30 @@ cublasComputeType_t compute_type(Problem const& p) {
 /// What alpha and beta are given in.
 cudaDataType_t scale_type(Problem const& p) { return p.operands == DType::f64 ? CUDA_R_64F : CUDA_R_32F; }
 
+std::string_view name(kernels::Ending ending) {
+  switch (ending) {
+    case kernels::Ending::bias: return " + bias";
+    case kernels::Ending::bias_gelu: return " + bias, gelu";
+    case kernels::Ending::gelu_slope: return " * gelu'";
+    default: return "";
+  }
+}
+
+cublasLtEpilogue_t epilogue(kernels::Ending ending) {
+  switch (ending) {
+    case kernels::Ending::bias: return CUBLASLT_EPILOGUE_BIAS;
+    case kernels::Ending::bias_gelu: return CUBLASLT_EPILOGUE_GELU_AUX_BIAS;
+    case kernels::Ending::gelu_slope: return CUBLASLT_EPILOGUE_DGELU;
+    default: return CUBLASLT_EPILOGUE_DEFAULT;
+  }
+}
+
 std::string described(Problem const& p) {
   auto const& s = p.shape;
   auto const letter = [](kernels::Transpose t) { return t == kernels::Transpose::yes ? 't' : 'n'; };
-  return fmt::format("({}, {}, {}) {}{} to {} {}{}", s.m, s.n, s.k, to_string(p.operands),
+  return fmt::format("({}, {}, {}) {}{} to {} {}{}{}", s.m, s.n, s.k, to_string(p.operands),
                      p.tf32 ? " as tf32" : "", to_string(p.result), letter(s.transpose_a),
-                     letter(s.transpose_b));
+                     letter(s.transpose_b), name(p.ending));
 }
 
 cublasLtMatrixLayout_t make_layout(DType type, std::ptrdiff_t rows, std::ptrdiff_t columns,
@@ -63,9 +82,13 @@ cublasLtMatrixLayout_t make_operand(DType type, bool transposed, std::ptrdiff_t 
   return transposed ? make_layout(type, columns, rows, ld) : make_layout(type, rows, columns, ld);
 }
 
+template <class Value>
+void set(cublasLtMatmulDesc_t product, cublasLtMatmulDescAttributes_t which, Value value) {
+  check(cublasLtMatmulDescSetAttribute(product, which, &value, sizeof value), "describe a product");
+}
+
 void set_transpose(cublasLtMatmulDesc_t product, cublasLtMatmulDescAttributes_t which, bool transposed) {
-  cublasOperation_t const operation = transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
-  check(cublasLtMatmulDescSetAttribute(product, which, &operation, sizeof operation), "transpose an operand");
+  set(product, which, transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
 }
 
 int family_of(cublasLtMatmulAlgo_t const& algorithm) {
@@ -96,7 +119,7 @@ Proposal cut_finer(Described const& product, Proposal proposal) {
 
 bool operator<(Problem const& a, Problem const& b) { return key(a) < key(b); }
 
-Plan::Plan(cublasLtHandle_t library, Problem const& problem) : problem_(problem) {
+Plan::Plan(cublasLtHandle_t library, Problem const& problem, void* placeholder) : problem_(problem) {
   ColumnMajor const p = column_major(problem.shape);
   cublasLtMatmulDesc_t product = nullptr;
   check(cublasLtMatmulDescCreate(&product, compute_type(problem), scale_type(problem)), "describe a product");
@@ -106,7 +129,28 @@ Plan::Plan(cublasLtHandle_t library, Problem const& problem) : problem_(problem)
   a_ = UniqueHandle<LayoutTraits>(make_operand(problem.operands, p.transpose_a, p.m, p.k, p.lda));
   b_ = UniqueHandle<LayoutTraits>(make_operand(problem.operands, p.transpose_b, p.k, p.n, p.ldb));
   c_ = UniqueHandle<LayoutTraits>(make_layout(problem.result, p.m, p.n, p.ldc));
+  describe_ending();
+  place_ending({placeholder, placeholder});
   choose_algorithm({library, product, a_.get(), b_.get(), c_.get(), p, problem.operands, problem.result});
+}
+
+/// Row-major rows are the library's columns, so its bias, one number a row, is ours, one a column.
+void Plan::describe_ending() const {
+  if (problem_.ending == kernels::Ending::none) return;
+  set(product_.get(), CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue(problem_.ending));
+  if (problem_.ending != kernels::Ending::gelu_slope)
+    set(product_.get(), CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, code(problem_.result));
+  if (problem_.ending == kernels::Ending::bias) return;
+  set(product_.get(), CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_DATA_TYPE, code(problem_.result));
+  set(product_.get(), CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, std::int64_t{problem_.shape.ldc});
+}
+
+void Plan::place_ending(kernels::EndingOperands const& more) const {
+  auto const ending = problem_.ending;
+  if (ending == kernels::Ending::bias || ending == kernels::Ending::bias_gelu)
+    set(product_.get(), CUBLASLT_MATMUL_DESC_BIAS_POINTER, more.bias);
+  if (ending == kernels::Ending::bias_gelu || ending == kernels::Ending::gelu_slope)
+    set(product_.get(), CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, more.before);
 }
 
 void Plan::choose_algorithm(Described const& product) {
@@ -117,8 +161,8 @@ void Plan::choose_algorithm(Described const& product) {
     whole.push_back(proposal);
     candidates.push_back({family_of(proposal.algorithm), proposal.waves});
   }
-  if (whole.empty())
-    throw InternalError(fmt::format("cuBLASLt has no algorithm for a product of {}", described(problem_)));
+  if (whole.empty()) return;
+  possible_ = true;
   algorithm_ = whole.front().algorithm;
   if (!on_tensor_cores(problem_)) return;
   auto const preferred = proposals(product, CUBLASLT_REDUCTION_SCHEME_MASK);
@@ -128,8 +172,11 @@ void Plan::choose_algorithm(Described const& product) {
   algorithm_ = cut_finer(product, choice).algorithm;
 }
 
-void Plan::run(cublasLtHandle_t library, void const* a, void const* b, double beta, void* c, void* workspace,
-               cudaStream_t stream) const {
+void Plan::run(cublasLtHandle_t library, void const* a, void const* b, double beta, void* c,
+               kernels::EndingOperands const& more, void* workspace, cudaStream_t stream) const {
+  if (!possible_)
+    throw InternalError(fmt::format("cuBLASLt has no algorithm for a product of {}", described(problem_)));
+  place_ending(more);
   double const one = 1, beta_double = beta;
   float const one_single = 1, beta_single = static_cast<float>(beta);
   bool const is_double = problem_.operands == DType::f64;
@@ -143,6 +190,7 @@ void Plan::run(cublasLtHandle_t library, void const* a, void const* b, double be
 }
 
 std::string Plan::description() const {
+  if (!possible_) return described(problem_) + ": no algorithm";
   auto const value = [&](cublasLtMatmulAlgoConfigAttributes_t which, std::size_t bytes) {
     return attribute(algorithm_, which, bytes);
   };

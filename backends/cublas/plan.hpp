@@ -19,6 +19,7 @@ struct Problem {
   DType operands = DType::f32, result = DType::f32;
   bool tf32 = false;  ///< f32 operands may be rounded to 10 bits of mantissa for the tensor cores
   kernels::MatmulShape shape;
+  kernels::Ending ending = kernels::Ending::none;
 };
 /// Some order, for a map.
 [[nodiscard]] bool operator<(Problem const& a, Problem const& b);
@@ -39,22 +40,29 @@ struct LayoutTraits {
 /// first, on tensor cores by the rule of choice.hpp.
 class Plan {
  public:
-  /// Throws InternalError when the library has no algorithm.
-  Plan(cublasLtHandle_t library, Problem const& problem);
+  /// `placeholder` is any memory of the device that begins on a multiple of 256 bytes: the library asks where
+  /// a bias lies before it proposes anything, and no call's own place may decide.
+  Plan(cublasLtHandle_t library, Problem const& problem, void* placeholder);
 
-  /// C = op(A) op(B) + beta C, with A and B in the order of MatmulShape.
-  void run(cublasLtHandle_t library, void const* a, void const* b, double beta, void* c, void* workspace,
-           cudaStream_t stream) const;
+  /// Whether the library has an algorithm.
+  [[nodiscard]] bool possible() const { return possible_; }
+
+  /// C = op(A) op(B) + beta C, with A and B in the order of MatmulShape, and the problem's ending of it.
+  void run(cublasLtHandle_t library, void const* a, void const* b, double beta, void* c,
+           kernels::EndingOperands const& more, void* workspace, cudaStream_t stream) const;
   /// "(m, n, k) bf16 to f32 tn: algorithm 66, tile 20, stages 36, cluster 3, custom 0".
   [[nodiscard]] std::string description() const;
 
  private:
+  void describe_ending() const;
+  void place_ending(kernels::EndingOperands const& more) const;
   void choose_algorithm(Described const& product);
 
   Problem problem_;
   UniqueHandle<DescriptorTraits> product_;
   UniqueHandle<LayoutTraits> a_, b_, c_;  // in the library's order
   cublasLtMatmulAlgo_t algorithm_{};
+  bool possible_ = false;
 };
 
 }  // namespace tessera::cublas

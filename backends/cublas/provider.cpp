@@ -6,9 +6,11 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <map>
 #include <mutex>
 #include <string>
+#include <string_view>
 
 #include "error.hpp"
 #include "plan.hpp"
@@ -40,6 +42,15 @@ cudaStream_t stream_of(Exec const* exec) {
   }
 }
 
+/// Whether products add biases and apply GELU themselves: TESSERA_CUBLAS_ENDINGS=on in the environment.
+bool endings_are_on() {
+  char const* const value = std::getenv("TESSERA_CUBLAS_ENDINGS");
+  if (value == nullptr || std::string_view(value) == "off") return false;
+  if (std::string_view(value) == "on") return true;
+  throw ConfigError(
+      {fmt::format("TESSERA_CUBLAS_ENDINGS = \"{}\" in the environment: it is on or off", value)});
+}
+
 class Provider final : public kernels::MatmulProvider {
  public:
   explicit Provider(SinglePrecision single) : single_(single) {
@@ -50,8 +61,8 @@ class Provider final : public kernels::MatmulProvider {
     check(cudaMalloc(&memory, workspace_bytes), "allocate its workspace");
     workspace_ = UniqueHandle<MemoryTraits>(memory);
     auto const version = cublasLtGetVersion();
-    name_ = fmt::format("cublas{} {}.{}.{}", tf32() ? "_tf32" : "", version / 10000, version / 100 % 100,
-                        version % 100);
+    name_ = fmt::format("cublas{} {}.{}.{}{}", tf32() ? "_tf32" : "", version / 10000, version / 100 % 100,
+                        version % 100, endings_ ? " with endings" : "");
   }
 
   [[nodiscard]] std::string_view name() const noexcept override { return name_; }
@@ -61,25 +72,41 @@ class Provider final : public kernels::MatmulProvider {
 
   void multiply(StreamRef stream, DType operands, DType result, kernels::MatmulShape const& shape,
                 void const* a, void const* b, double beta, void* c) const override {
-    if (shape.m == 0 || shape.n == 0) return;
-    require(shape.k > 0, "a product has something to add up");
-    plan_of({operands, result, tf32(), shape})
-        .run(library_.get(), a, b, beta, c, workspace_.get(), stream_of(stream.exec()));
+    multiply({operands, result, tf32(), shape}, stream, a, b, beta, c, {});
+  }
+
+  [[nodiscard]] bool fuses(DType operands, DType result, kernels::MatmulShape const& shape,
+                           kernels::Ending ending) const override {
+    bool const on_tensor_cores = operands == DType::bf16 || (operands == DType::f32 && tf32());
+    if (!endings_ || !on_tensor_cores || result != operands || shape.m == 0 || shape.n == 0) return false;
+    return plan_of({operands, result, tf32(), shape, ending}).possible();
+  }
+  void multiply_ending(StreamRef stream, DType operands, DType result, kernels::MatmulShape const& shape,
+                       void const* a, void const* b, kernels::Ending ending,
+                       kernels::EndingOperands const& more, void* c) const override {
+    multiply({operands, result, tf32(), shape, ending}, stream, a, b, 0, c, more);
   }
 
  private:
+  void multiply(Problem const& problem, StreamRef stream, void const* a, void const* b, double beta, void* c,
+                kernels::EndingOperands const& more) const {
+    if (problem.shape.m == 0 || problem.shape.n == 0) return;
+    require(problem.shape.k > 0, "a product has something to add up");
+    plan_of(problem).run(library_.get(), a, b, beta, c, more, workspace_.get(), stream_of(stream.exec()));
+  }
   [[nodiscard]] bool tf32() const { return single_ == SinglePrecision::tf32; }
 
   [[nodiscard]] Plan const& plan_of(Problem const& problem) const {
     std::lock_guard const lock(mutex_);
     auto const known = plans_.find(problem);
     if (known != plans_.end()) return known->second;
-    auto const& plan = plans_.try_emplace(problem, library_.get(), problem).first->second;
+    auto const& plan = plans_.try_emplace(problem, library_.get(), problem, workspace_.get()).first->second;
     log(LogLevel::debug, "cuBLASLt product " + plan.description());
     return plan;
   }
 
   SinglePrecision single_;
+  bool endings_ = endings_are_on();
   std::string name_;
   UniqueHandle<LibraryTraits> library_;
   UniqueHandle<MemoryTraits> workspace_;

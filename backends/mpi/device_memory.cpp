@@ -20,6 +20,7 @@ namespace tessera::backends::mpi {
 namespace {
 
 constexpr char const* variable = "TESSERA_MPI_DEVICE_MEMORY";
+constexpr char const* thread_variable = "TESSERA_MPI_THREAD";
 
 /// What MPI says of itself; one that cannot be asked reads host memory alone.
 bool mpi_reads_device_memory() {
@@ -53,6 +54,25 @@ bool stages_device_memory() {
                     staged ? "go through pinned host memory" : "are handed to it as they are"));
   }
   return staged;
+}
+
+bool threads(std::string_view wish, bool on_device) {
+  if (wish == "on") return true;
+  if (wish == "off") return false;
+  if (wish.empty() || wish == "auto") return on_device;
+  throw ConfigError(
+      {fmt::format("{} = \"{}\" in the environment: it is auto, on or off", thread_variable, wish)});
+}
+
+bool calls_from_thread() {
+  char const* const wish = std::getenv(thread_variable);
+  bool const threaded = threads(wish != nullptr ? wish : "", !tensors_on_host);
+  if (!tensors_on_host || threaded) {
+    log(LogLevel::info,
+        fmt::format("MPI is called by {}",
+                    threaded ? "a thread of its own, which waits for the device" : "the main thread"));
+  }
+  return threaded;
 }
 
 }  // namespace tessera::backends::mpi

@@ -11,6 +11,7 @@
 #include "tessera/base/error.hpp"
 #include "tessera/comm/session.hpp"
 #include "tessera/comm/staging.hpp"
+#include "tessera/comm/threaded.hpp"
 
 namespace tessera::backends::mpi {
 
@@ -36,22 +37,26 @@ void return_errors() {
 /// Initialises MPI unless the program has done so, and finalises it only in the former case.
 class MpiSession final : public comm::Session {
  public:
-  MpiSession(int& argc, char**& argv) {
+  MpiSession(int& argc, char**& argv) : threaded_(calls_from_thread()) {
+    int const needed = threaded_ ? MPI_THREAD_SERIALIZED : MPI_THREAD_FUNNELED;
     int initialized = 0;
     check(MPI_Initialized(&initialized), CallInfo{"initialise"});
     int level = MPI_THREAD_SINGLE;
     if (initialized) {
       check(MPI_Query_thread(&level), CallInfo{"initialise"});
     } else {
-      check(MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &level), CallInfo{"initialise"});
+      check(MPI_Init_thread(&argc, &argv, needed, &level), CallInfo{"initialise"});
       owner_ = true;
       return_errors();
     }
-    if (level >= MPI_THREAD_FUNNELED) return;
+    if (level >= needed) return;
     if (owner_) MPI_Finalize();
     throw CommError(
-        "MPI was initialised without MPI_THREAD_FUNNELED, which this library needs: initialise it with "
-        "MPI_Init_thread, or leave that to the library.");
+        threaded_
+            ? "MPI does not give MPI_THREAD_SERIALIZED, which a thread of its own for communication needs: "
+              "set TESSERA_MPI_THREAD=off, and the main thread waits for the device instead."
+            : "MPI was initialised without MPI_THREAD_FUNNELED, which this library needs: initialise it with "
+              "MPI_Init_thread, or leave that to the library.");
   }
   ~MpiSession() override {
     if (owner_) MPI_Finalize();
@@ -59,11 +64,22 @@ class MpiSession final : public comm::Session {
 
   [[nodiscard]] std::string library_name() const override { return library_version(); }
   [[nodiscard]] std::unique_ptr<comm::Communicator> world() override {
+    if (!threaded_) return make_world();
+    auto thread = thread_.lock();
+    if (!thread) thread_ = thread = std::make_shared<comm::CommunicationThread>(comm::make_device_queues());
+    std::unique_ptr<comm::Communicator> world;
+    thread->run([&] { world = make_world(); });
+    return comm::make_threaded(std::move(world), std::move(thread));
+  }
+
+ private:
+  [[nodiscard]] static std::unique_ptr<comm::Communicator> make_world() {
     auto world = from_raw(MPI_COMM_WORLD);
     return stages_device_memory() ? comm::make_staging(std::move(world)) : std::move(world);
   }
 
- private:
+  bool threaded_;
+  std::weak_ptr<comm::CommunicationThread> thread_;  // of the communicators that there are
   bool owner_ = false;
 };
 

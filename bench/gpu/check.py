@@ -19,10 +19,13 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # Test programs and the most seconds each may take; all run as one rank.
 TESTS = {"test_kernels": 150, "test_matmul": 60, "test_attention_flash": 60, "test_layers_gradients": 60,
-         "test_gpt2_truth": 60, "test_contract_collectives": 60}
+         "test_gpt2_truth": 60, "test_contract_collectives": 60, "test_comm_thread": 30}
+
+# Products that add biases and apply GELU themselves.
+ENDINGS = {"TESSERA_CUBLAS_ENDINGS": "on"}
 
 # Name, deck, sequences of a microbatch, microbatches, steps.
-MODELS = [("gpt2-124m", "gpt2-124m.toml", 16, 1, 12), ("gpt2-1.5b", "gpt2-1.5b.toml", 4, 4, 6)]
+MODELS = [("gpt2-124m", "gpt2-124m.toml", 16, 1, 12), ("gpt2-1.5b", "gpt2-1.5b.toml", 4, 4, 8)]
 
 
 class Check:
@@ -42,8 +45,9 @@ class Check:
         """The program of that name in the build, or None."""
         return next((p for p in sorted(self.build.rglob(name)) if p.is_file() and os.access(p, os.X_OK)), None)
 
-    def run(self, name, command, limit):
-        """Runs a command for at most `limit` seconds; its output, or None when it failed."""
+    def run(self, name, command, limit, environment=None):
+        """Runs a command for at most `limit` seconds, with more in its `environment`; its output, or None when it
+        failed."""
         limit = min(limit, self.end - time.monotonic())
         section = {"command": [str(part) for part in command], "code": None, "seconds": 0}
         self.results["sections"][name] = section
@@ -56,7 +60,8 @@ class Check:
         try:
             with log.open("w") as file:
                 done = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, timeout=limit, cwd=ROOT,
-                                      env=os.environ | {"TESSERA_TEST_BACKEND": "loopback"}, check=False)
+                                      env=os.environ | {"TESSERA_TEST_BACKEND": "loopback"} | (environment or {}),
+                                      check=False)
             section["code"] = done.returncode
         except subprocess.TimeoutExpired:
             section["problem"] = f"more than {limit:.0f} s"
@@ -91,6 +96,9 @@ class Check:
                 self.missing(name)
             else:
                 self.run(name, [program], limit)
+        program = self.program("test_matmul")
+        if program is not None:
+            self.run("test_matmul/endings", [program, "--gtest_filter=*Endings*"], 30, ENDINGS)
 
     def data(self):
         """A file of random tokens: a step takes the same time whatever it learns."""
@@ -101,7 +109,7 @@ class Check:
             path.write_bytes(struct.pack(f"<{len(tokens)}H", *tokens))
         return path
 
-    def train(self, name, options, limit):
+    def train(self, name, options, limit, environment=None):
         """The metrics of a gpt_train run: (begin event, steps, end event), or None."""
         program = self.program("gpt_train")
         if program is None:
@@ -111,7 +119,7 @@ class Check:
         metrics.unlink(missing_ok=True)
         command = [program, "--backend", "loopback", "--eval-interval", "0", "--sample-length", "0", "--metrics",
                    metrics, *options]
-        if self.run(name, command, limit) is None:
+        if self.run(name, command, limit, environment) is None:
             return None
         events = [json.loads(line) for line in metrics.read_text().splitlines()]
         steps = [event for event in events if "step_s" in event]
@@ -125,14 +133,20 @@ class Check:
         first = self.train("tiny/first", text, 60)
         again = self.train("tiny/again", text, 60)
         tiles = self.train("tiny/tiles8", [*text, "--tiles", "8"], 60)
+        graph = self.train("tiny/graph", [*text, "--cuda-graph"], 60)
+        dropping = [*text, "--hidden-dropout", "0.1", "--attention-dropout", "0.1"]
+        dropped = self.train("tiny/dropout", dropping, 60)
+        dropped_graph = self.train("tiny/dropout_graph", [*dropping, "--cuda-graph"], 60)
         save = self.output / "checkpoint"
         self.train("tiny/save", [*text[:-1], "10", "--save", save], 60)
         resumed = self.train("tiny/resume", [*text, "--save", save, "--resume"], 60)
         if not (first and again and tiles and resumed):
             return
-        weights = [run[2].get("weights") for run in (first, again)]
-        self.verdict("tiny: a repeated run has the same weights", weights[0] is not None and weights[0] == weights[1],
-                     weights)
+        for what, one, other in (("a repeated run", first, again), ("a run by a CUDA graph", first, graph),
+                                 ("a run with dropout by a CUDA graph", dropped, dropped_graph)):
+            weights = [run[2].get("weights") for run in (one or ({}, [], {}), other or ({}, [], {}))]
+            self.verdict(f"tiny: {what} has the same weights", weights[0] is not None and weights[0] == weights[1],
+                         weights)
         losses = [[step["loss"] for step in run[1]] for run in (first, tiles)]
         worst = max(abs(a - b) for a, b in zip(*losses))
         self.verdict("tiny: losses with 8 tiles are within 0.01", len(losses[0]) == 20 and worst < 0.01, worst)
@@ -171,16 +185,31 @@ class Check:
                 options = ["--config", ROOT / "inputs" / deck, "--data", self.data(), "--data-format", "u16",
                            "--micro-batch-size", str(batch), "--global-batch-size", str(batch * microbatches),
                            "--steps", str(steps), "--precision", precision, "--matmul", matmul]
-                run = self.train(f"{name}/{torch_precision}", options, 100)
-                if run is None or len(run[1]) < 4:
-                    continue
-                times = sorted(step["step_s"] for step in run[1][2:])
-                median = times[len(times) // 2]
-                tokens = batch * microbatches * 1024 / median
-                self.results["models"][f"{name}/{torch_precision}"] = {
-                    "tokens_per_s": tokens, "step_s": median, "flop_per_s": tokens * run[0]["flops_per_token"],
-                    "peak_flop_per_s": run[0].get("peak_flops"), "used_bytes": run[2].get("used_bytes"),
-                    "matmul": run[0].get("matmul")}
+                self.model(f"{name}/{torch_precision}", options, batch * microbatches)
+                if torch_precision == "bf16":
+                    self.model(f"{name}/{torch_precision}/graph", [*options, "--cuda-graph"], batch * microbatches)
+                if torch_precision == "bf16" and name == MODELS[0][0]:
+                    self.endings(f"{name}/{torch_precision}", options, batch * microbatches)
+
+    def endings(self, name, options, sequences):
+        """The same with products that do more: as fast or faster, and nearly the same losses."""
+        self.model(f"{name}/endings", options, sequences, ENDINGS)
+        losses = [self.results["models"].get(run, {}).get("last_loss") for run in (name, f"{name}/endings")]
+        if None not in losses:
+            self.verdict(f"{name}: the loss with endings is within 0.02", abs(losses[0] - losses[1]) < 0.02, losses)
+
+    def model(self, name, options, sequences, environment=None):
+        """Trains and notes what it took: the median of the steps after the fourth, by when a graph is recorded."""
+        run = self.train(name, options, 100, environment)
+        if run is None or len(run[1]) < 6:
+            return
+        times = sorted(step["step_s"] for step in run[1][4:])
+        median = times[len(times) // 2]
+        tokens = sequences * 1024 / median
+        self.results["models"][name] = {
+            "tokens_per_s": tokens, "step_s": median, "flop_per_s": tokens * run[0]["flops_per_token"],
+            "peak_flop_per_s": run[0].get("peak_flops"), "used_bytes": run[2].get("used_bytes"),
+            "matmul": run[0].get("matmul"), "last_loss": run[1][-1].get("loss")}
 
     def torch(self):
         if subprocess.run([sys.executable, "-c", "import torch"], check=False, capture_output=True).returncode != 0:

@@ -6,13 +6,14 @@
 //     bench_device [ROWS]        rows of tokens, 16384 unless said; small numbers try the program on a host
 //
 // One JSON object a line. "copy": bytes moved a second by a copy. "kernel": bytes that must move (each tensor
-// read once, each written once) a second, and that as a share of the copy's. "product", "attention":
-// operations a second. Every time is the mean of a run of calls between two waits for the device, the best of
-// several runs.
+// read once, each written once) a second, and that as a share of the copy's. "product", "attention", "ending"
+// (a product and what follows it): operations a second. Every time is the mean of a run of calls between two
+// waits for the device, the best of several runs.
 #include <algorithm>
 #include <cstdlib>
 #include <string>
 
+#include "endings.hpp"
 #include "measuring.hpp"
 #include "tessera/kernels/adamw.hpp"
 #include "tessera/kernels/attention.hpp"
@@ -112,6 +113,9 @@ void embedding(Report const& report, std::size_t rows) {
                 [&] { kernels::embedding_forward<T>(exec(), tokens, table, 0, x, false); });
   report.kernel(named<T>("embedding_backward"), bytes_of<T>(n) + bytes_of<W>(2 * n),
                 [&] { kernels::embedding_backward<T>(exec(), tokens, dx, 0, dtable); });
+  auto const frequent = frequent_tokens(arena, rows);
+  report.kernel(named<T>("embedding_backward") + "/frequent", bytes_of<T>(n),
+                [&] { kernels::embedding_backward<T>(exec(), frequent, dx, 0, dtable); });
 }
 
 void optimiser(Report const& report, std::size_t rows) {
@@ -195,6 +199,7 @@ void run(std::size_t rows) {
   embedding<bf16>(report, rows);
   optimiser(report, rows);
   products(rows);
+  Endings(rows).run("auto");
   attention<bf16>(rows);
   attention<float>(rows);
 }

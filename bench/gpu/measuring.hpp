@@ -65,6 +65,19 @@ inline Vector<std::int32_t> random_tokens(Arena& arena, std::size_t n) {
   return tokens;
 }
 
+/// Tokens as uneven as those of text: the most frequent is one in fifteen.
+inline Vector<std::int32_t> frequent_tokens(Arena& arena, std::size_t n) {
+  auto const tokens = arena.vector<std::int32_t>(n);
+  RandomSite const site(1, 2, 4);
+  auto* const to = tokens.data();
+  kernels::elements(
+      exec(), "tessera::bench::tokens", static_cast<std::ptrdiff_t>(n), KOKKOS_LAMBDA(std::ptrdiff_t i) {
+        double const u = unit_interval(site.bits(static_cast<std::uint64_t>(i)));
+        to[i] = static_cast<std::int32_t>(u * u * u * u * true_vocabulary);
+      });
+  return tokens;
+}
+
 /// Numbers of compute type T that are made from random float32 ones.
 template <class T>
 Vector<T> random_vector_of(Arena& arena, std::size_t n, std::uint32_t site = 1) {

@@ -9,6 +9,7 @@
 #include "tessera/base/error.hpp"
 #include "tessera/comm/device_ops.hpp"
 #include "tessera/comm/state_pool.hpp"
+#include "tessera/comm/threaded.hpp"
 
 namespace tessera::comm {
 
@@ -184,7 +185,12 @@ std::unique_ptr<Communicator> make_hierarchical(std::unique_ptr<Communicator> wh
                     whole->rank(), whole->size(), inside->rank(), inside->size(), across->rank(),
                     across->size(), inside->size()));
   }
-  return std::make_unique<HierarchicalCommunicator>(std::move(whole), std::move(inside), std::move(across));
+  std::vector<std::unique_ptr<Communicator>> parts;
+  for (auto* const part : {&whole, &inside, &across}) parts.push_back(std::move(*part));
+  return on_their_thread(std::move(parts), [](std::vector<std::unique_ptr<Communicator>> levels) {
+    return std::make_unique<HierarchicalCommunicator>(std::move(levels[0]), std::move(levels[1]),
+                                                      std::move(levels[2]));
+  });
 }
 
 }  // namespace tessera::comm

@@ -46,6 +46,8 @@ void delist(Progressive& operation) noexcept {
   if (list.walks == 0) std::erase(list.operations, nullptr);
 }
 
+bool anything_enlisted() noexcept { return enlisted().count > 0; }
+
 void progress_all() noexcept {
   auto& list = enlisted();
   if (list.count == 0) return;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <exception>
+#include <string>
 #include <vector>
 
 #include "tessera/base/kokkos.hpp"
@@ -25,20 +26,31 @@ class Turnstile {
   std::uint64_t serving_ = 0;
 };
 
-/// Memory for partial results of one operation at a time: grows to the largest ever asked for.
-class Scratch {
+/// Memory that grows to the largest ever asked for. On a device what was too small is kept: to free it would
+/// wait for all queues, one of which may wait for the operation that asks.
+template <class Space>
+class GrowingMemory {
  public:
+  explicit GrowingMemory(char const* label) : label_(label) {}
+
   void* reserve(std::size_t bytes) {
-    if (bytes > memory_.size()) {
-      memory_ = {};
-      memory_ = Kokkos::View<std::byte*, MemorySpace>(
-          Kokkos::view_alloc(Kokkos::WithoutInitializing, "tessera::comm::scratch"), bytes);
-    }
+    if (bytes <= memory_.size()) return memory_.data();
+    if constexpr (!tensors_on_host) outgrown_.push_back(memory_);
+    memory_ = {};
+    memory_ = Kokkos::View<std::byte*, Space>(Kokkos::view_alloc(Kokkos::WithoutInitializing, label_), bytes);
     return memory_.data();
   }
+  [[nodiscard]] std::byte* data() const { return memory_.data(); }
 
  private:
-  Kokkos::View<std::byte*, MemorySpace> memory_;
+  std::string label_;
+  Kokkos::View<std::byte*, Space> memory_;
+  std::vector<Kokkos::View<std::byte*, Space>> outgrown_;
+};
+
+/// For partial results of one operation at a time.
+struct Scratch : GrowingMemory<MemorySpace> {
+  Scratch() : GrowingMemory("tessera::comm::scratch") {}
 };
 
 /// An operation made of stages; a stage is a set of operations under way together. A state machine that test,

@@ -26,19 +26,9 @@ struct StagingCall {
   StreamRef stream;
 };
 
-/// Pinned memory that grows to the largest ever asked for.
-class HostBuffer {
- public:
-  void reserve(std::size_t bytes) {
-    if (bytes <= memory_.size()) return;
-    memory_ = {};
-    memory_ = Kokkos::View<std::byte*, StagingSpace>(
-        Kokkos::view_alloc(Kokkos::WithoutInitializing, "tessera::comm::staging"), bytes);
-  }
-  [[nodiscard]] std::byte* data() const { return memory_.data(); }
-
- private:
-  Kokkos::View<std::byte*, StagingSpace> memory_;
+/// Pinned memory.
+struct HostBuffer : GrowingMemory<StagingSpace> {
+  HostBuffer() : GrowingMemory("tessera::comm::staging") {}
 };
 
 /// Two of each, since the copies of one chunk go on beside the operation on another.

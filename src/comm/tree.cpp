@@ -10,6 +10,7 @@
 #include "forwarding.hpp"
 #include "tessera/base/error.hpp"
 #include "tessera/comm/device_ops.hpp"
+#include "tessera/comm/threaded.hpp"
 #include "tree_states.hpp"
 
 namespace tessera::comm {
@@ -99,7 +100,11 @@ std::unique_ptr<Communicator> make_tree(std::unique_ptr<Communicator> inner) {
                      "explicit tiles out.",
                      inner->size())});
   }
-  return std::make_unique<TreeCommunicator>(std::move(inner));
+  std::vector<std::unique_ptr<Communicator>> parts;
+  parts.push_back(std::move(inner));
+  return on_their_thread(std::move(parts), [](std::vector<std::unique_ptr<Communicator>> whole) {
+    return std::make_unique<TreeCommunicator>(std::move(whole.front()));
+  });
 }
 
 std::size_t tree_scratch_bytes(int size, std::size_t count, DType type) {

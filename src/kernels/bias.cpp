@@ -19,9 +19,8 @@ void sum_columns(ExecutionSpace const& exec, Matrix<T const> x, Wide<T>* out, st
   columns::Sums<Wide<T>, 1> const sums{
       {out}, tiles, static_cast<std::ptrdiff_t>(x.extent(0)) / tiles, width, accumulate};
   columns::sum(
-      exec, label_column_sums, sums, KOKKOS_LAMBDA(std::ptrdiff_t r, std::ptrdiff_t c, Wide<T>(&value)[1]) {
-        value[0] = from[r * width + c];
-      });
+      exec, label_column_sums, sums,
+      KOKKOS_LAMBDA(std::ptrdiff_t, Wide<T>(&value)[1], T element) { value[0] = element; }, Read(from));
 }
 
 }  // namespace

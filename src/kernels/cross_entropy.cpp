@@ -54,7 +54,7 @@ void cross_entropy_sums(ExecutionSpace const& exec, ConstMatrix<T> logits, std::
         T const* const line = from + row * width;
         Wide<T> const largest = most[row];
         Wide<T> const sum = team.template sum_of<Wide<T>>(
-            valid, [&](T x) { return math::exp(x - largest); }, Read(line));
+            valid, [&](T x) { return math::exp_for<T>(x - largest); }, Read(line));
         std::int64_t const target = token[row] - first_column;
         team.once([&] {
           sums[row] = sum;
@@ -98,11 +98,11 @@ void cross_entropy_backward(ExecutionSpace const& exec, Matrix<T> logits, std::i
         Wide<T> const logit = own ? Wide<T>(line[target]) : Wide<T>(0);
         team.barrier();
         team.map(
-            valid, [&](T& x) { x = static_cast<T>(math::exp(x - most) * factor); }, Update(line));
+            valid, [&](T& x) { x = static_cast<T>(math::exp_for<T>(x - most) * factor); }, Update(line));
         team.for_each(width - valid, [&](std::ptrdiff_t c) { line[valid + c] = T(0); });
         team.barrier();
         team.once([&] {
-          if (own) line[target] = static_cast<T>(math::exp(logit - most) * factor - scale);
+          if (own) line[target] = static_cast<T>(math::exp_for<T>(logit - most) * factor - scale);
         });
       });
 }

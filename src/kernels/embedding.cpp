@@ -2,97 +2,55 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tessera/kernels/embedding.hpp"
 
+#include "kernels/device_scratch.hpp"
+#include "kernels/token_rows.hpp"
+
 namespace tessera::kernels {
 
 namespace {
 
 std::string const embedding_forward_label = "tessera::kernels::embedding_forward";
 std::string const embedding_backward_label = "tessera::kernels::embedding_backward";
+std::string const label_order = "tessera::kernels::embedding_order";
 std::string const label_position_forward = "tessera::kernels::position_forward";
 std::string const label_position_backward = "tessera::kernels::position_backward";
 
-/// Columns of the table that one team owns in the scatter-add.
-constexpr std::ptrdiff_t owned_columns = runs_on_host ? 1024 : 32 * sum_lanes;
-
-/// dtable += dy by rows of equal token, in token order.
+/// dtable += dy by rows of equal token, in token order: a team walks all tokens with its columns.
 template <class T>
-struct ScatterAdd {
-  std::int32_t const* tokens;
-  T const* dy;
-  Wide<T>* dtable;
-  std::int64_t first_row, held;
-  std::ptrdiff_t n, d;
-
-  KOKKOS_INLINE_FUNCTION void operator()(RowTeam const& team, std::ptrdiff_t index) const {
-    if constexpr (runs_on_host) {
-      all_tokens(team, index);
-    } else {
-      first_of_token(team, index);
-    }
-  }
-
- private:
-  [[nodiscard]] KOKKOS_INLINE_FUNCTION std::ptrdiff_t columns_from(std::ptrdiff_t column) const {
-    return d - column < owned_columns ? d - column : owned_columns;
-  }
-
-  /// On a host a team walks all tokens with its block of columns.
-  template <class Team>
-  KOKKOS_INLINE_FUNCTION void all_tokens(Team const& team, std::ptrdiff_t block) const {
+void add_on_host(ExecutionSpace const& exec, token_rows::Tokens const& of, T const* dy, Wide<T>* dtable,
+                 std::ptrdiff_t d) {
+  constexpr std::ptrdiff_t owned_columns = 1024;
+  std::ptrdiff_t const blocks = (d + owned_columns - 1) / owned_columns;
+  rows(exec, embedding_backward_label, blocks, [=](RowTeam const& team, std::ptrdiff_t block) {
     std::ptrdiff_t const column = block * owned_columns;
-    std::ptrdiff_t const count = columns_from(column);
-    for (std::ptrdiff_t row = 0; row < n; ++row) {
-      std::int64_t const index = tokens[row] - first_row;
-      if (index < 0 || index >= held) continue;
+    std::ptrdiff_t const count = d - column < owned_columns ? d - column : owned_columns;
+    for (std::ptrdiff_t row = 0; row < of.n; ++row) {
+      std::uint32_t const index = of.entry(row);
+      if (index >= of.held) continue;
       T const* const slope = dy + row * d + column;
-      Wide<T>* const entry = dtable + index * d + column;
+      Wide<T>* const entry = dtable + static_cast<std::ptrdiff_t>(index) * d + column;
       team.for_each(count, [&](std::ptrdiff_t c) { entry[c] += slope[c]; });
     }
-  }
+  });
+}
 
-  /// On a device the team of the first row of a token adds all rows of that token to its entry, each thread
-  /// its columns; `index` counts rows, then blocks of columns.
-  template <class Team>
-  KOKKOS_INLINE_FUNCTION void first_of_token(Team const& team, std::ptrdiff_t index) const {
-    std::ptrdiff_t const row = index % n;
-    std::int32_t const token = tokens[row];
-    std::int64_t const entry = token - first_row;
-    if (entry < 0 || entry >= held || !is_first(team, row, token)) return;
-    std::ptrdiff_t const column = index / n * owned_columns + team.lane();
-    std::ptrdiff_t const count = columns_from(column - team.lane()) - team.lane();
-    constexpr int held_columns = owned_columns / sum_lanes;
-    Wide<T> total[held_columns];
-    Wide<T>* const to = dtable + entry * d + column;
-    for (int i = 0; i < held_columns; ++i) total[i] = i * sum_lanes < count ? to[i * sum_lanes] : Wide<T>(0);
-    for (std::ptrdiff_t begin = row; begin < n; begin += sum_lanes) {
-      unsigned same = rows_with(team, begin, n, token);
-      for (T const* slope = dy + begin * d + column; same != 0; same >>= 1, slope += d) {
-        if ((same & 1u) == 0) continue;
-        for (int i = 0; i < held_columns; ++i) {
-          if (i * sum_lanes < count) total[i] += slope[i * sum_lanes];
-        }
-      }
-    }
-    for (int i = 0; i < held_columns; ++i) {
-      if (i * sum_lanes < count) to[i * sum_lanes] = total[i];
-    }
-  }
+template <int W, class T>
+void add_by_entry(ExecutionSpace const& exec, token_rows::AddByEntry<W, T> const& add) {
+  rows(exec, embedding_backward_label, add.of.n * add.stretches(), add);
+}
 
-  /// Bit l is set where row begin + l, before `end`, has `token`.
-  template <class Team>
-  KOKKOS_INLINE_FUNCTION unsigned rows_with(Team const& team, std::ptrdiff_t begin, std::ptrdiff_t end,
-                                            std::int32_t token) const {
-    std::ptrdiff_t const own = begin + team.lane();
-    return lanes_where(own < end && tokens[own < end ? own : begin] == token);
+template <class T>
+void add_on_device(ExecutionSpace const& exec, token_rows::Tokens const& of, T const* dy, Wide<T>* dtable,
+                   std::ptrdiff_t d) {
+  token_rows::Order const order{of, device_scratch<std::int32_t>(exec, of.n + 1)};
+  rows(exec, label_order, order.warps(), order);
+  constexpr int pack = elements_of_pack<Read<T>>;
+  if (d % pack == 0 && detail::is_aligned(dy) && detail::is_aligned(dtable)) {
+    add_by_entry<pack, T>(exec, {of, order.order, dy, dtable, d});
+  } else {
+    add_by_entry<1, T>(exec, {of, order.order, dy, dtable, d});
   }
-  template <class Team>
-  KOKKOS_INLINE_FUNCTION bool is_first(Team const& team, std::ptrdiff_t row, std::int32_t token) const {
-    for (std::ptrdiff_t begin = 0; begin < row; begin += sum_lanes) {
-      if (rows_with(team, begin, row, token) != 0) return false;
-    }
-    return true;
-  }
-};
+}
 
 }  // namespace
 
@@ -129,13 +87,14 @@ template <class T>
 void embedding_backward(ExecutionSpace const& exec, Vector<std::int32_t const> tokens, ConstMatrix<T> dy,
                         std::int64_t first_row, Matrix<Wide<T>> dtable) {
   auto const d = static_cast<std::ptrdiff_t>(dy.extent(1));
-  auto const n = static_cast<std::ptrdiff_t>(dy.extent(0));
-  auto const held = static_cast<std::int64_t>(dtable.extent(0));
-  T const* const from = dy.data();
-  Wide<T>* const to = dtable.data();
-  ScatterAdd<T> const add{tokens.data(), from, to, first_row, held, n, d};
-  std::ptrdiff_t const blocks = (d + owned_columns - 1) / owned_columns;
-  rows(exec, embedding_backward_label, runs_on_host ? blocks : blocks * n, add);
+  token_rows::Tokens const of{tokens.data(), static_cast<std::ptrdiff_t>(dy.extent(0)),
+                              static_cast<std::uint32_t>(first_row),
+                              static_cast<std::uint32_t>(dtable.extent(0))};
+  if constexpr (runs_on_host) {
+    add_on_host<T>(exec, of, dy.data(), dtable.data(), d);
+  } else {
+    add_on_device<T>(exec, of, dy.data(), dtable.data(), d);
+  }
 }
 
 template <class T>

@@ -13,50 +13,19 @@ std::string const layer_norm_forward_label = "tessera::kernels::layer_norm_forwa
 std::string const layer_norm_backward_label = "tessera::kernels::layer_norm_backward";
 std::string const label_parameters = "tessera::kernels::layer_norm_backward_parameters";
 
-/// The arrays of layer_norm_backward.
-template <class T>
-struct NormBackward {
-  Wide<T> const* dy;
-  T const* x;
-  Wide<T> const* gamma;
-  Wide<T> const* mean;
-  Wide<T> const* rstd;
-  T* dx;
-  std::ptrdiff_t d;
-  bool accumulate;
-};
+template <int P, class T>
+void forward_rows(ExecutionSpace const& exec, std::ptrdiff_t count, NormForward<T> const& norm, T const* x) {
+  rows(
+      exec, layer_norm_forward_label, count, KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t row) {
+        normalise_row<T>(make_line<P>(team, norm.d, Read(x + row * norm.d)), norm, row);
+      });
+}
 
-template <class T>
-KOKKOS_INLINE_FUNCTION void backward_row(RowTeam const& team, NormBackward<T> const& norm,
-                                         std::ptrdiff_t row) {
-  using W = Wide<T>;
-  std::ptrdiff_t const d = norm.d;
-  W const* const dy = norm.dy + row * d;
-  T const* const x = norm.x + row * d;
-  W const* const gamma = norm.gamma;
-  T* const dx = norm.dx + row * d;
-  W const mean = norm.mean[row];
-  W const rstd = norm.rstd[row];
-  W const sum = team.template sum_of<W>(
-      d, [](W slope, W scale) { return slope * scale; }, Read(dy), Read(gamma));
-  W const dot = team.template sum_of<W>(
-      d, [&](W slope, W scale, T from) { return slope * scale * ((from - mean) * rstd); }, Read(dy),
-      Read(gamma), Read(x));
-  W const a = sum / static_cast<W>(d);
-  W const b = dot / static_cast<W>(d);
-  auto const value = [&](W slope, W scale, W from) {
-    W const h = (from - mean) * rstd;
-    return rstd * (slope * scale - math::fma(h, b, a));
-  };
-  if (norm.accumulate) {
-    team.map(
-        d, [&](T& to, W slope, W scale, T from) { to = static_cast<T>(to + value(slope, scale, from)); },
-        Update(dx), Read(dy), Read(gamma), Read(x));
-  } else {
-    team.map(
-        d, [&](T& to, W slope, W scale, T from) { to = static_cast<T>(value(slope, scale, from)); },
-        Write(dx), Read(dy), Read(gamma), Read(x));
-  }
+template <int P, class T>
+void backward_rows(ExecutionSpace const& exec, std::ptrdiff_t count, NormBackward<T> const& norm) {
+  rows(
+      exec, layer_norm_backward_label, count,
+      KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t row) { backward_row<P, T>(team, norm, row); });
 }
 
 }  // namespace
@@ -66,13 +35,11 @@ void layer_norm_forward(ExecutionSpace const& exec, ConstMatrix<T> x, ConstVecto
                         ConstVector<Wide<T>> beta, Wide<T> epsilon, Matrix<T> y, Vector<Wide<T>> mean,
                         Vector<Wide<T>> rstd) {
   auto const d = static_cast<std::ptrdiff_t>(x.extent(1));
+  auto const count = static_cast<std::ptrdiff_t>(x.extent(0));
   T const* const from = x.data();
   NormForward<T> const norm{gamma.data(), beta.data(), y.data(), mean.data(), rstd.data(), d, epsilon};
-  rows(
-      exec, layer_norm_forward_label, static_cast<std::ptrdiff_t>(x.extent(0)),
-      KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t row) {
-        normalise_row(team, norm, row, from + row * d);
-      });
+  with_held_packs<T>(held_packs<T>(d, detail::is_aligned(from) && is_aligned(norm)),
+                     [&](auto packs) { forward_rows<packs(), T>(exec, count, norm, from); });
 }
 
 template <class T>
@@ -87,9 +54,9 @@ void layer_norm_backward(ExecutionSpace const& exec, ConstMatrix<Wide<T>> dy, Co
                              dx.data(),
                              static_cast<std::ptrdiff_t>(x.extent(1)),
                              accumulate_dx};
-  rows(
-      exec, layer_norm_backward_label, static_cast<std::ptrdiff_t>(x.extent(0)),
-      KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t row) { backward_row(team, norm, row); });
+  auto const count = static_cast<std::ptrdiff_t>(x.extent(0));
+  with_held_packs<T>(held_packs<T>(norm.d, is_aligned(norm)),
+                     [&](auto packs) { backward_rows<packs(), T>(exec, count, norm); });
 }
 
 template <class T>
@@ -105,11 +72,12 @@ void layer_norm_backward_parameters(ExecutionSpace const& exec, ConstMatrix<Wide
   columns::Sums<Wide<T>, 2> const sums{
       {dgamma.data(), dbeta.data()}, tiles, static_cast<std::ptrdiff_t>(x.extent(0)) / tiles, d, accumulate};
   columns::sum(
-      exec, label_parameters, sums, KOKKOS_LAMBDA(std::ptrdiff_t r, std::ptrdiff_t c, Wide<T>(&value)[2]) {
-        Wide<T> const slope = g[r * d + c];
-        value[0] = slope * ((a[r * d + c] - m[r]) * s[r]);
+      exec, label_parameters, sums,
+      KOKKOS_LAMBDA(std::ptrdiff_t r, Wide<T>(&value)[2], Wide<T> slope, T from) {
+        value[0] = slope * ((from - m[r]) * s[r]);
         value[1] = slope;
-      });
+      },
+      Read(g), Read(a));
 }
 
 #define TESSERA_INSTANTIATE(T)                                                                           \

@@ -64,6 +64,13 @@ class WithFallback final : public MatmulProvider {
 
 }  // namespace
 
+bool MatmulProvider::fuses(DType, DType, MatmulShape const&, Ending) const { return false; }
+
+void MatmulProvider::multiply_ending(StreamRef, DType, DType, MatmulShape const&, void const*, void const*,
+                                     Ending, EndingOperands const&, void*) const {
+  throw InternalError(std::string(name()) + " has no products with an ending");
+}
+
 std::unique_ptr<MatmulProvider> make_matmul_provider(Table table, std::string_view name, DType type) {
   if (runs_on_host && type == DType::bf16) return make_widened(make_matmul_provider(table, name, DType::f32));
   if (name == "auto") return make_fastest(table, type, "");

@@ -3,6 +3,7 @@
 #include "tessera/kernels/residual.hpp"
 
 #include "kernels/layer_norm_row.hpp"
+#include "kernels/residual_row.hpp"
 
 namespace tessera::kernels {
 
@@ -11,18 +12,6 @@ namespace {
 std::string const label_add = "tessera::kernels::bias_dropout_add";
 std::string const residual_backward_label = "tessera::kernels::dropout_backward";
 std::string const label_add_norm = "tessera::kernels::bias_dropout_add_layer_norm";
-
-/// The arrays of bias_dropout_add.
-template <class T>
-struct Addition {
-  Wide<T> const* branch;
-  Wide<T> const* bias;
-  T const* residual;
-  T* out;
-  std::ptrdiff_t d;
-  DropoutRows place;
-  DropoutFactors factors;
-};
 
 template <class T>
 Addition<T> make_addition(Matrix<Wide<T> const> branch, Vector<Wide<T> const> bias, Matrix<T const> residual,
@@ -36,16 +25,13 @@ Addition<T> make_addition(Matrix<Wide<T> const> branch, Vector<Wide<T> const> bi
           DropoutFactors(dropout.probability, dropout.site)};
 }
 
-template <class T>
-KOKKOS_INLINE_FUNCTION void add_row(RowTeam const& team, Addition<T> const& add, std::ptrdiff_t row) {
-  std::ptrdiff_t const d = add.d;
-  using W = Wide<T>;
-  map_with_factors<W>(
-      team, add.factors, first_element(add.place, row, d), d,
-      [](W factor, T& out, T residual, W branch, W bias) {
-        out = static_cast<T>(residual + (branch + bias) * factor);
-      },
-      Write(add.out + row * d), Read(add.residual + row * d), Read(add.branch + row * d), Read(add.bias));
+template <int P, class T>
+void add_and_normalise(ExecutionSpace const& exec, std::ptrdiff_t count, Addition<T> const& add,
+                       NormForward<T> const& norm) {
+  rows(
+      exec, label_add_norm, count, KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t row) {
+        normalise_row<T>(add_line<P, T>(team, add, row), norm, row);
+      });
 }
 
 }  // namespace
@@ -84,14 +70,10 @@ void bias_dropout_add_layer_norm(ExecutionSpace const& exec, ConstMatrix<Wide<T>
                                  ConstVector<Wide<T>> beta, Wide<T> epsilon, Matrix<T> out, Matrix<T> y,
                                  Vector<Wide<T>> mean, Vector<Wide<T>> rstd) {
   auto const add = make_addition<T>(branch, bias, residual, dropout, out);
+  auto const count = static_cast<std::ptrdiff_t>(out.extent(0));
   NormForward<T> const norm{gamma.data(), beta.data(), y.data(), mean.data(), rstd.data(), add.d, epsilon};
-  rows(
-      exec, label_add_norm, static_cast<std::ptrdiff_t>(out.extent(0)),
-      KOKKOS_LAMBDA(RowTeam const& team, std::ptrdiff_t row) {
-        add_row(team, add, row);
-        team.barrier();
-        normalise_row<T>(team, norm, row, add.out + row * add.d);
-      });
+  with_held_packs<T>(held_packs<T>(add.d, is_aligned(add) && is_aligned(norm)),
+                     [&](auto packs) { add_and_normalise<packs(), T>(exec, count, add, norm); });
 }
 
 #define TESSERA_INSTANTIATE(T)                                                                             \

@@ -3,7 +3,6 @@
 #include "tessera/layers/attention.hpp"
 
 #include "tessera/kernels/attention.hpp"
-#include "tessera/kernels/bias.hpp"
 
 namespace tessera::layers {
 
@@ -60,9 +59,7 @@ template <class T>
 void Attention<T>::heads_forward(Context const& context, AttentionSaved<T> const& saved) const {
   for (int tile = 0; tile < block_.head_tiles.count; ++tile) {
     auto const i = static_cast<std::size_t>(tile);
-    auto const qkv = slice(saved.qkv.value, i);
-    kernels::add_bias<T>(context.exec, qkv, qkv_.bias(tile));
-    kernels::attention_forward<T>(context.exec, kernel_shape(context, block_), qkv,
+    kernels::attention_forward<T>(context.exec, kernel_shape(context, block_), slice(saved.qkv.value, i),
                                   dropout_of_tile(context, block_, dropout_, layer_, tile),
                                   slice(saved.heads.value, i), slice(saved.log_sum_exp, i));
     context.progress();
@@ -74,7 +71,7 @@ Pending<Residual<Wide<T>>> Attention<T>::forward(Context const& context, Residua
                                                  AttentionSaved<T> const& saved,
                                                  Scratch<T> const& scratch) const {
   auto const whole = gather(context, x, scratch.whole).wait(context);
-  qkv_.forward(context, whole, saved.qkv);
+  qkv_.forward_with_bias(context, whole, saved.qkv);
   heads_forward(context, saved);
   return reduce(context, out_.forward(context, saved.heads, scratch.levels), scratch.branch);
 }

@@ -37,12 +37,35 @@ Matrix<V> ColumnLinear<T>::as_matrix(Vector<V> tile) const {
 }
 
 template <class T>
-void ColumnLinear<T>::forward(Context const& context, Replicated<T> x, ShardedFeatures<T> y) const {
+template <class Product>
+void ColumnLinear<T>::for_tiles(Context const& context, Product const& product) const {
   for (int tile = 0; tile < (*store_)[weight_].tiles.count; ++tile) {
-    multiply_forward<T>(context, x.value, as_matrix(store_->weight(weight_, tile)),
-                        slice(y.value, static_cast<std::size_t>(tile)));
+    TileBias<T> const bias{store_->value(bias_, tile), store_->weight(bias_, tile)};
+    product(static_cast<std::size_t>(tile), as_matrix(store_->weight(weight_, tile)), bias);
     context.progress();
   }
+}
+
+template <class T>
+void ColumnLinear<T>::forward(Context const& context, Replicated<T> x, ShardedFeatures<T> y) const {
+  for_tiles(context, [&](std::size_t i, Matrix<T> weight, TileBias<T> const&) {
+    multiply_forward<T>(context, x.value, weight, slice(y.value, i));
+  });
+}
+
+template <class T>
+void ColumnLinear<T>::forward_with_bias(Context const& context, Replicated<T> x, ShardedFeatures<T> y) const {
+  for_tiles(context, [&](std::size_t i, Matrix<T> weight, TileBias<T> const& bias) {
+    multiply_and_add_bias<T>(context, x.value, weight, bias, slice(y.value, i));
+  });
+}
+
+template <class T>
+void ColumnLinear<T>::forward_with_gelu(Context const& context, Replicated<T> x, ShardedFeatures<T> before,
+                                        ShardedFeatures<T> y) const {
+  for_tiles(context, [&](std::size_t i, Matrix<T> weight, TileBias<T> const& bias) {
+    multiply_and_gelu<T>(context, x.value, weight, bias, slice(before.value, i), slice(y.value, i));
+  });
 }
 
 template <class T>

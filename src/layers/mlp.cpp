@@ -2,8 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tessera/layers/mlp.hpp"
 
-#include "tessera/kernels/gelu.hpp"
-
 namespace tessera::layers {
 
 template <class T>
@@ -25,19 +23,13 @@ void Mlp<T>::describe(std::vector<params::TensorSpec>& specs, std::string const&
 template <class T>
 Mlp<T>::Mlp(params::ParameterStore<T>& store, std::vector<params::TensorSpec> const& specs, int first,
             BlockShape const& block)
-    : block_(block),
-      up_(store, specs, first, block.ffn_tiles),
+    : up_(store, specs, first, block.ffn_tiles),
       down_(store, specs, first + 2, block.ffn_tiles) {}
 
 template <class T>
 Pending<Residual<Wide<T>>> Mlp<T>::forward(Context const& context, Residual<T> x, MlpSaved<T> const& saved,
                                            Scratch<T> const& scratch) const {
-  up_.forward(context, gather(context, x, scratch.whole).wait(context), saved.before);
-  for (int tile = 0; tile < block_.ffn_tiles.count; ++tile) {
-    auto const i = static_cast<std::size_t>(tile);
-    kernels::bias_gelu_forward<T>(context.exec, slice(saved.before.value, i), up_.bias(tile),
-                                  slice(saved.after.value, i));
-  }
+  up_.forward_with_gelu(context, gather(context, x, scratch.whole).wait(context), saved.before, saved.after);
   return reduce(context, down_.forward(context, saved.after, scratch.levels), scratch.branch);
 }
 
@@ -48,13 +40,8 @@ Pending<Residual<Wide<T>>> Mlp<T>::backward(Context const& context, Residual<T> 
   down_.backward_bias(context, dy);
   auto const whole_dy = gather(context, dy, scratch.whole).wait(context);
   auto whole_x = gather(context, x, scratch.whole_again);
-  down_.backward_input(context, whole_dy, dffn);
+  down_.backward_input_through_gelu(context, whole_dy, saved.before, dffn);
   down_.backward_weight(context, whole_dy, saved.after);
-  for (int tile = 0; tile < block_.ffn_tiles.count; ++tile) {
-    auto const i = static_cast<std::size_t>(tile);
-    kernels::gelu_backward<T>(context.exec, slice(scratch.dffn, i), slice(saved.before.value, i),
-                              slice(scratch.dffn, i));
-  }
   auto dx = reduce(context, up_.backward_input(context, dffn, scratch.levels), scratch.branch);
   up_.backward_parameters(context, dffn, whole_x.wait(context));
   return dx;

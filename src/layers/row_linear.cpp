@@ -49,6 +49,17 @@ void RowLinear<T>::backward_input(Context const& context, Replicated<T> dy, Shar
 }
 
 template <class T>
+void RowLinear<T>::backward_input_through_gelu(Context const& context, Replicated<T> dy,
+                                               ShardedFeatures<T> before, ShardedFeatures<T> dbefore) const {
+  for (int tile = 0; tile < (*store_)[weight_].tiles.count; ++tile) {
+    auto const i = static_cast<std::size_t>(tile);
+    multiply_through_gelu<T>(context, dy.value, as_matrix(store_->weight(weight_, tile)),
+                             slice(before.value, i), slice(dbefore.value, i));
+    context.progress();
+  }
+}
+
+template <class T>
 void RowLinear<T>::backward_weight(Context const& context, Replicated<T> dy, ShardedFeatures<T> x) const {
   for (int tile = 0; tile < (*store_)[weight_].tiles.count; ++tile) {
     multiply_weight_gradient<T>(context, dy.value, slice(x.value, static_cast<std::size_t>(tile)),

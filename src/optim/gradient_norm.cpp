@@ -19,10 +19,21 @@ SquaredSums<T>::SquaredSums(Arena& arena, std::int64_t elements)
 template <class T>
 void SquaredSums<T>::add_tiles(ExecutionSpace const& exec, params::ReducedGradients<T> const& gradients,
                                bool counts_replicated, std::span<double> sums) const {
-  auto const& store = gradients.store();
-  kernels::squared_norm_chunks<Wide<T>>(exec, store.gradients(0), chunks_);
-  Kokkos::deep_copy(exec, host_chunks_, chunks_);
+  start(exec, gradients);
   fence(exec);
+  finish(gradients, counts_replicated, sums);
+}
+
+template <class T>
+void SquaredSums<T>::start(ExecutionSpace const& exec, params::ReducedGradients<T> const& gradients) const {
+  kernels::squared_norm_chunks<Wide<T>>(exec, gradients.store().gradients(0), chunks_);
+  Kokkos::deep_copy(exec, host_chunks_, chunks_);
+}
+
+template <class T>
+void SquaredSums<T>::finish(params::ReducedGradients<T> const& gradients, bool counts_replicated,
+                            std::span<double> sums) const {
+  auto const& store = gradients.store();
   for (auto const& parameter : store.parameters()) {
     if (parameter.role != params::Role::owner || (parameter.spec.replicated() && !counts_replicated))
       continue;

@@ -34,11 +34,11 @@ void Executor<T>::run(Action const& action, StageWork<T>& work, StreamRef stream
   auto& gradient_sent = gradients_sent_[slot(mb)];
   switch (action.kind) {
     case ActionKind::forward:
-      output_sent.wait_host();
+      output_sent.wait(stream);
       work.forward(mb);
       break;
     case ActionKind::backward:
-      gradient_sent.wait_host();
+      gradient_sent.wait(stream);
       work.backward(mb);
       break;
     case ActionKind::send_forward:
@@ -49,7 +49,7 @@ void Executor<T>::run(Action const& action, StageWork<T>& work, StreamRef stream
       gradient_sent = comm::send(*channels_.backward, work.gradient(mb), stage_ - 1, stream);
       break;
     case ActionKind::receive_backward:
-      gradient_sent.wait_host();
+      gradient_sent.wait(stream);
       receive(*channels_.backward, work.gradient(mb), stage_ + 1, stream);
       break;
   }
@@ -60,7 +60,7 @@ void Executor<T>::run(Schedule const& schedule, StageWork<T>& work, StreamRef st
   waited_s_ = 0;
   for (auto const& action : schedule.actions[static_cast<std::size_t>(stage_)]) run(action, work, stream);
   for (auto* requests : {&outputs_sent_, &gradients_sent_}) {
-    for (auto& request : *requests) request.wait_host();
+    for (auto& request : *requests) request.wait(stream);
   }
 }
 

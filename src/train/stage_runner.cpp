@@ -19,14 +19,14 @@ TokenBuffers<T>::TokenBuffers(Arena& arena, model::StageLayout const& layout, in
 
 template <class T>
 StageRunner<T>::StageRunner(model::Stage<T>& stage, layers::Context const& context, data::BatchLoader& loader,
-                            params::ParameterHooks& hooks, TokenBuffers<T> const& buffers)
+                            params::ParameterHooks& hooks, TokenBuffers<T> const& buffers, bool reads_ahead)
     : stage_(&stage),
       context_(context),
       loader_(&loader),
       hooks_(&hooks),
       buffers_(buffers),
       host_tokens_("tessera::train::tokens",
-                   tensors_on_host ? 1 : static_cast<std::size_t>(buffers.microbatches), 2,
+                   tensors_on_host && !reads_ahead ? 1 : static_cast<std::size_t>(buffers.microbatches), 2,
                    static_cast<std::size_t>(context.tokens.rows())),
       host_losses_("tessera::train::losses", buffers.losses.extent(0), buffers.losses.extent(1)) {}
 
@@ -47,27 +47,46 @@ Vector<Wide<T>> StageRunner<T>::losses_of(int microbatch) const {
   return slice(buffers_.losses, static_cast<std::size_t>(microbatch));
 }
 
+/// Of the tokens and then the targets. A copy to a device goes on while the next microbatches are read: each
+/// has a place of its own.
+template <class T>
+std::int32_t* StageRunner<T>::host_place(int microbatch) const {
+  auto const own = static_cast<std::size_t>(microbatch) % host_tokens_.extent(0);
+  return host_tokens_.data() + own * 2 * host_tokens_.extent(2);
+}
+
+template <class T>
+void StageRunner<T>::read(Pass const& pass, int microbatch) {
+  auto const rows = host_tokens_.extent(2);
+  auto* const place = host_place(microbatch);
+  std::span<std::int32_t> const tokens(place, rows), targets(place + rows, rows);
+  std::int64_t const global = pass.first_microbatch + microbatch;
+  if (pass.mode == layers::Mode::training) {
+    loader_->training_microbatch(pass.step, global, tokens, targets);
+  } else {
+    loader_->validation_microbatch(global, tokens, targets);
+  }
+}
+
+template <class T>
+void StageRunner<T>::read_tokens(Pass const& pass) {
+  auto const& layout = stage_->layout();
+  if (!layout.is_first() && !layout.is_last()) return;
+  for (int microbatch = 0; microbatch < buffers_.microbatches; ++microbatch) read(pass, microbatch);
+}
+
 template <class T>
 void StageRunner<T>::load(int microbatch) {
   auto const& layout = stage_->layout();
   if (!layout.is_first() && !layout.is_last()) return;
-  // A copy to a device goes on while the next microbatches are read: each has a place of its own.
-  auto const rows = host_tokens_.extent(2);
-  auto const own = tensors_on_host ? std::size_t{0} : static_cast<std::size_t>(microbatch);
-  auto* const place = host_tokens_.data() + own * 2 * rows;
-  std::span<std::int32_t> const tokens(place, rows), targets(place + rows, rows);
-  std::int64_t const global = pass_.first_microbatch + microbatch;
-  if (pass_.mode == layers::Mode::training) {
-    loader_->training_microbatch(pass_.step, global, tokens, targets);
-  } else {
-    loader_->validation_microbatch(global, tokens, targets);
-  }
+  if (!pass_.tokens_are_read) read(pass_, microbatch);
   using Host = Kokkos::View<std::int32_t const*, StagingSpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
+  auto const rows = host_tokens_.extent(2);
+  auto const* const place = host_place(microbatch);
   auto const i = static_cast<std::size_t>(slot(microbatch));
-  if (layout.is_first())
-    Kokkos::deep_copy(context_.exec, slice(buffers_.tokens, i), Host(tokens.data(), rows));
+  if (layout.is_first()) Kokkos::deep_copy(context_.exec, slice(buffers_.tokens, i), Host(place, rows));
   if (layout.is_last())
-    Kokkos::deep_copy(context_.exec, slice(buffers_.targets, i), Host(targets.data(), rows));
+    Kokkos::deep_copy(context_.exec, slice(buffers_.targets, i), Host(place + rows, rows));
 }
 
 template <class T>
@@ -100,9 +119,12 @@ void StageRunner<T>::backward(int microbatch) {
 }
 
 template <class T>
-void StageRunner<T>::summed_losses(std::span<double> sums) const {
+void StageRunner<T>::fetch_losses() const {
   Kokkos::deep_copy(context_.exec, host_losses_, buffers_.losses);
-  fence(context_.exec);
+}
+
+template <class T>
+void StageRunner<T>::summed_losses(std::span<double> sums) const {
   for (std::size_t i = 0; i < sums.size(); ++i) {
     double sum = 0;
     for (std::size_t row = 0; row < host_losses_.extent(1); ++row)

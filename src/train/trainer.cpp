@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cmath>
 #include <numeric>
+#include <tuple>
 #include <utility>
 
 #include "tessera/base/trace.hpp"
@@ -68,7 +69,8 @@ Trainer<T>::Trainer(RunConfig const& config, Plan plan, Surroundings const& surr
   background_ = {&mesh.tp(), &mesh.dp_buckets()};
   TokenBuffers<T> const tokens(buffers_, plan_.stage,
                                static_cast<int>(plan_.layout.microbatches_per_replica));
-  runner_.emplace(*stage_, make_context(), loader_, *reducer_, tokens);
+  if (around_.graph) graph_.emplace(around_.graph());
+  runner_.emplace(*stage_, make_context(), loader_, *reducer_, tokens, graph_.has_value());
 }
 
 template <class T>
@@ -91,8 +93,23 @@ void Trainer<T>::run(pipeline::Schedule const& schedule, Pass const& pass) {
 }
 
 template <class T>
+params::ReducedGradients<T> Trainer<T>::make_gradients(Pass pass) {
+  auto const passes = [this](Pass const& of_step) {
+    run(training_, of_step);
+    return reducer_->finish(params::LocalGradients<T>(stage_->store()));
+  };
+  if (!graph_) return passes(pass);
+  pass.tokens_are_read = true;
+  runner_->read_tokens(pass);
+  bool const draws = config_.model.hidden_dropout > 0 || config_.model.attention_dropout > 0;
+  graph_->run(exec_, {pass.loss_scale, draws ? pass.step : 0},
+              [passes, pass] { std::ignore = passes(pass); });
+  return reducer_->finished();
+}
+
+template <class T>
 void Trainer<T>::add_losses(std::span<double> losses) const {
-  if (!plan_.stage.is_last() || !counts_for_tp()) return;
+  if (!has_losses()) return;
   runner_->summed_losses(losses.subspan(static_cast<std::size_t>(plan_.first_microbatch),
                                         static_cast<std::size_t>(plan_.layout.microbatches_per_replica)));
 }
@@ -113,21 +130,22 @@ StepReport Trainer<T>::step() {
   report.learning_rate = learning_rate_.at(step_ + 1);
   report.loss_scale = loss_scale_.factor();
 
-  run(training_, {layers::Mode::training, step_, plan_.first_microbatch,
-                  report.loss_scale / static_cast<double>(report.tokens)});
-  auto gradients = reducer_->finish(params::LocalGradients<T>(stage_->store()));
+  auto gradients = make_gradients({layers::Mode::training, step_, plan_.first_microbatch,
+                                   report.loss_scale / static_cast<double>(report.tokens)});
+  if (plan_.place.dp == 0) squared_sums_->start(exec_, gradients);
+  if (has_losses()) runner_->fetch_losses();
+  fence(exec_);  // the only one of a step
 
   std::ranges::fill(sums_, 0.0);
   auto const microbatches = static_cast<std::size_t>(plan_.layout.microbatches);
   std::span<double> const losses(sums_.data(), microbatches);
   std::span<double> const squares(sums_.data() + microbatches, sums_.size() - microbatches);
   add_losses(losses);
-  if (plan_.place.dp == 0) squared_sums_->add_tiles(exec_, gradients, counts_for_tp(), squares);
+  if (plan_.place.dp == 0) squared_sums_->finish(gradients, counts_for_tp(), squares);
   complete_sums();
   report.loss = std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(report.tokens);
   report.grad_norm = optim::global_norm(squares) / report.loss_scale;
   update(std::move(gradients), report);
-  fence(exec_);
   ++step_;
   measure(report, seconds_since(start));
   return report;
@@ -189,6 +207,8 @@ double Trainer<T>::validate() {
     run(evaluation_, {layers::Mode::evaluation, step_, batch * microbatches + plan_.first_microbatch, 0});
     std::ranges::fill(sums_, 0.0);
     std::span<double> const losses(sums_.data(), static_cast<std::size_t>(microbatches));
+    if (has_losses()) runner_->fetch_losses();
+    fence(exec_);
     add_losses(losses);
     complete_sums();
     total = std::accumulate(losses.begin(), losses.end(), total);

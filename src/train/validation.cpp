@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "tessera/base/error.hpp"
+#include "tessera/base/stream_graph.hpp"
 #include "tessera/kernels/attention.hpp"
 #include "tessera/train/plan.hpp"
 #include "tessera/train/precision.hpp"
@@ -33,6 +34,24 @@ int check_ranks(Checks& checks, ParallelConfig const& p, int ranks) {
       "parallel.tp = {} x parallel.pp = {} x parallel.dp = {} make {} ranks but the job has {}: start {}{}",
       p.tp, p.pp, p.dp, model_ranks * p.dp, ranks, model_ranks * p.dp, other);
   return p.dp;
+}
+
+/// What is recorded for a GPU holds no operation that waits for another rank's host.
+void check_graph(Checks& checks, ParallelConfig const& p, int ranks) {
+  if (!p.cuda_graph) return;
+  if (make_stream_graph() == nullptr) {
+    checks.expect(false,
+                  "parallel.cuda_graph records work for an NVIDIA GPU, but this program keeps its tensors "
+                  "elsewhere: leave --cuda-graph out, or build it with a Kokkos for CUDA (docs/gpu.md)");
+    return;
+  }
+  checks.expect(ranks == 1,
+                "parallel.cuda_graph records the work of one rank alone, but the job has {}: start one, or "
+                "leave --cuda-graph out",
+                ranks);
+  checks.expect(p.backend != "mpi",
+                "parallel.cuda_graph does not record calls of MPI: take parallel.backend = \"loopback\", or "
+                "leave --cuda-graph out");
 }
 
 /// Where the nodes are given by hand, a tp group must fit inside one, as a Mesh will want it.
@@ -193,6 +212,7 @@ std::vector<std::string> problems(RunConfig const& config, int ranks) {
   check_checkpoint(checks, config.checkpoint);
   auto const possible = check_parallel(checks, config.parallel);
   int const dp = possible.grid ? check_ranks(checks, config.parallel, ranks) : 0;
+  check_graph(checks, config.parallel, ranks);
   check_nodes(checks, config, dp);
   if (model && possible.grid) check_stages(checks, config);
   if (model && possible.grid && config.parallel.tiles == 0) check_auto_tiles(checks, config);

@@ -33,6 +33,8 @@ TEST(CommandLine, ShortFormsAndMegatronNamesMeanTheSame) {
   EXPECT_EQ(brief.config.parallel.tp, 2);
   EXPECT_EQ(brief.config.training.steps, 7);
   EXPECT_EQ(brief.config.data.path, "x");
+  EXPECT_EQ(parse_command_line({"--bf16"}, 1).config, parse_command_line({"--precision", "bf16"}, 1).config);
+  EXPECT_EQ(parse_command_line({"--bf16", "--precision=float32"}, 1).config.training.precision, "float32");
 }
 
 TEST(CommandLine, TheExampleOfTheReadmeParses) {

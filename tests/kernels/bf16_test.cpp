@@ -70,13 +70,14 @@ void expect_same_sums(Buffer<float> const& of_half, Buffer<float> const& of_sing
   }
 }
 
-/// Odd widths, so that every loop has a vector body and a scalar end, at every alignment of rows.
+/// Odd widths, so that every loop has a vector body and a scalar end, at every alignment of rows; and some whose
+/// rows a device reads by 16 bytes and holds.
 constexpr std::size_t n = 12;
 class Bf16KernelTest : public ::testing::TestWithParam<std::size_t> {
  protected:
   std::size_t const d = GetParam();
 };
-INSTANTIATE_TEST_SUITE_P(Widths, Bf16KernelTest, ::testing::Values(1, 7, 33, 67, 130, 769));
+INSTANTIATE_TEST_SUITE_P(Widths, Bf16KernelTest, ::testing::Values(1, 7, 33, 67, 130, 768, 769, 1600));
 
 DropoutRows some_rows() {
   DropoutRows dropout;

@@ -151,6 +151,54 @@ TEST_P(MatmulTest, EqualCallsGiveEqualBitsWhereverTheOperandsLie) {
   }
 }
 
+/// A product with an ending against the reference's separate steps. False when the provider does not fuse it.
+template <class T>
+bool expect_ending(MatmulProvider const& provider, Sizes const& s, Ending ending) {
+  bool const forward = ending != Ending::gelu_slope;
+  auto const shape = dense(false, forward, s);
+  if (!provider.fuses(dtype_of<T>, dtype_of<T>, shape, ending)) return false;
+  auto const rounded = [](Tensor const& values) {
+    Buffer<T> result;
+    for (double const x : values) result.push_back(static_cast<T>(static_cast<float>(x)));
+    return result;
+  };
+  auto const a = rounded(random_tensor(static_cast<std::size_t>(s.m * s.k), 1)),
+             b = rounded(random_tensor(static_cast<std::size_t>(s.k * s.n), 2)),
+             bias = rounded(random_tensor(static_cast<std::size_t>(s.n), 3));
+  auto before = rounded(random_tensor(static_cast<std::size_t>(s.m * s.n), 4, 3));
+  Tensor sums(before.size()), results(before.size());
+  reference::matmul(false, forward, static_cast<std::size_t>(s.m), static_cast<std::size_t>(s.n),
+                    static_cast<std::size_t>(s.k), widened(a), widened(b), 0, sums);
+  for (std::size_t i = 0; i < sums.size(); ++i) {
+    if (forward) sums[i] += bias[i % bias.size()];
+    results[i] = ending == Ending::bias        ? sums[i]
+                 : ending == Ending::bias_gelu ? reference::gelu(sums[i])
+                                               : sums[i] * reference::gelu_slope(before[i]);
+  }
+  Buffer<T> c(before.size());
+  matmul_ending<T>(provider, ExecutionSpace(), shape, a.data(), b.data(), ending, bias.data(), before.data(),
+                   c.data());
+  fence(exec());
+  double const near = 0x1p-7 * std::sqrt(static_cast<double>(s.k));
+  expect_near(c, results, near);
+  if (ending == Ending::bias_gelu) expect_near(before, sums, near);
+  return true;
+}
+
+TEST_P(MatmulTest, EndingsAreTheStepsThatTheyStandFor) {
+  auto const provider = make(GetParam());
+  int fused = 0;
+  for (Sizes const& s : {Sizes{64, 96, 128}, {256, 512, 384}}) {
+    for (Ending const ending : {Ending::bias, Ending::bias_gelu, Ending::gelu_slope}) {
+      SCOPED_TRACE(::testing::Message() << s.m << " x " << s.n << " x " << s.k << ", ending "
+                                        << static_cast<int>(ending));
+      fused += expect_ending<float>(*provider, s, ending) ? 1 : 0;
+      fused += expect_ending<bf16>(*provider, s, ending) ? 1 : 0;
+    }
+  }
+  if (fused == 0) GTEST_SKIP() << provider->name() << " fuses no endings";
+}
+
 /// Threads of this process.
 std::ptrdiff_t threads() {
   std::filesystem::directory_iterator const tasks("/proc/self/task");

@@ -4,8 +4,13 @@
 // Every layer's gradients on one rank, in double: against finite differences, and how microbatches add up.
 #include <gtest/gtest.h>
 
+#include <map>
+#include <memory>
+
 #include "layers/cases.hpp"
 #include "tessera/comm/session.hpp"
+#include "tessera/kernels/bias.hpp"
+#include "tessera/kernels/gelu.hpp"
 
 namespace tessera::layers::test {
 namespace {
@@ -127,6 +132,62 @@ TEST(Microbatches, TheFirstOverwritesGradientsAndLaterOnesAdd) {
   expect_overwrites_then_adds<MlpCase>();
   expect_overwrites_then_adds<VocabEmbeddingCase>();
   expect_overwrites_then_adds<VocabHeadCase>();
+}
+
+/// Fuses every ending, by the separate steps that layers take without it, and counts them.
+class EveryEnding final : public kernels::MatmulProvider {
+ public:
+  [[nodiscard]] std::string_view name() const noexcept override { return "every ending"; }
+  [[nodiscard]] bool supports(DType) const noexcept override { return true; }
+  void multiply(StreamRef stream, DType operands, DType result, kernels::MatmulShape const& shape,
+                void const* a, void const* b, double beta, void* c) const override {
+    plain_->multiply(stream, operands, result, shape, a, b, beta, c);
+  }
+  [[nodiscard]] bool fuses(DType, DType, kernels::MatmulShape const&, kernels::Ending) const override {
+    return true;
+  }
+  void multiply_ending(StreamRef stream, DType operands, DType result, kernels::MatmulShape const& shape,
+                       void const* a, void const* b, kernels::Ending ending,
+                       kernels::EndingOperands const& more, void* c) const override {
+    ++calls[ending];
+    bool const has_gelu = ending == kernels::Ending::bias_gelu;
+    multiply(stream, operands, result, shape, a, b, 0, has_gelu ? more.before : c);
+    auto const matrix = [&](void* data) {
+      return Matrix<double>(static_cast<double*>(data), static_cast<std::size_t>(shape.m),
+                            static_cast<std::size_t>(shape.n));
+    };
+    ConstVector<double> const bias(static_cast<double const*>(more.bias), static_cast<std::size_t>(shape.n));
+    if (ending == kernels::Ending::bias) kernels::add_bias<double>({}, matrix(c), bias);
+    if (has_gelu) kernels::bias_gelu_forward<double>({}, matrix(more.before), bias, matrix(c));
+    if (ending == kernels::Ending::gelu_slope)
+      kernels::gelu_backward<double>({}, matrix(c), matrix(more.before), matrix(c));
+  }
+
+  mutable std::map<kernels::Ending, int> calls;
+
+ private:
+  std::unique_ptr<kernels::MatmulProvider> plain_ =
+      kernels::make_matmul_provider(kernels::matmul_backends(), "auto", DType::f64);
+};
+
+/// A layer's results with every ending fused are those without, and each tile's products have had `expected`.
+template <template <class> class Case>
+void expect_endings(std::map<kernels::Ending, int> const& expected) {
+  Problem const problem;
+  EveryEnding const provider;
+  Rig<double> rig(problem, four_tiles, alone());
+  rig.context.matmul = &provider;
+  Case<double> layer(rig);
+  rig.begin(problem.microbatches.front());
+  layer.step(rig);
+  rig.record_gradients();
+  expect_same(Case<double>::name, alone(), rig.recording, run_alone<Case>(problem), SameBits());
+  EXPECT_EQ(provider.calls, expected);
+}
+
+TEST(Endings, OfProductsAreUsedWhereTheProviderOffersThem) {
+  expect_endings<AttentionCase>({{kernels::Ending::bias, 4}});
+  expect_endings<MlpCase>({{kernels::Ending::bias_gelu, 4}, {kernels::Ending::gelu_slope, 4}});
 }
 
 TEST(Dropout, IsOffInEvaluationAndOnInTraining) {

@@ -56,7 +56,8 @@ Vector<Wide<T>> numbers_of_tile(params::ParameterStore<T> const& store, Kind kin
 }
 
 template <class T>
-TrainingRun<T>::TrainingRun(std::unique_ptr<comm::Communicator> world, RunConfig const& config)
+TrainingRun<T>::TrainingRun(std::unique_ptr<comm::Communicator> world, RunConfig const& config,
+                            std::function<std::unique_ptr<StreamGraph>()> const& graph)
     : config_(config), telemetry_(world->duplicate()) {
   auto const layout = resolve(config, world->size());
   mesh_.emplace(std::move(world), mesh::MeshShape{layout.tp, layout.pp, layout.dp}, mesh_options(config),
@@ -65,7 +66,7 @@ TrainingRun<T>::TrainingRun(std::unique_ptr<comm::Communicator> world, RunConfig
   dataset_.emplace(dataset_options(config));
   auto const& place = mesh_->coordinates();
   trainer_.emplace(config, make_plan(config, layout, {place.tp, place.pp, place.dp}),
-                   Surroundings{&*mesh_, &ledger_, telemetry_.get(), matmul_.get(), &*dataset_});
+                   Surroundings{&*mesh_, &ledger_, telemetry_.get(), matmul_.get(), &*dataset_, {}, graph});
 }
 
 template <class T>

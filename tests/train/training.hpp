@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,7 +45,8 @@ template <class T>
 class TrainingRun {
  public:
   /// Collective over `world`.
-  TrainingRun(std::unique_ptr<comm::Communicator> world, RunConfig const& config);
+  TrainingRun(std::unique_ptr<comm::Communicator> world, RunConfig const& config,
+              std::function<std::unique_ptr<StreamGraph>()> const& graph = {});
 
   [[nodiscard]] Trainer<T>& trainer() { return *trainer_; }
   [[nodiscard]] mesh::Mesh& mesh() { return *mesh_; }

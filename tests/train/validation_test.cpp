@@ -10,6 +10,7 @@
 
 #include "tessera/base/error.hpp"
 #include "tessera/base/kokkos.hpp"
+#include "tessera/base/stream_graph.hpp"
 #include "tessera/train/forecast.hpp"
 #include "tessera/train/memory.hpp"
 
@@ -55,6 +56,17 @@ TEST(ModelConfig, FlopsPerTokenCountParametersAndScores) {
 }
 
 TEST(Validation, TheDefaultsRunOnOneRank) { EXPECT_TRUE(problems(RunConfig{}, 1).empty()); }
+
+TEST(Validation, AGraphNeedsAGpuAndOneRankWithoutMpi) {
+  auto const asks = [](RunConfig& c) { c.parallel.cuda_graph = true; };
+  if (make_stream_graph() == nullptr) {
+    expect_problem(asks, 1, "keeps its tensors elsewhere", "leave --cuda-graph out");
+    return;
+  }
+  expect_problem(asks, 2, "one rank alone, but the job has 2", "start one");
+  expect_problem([](RunConfig& c) { c.parallel.cuda_graph = true, c.parallel.backend = "mpi"; }, 1,
+                 "does not record calls of MPI", "loopback");
+}
 
 TEST(Validation, DegreesThatDoNotMakeTheRanksAreNamedWithWhatWould) {
   expect_problem([](RunConfig& c) { c.parallel.tp = 2, c.parallel.pp = 2, c.parallel.dp = 4; }, 8,

@@ -29,6 +29,8 @@ void delist(Progressive& operation) noexcept;
 
 /// Moves every enlisted operation of the calling thread on.
 void progress_all() noexcept;
+/// Whether there is one, so that the thread must not sleep.
+[[nodiscard]] bool anything_enlisted() noexcept;
 
 /// Calls `ended` until it gives true, moving the thread's other operations on in between.
 template <class Ended>

@@ -46,6 +46,9 @@ class GradientReducer final : public params::ParameterHooks {
   /// CommError. Collective over dp and over the tie's group.
   [[nodiscard]] params::ReducedGradients<T> finish(params::LocalGradients<T>&& gradients);
 
+  /// What the last `finish` completed, or a device in a repetition of what led to it (train/step_graph.hpp).
+  [[nodiscard]] params::ReducedGradients<T> finished() const { return params::ReducedGradients<T>(*store_); }
+
   /// Seconds the host stood waiting for buckets in the last `finish`.
   [[nodiscard]] double waited_s() const noexcept { return waited_s_; }
 

@@ -32,7 +32,7 @@ void cross_entropy_sums(ExecutionSpace const& exec, ConstMatrix<T> logits, std::
                         ConstVector<Wide<T>> maximum, Vector<std::int32_t const> targets,
                         std::int64_t first_column, Vector<Wide<T>> sum_exp, Vector<Wide<T>> target_logit);
 
-/// loss[r] = log(sum_exp[r]) + maximum[r] - target_logit[r], all completed over tiles.
+/// loss[r] = log(sum_exp[r]) + maximum[r] - target_logit[r], all completed over tiles and (n).
 template <class T>
 void cross_entropy_loss(ExecutionSpace const& exec, ConstVector<T> maximum, ConstVector<T> sum_exp,
                         ConstVector<T> target_logit, Vector<T> loss);

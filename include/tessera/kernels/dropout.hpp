@@ -111,9 +111,9 @@ void draw_factors(DropoutFactors const& dropout, std::uint64_t first, std::ptrdi
 }  // namespace detail
 
 /// g(i, factor of global element first + i) for i in [0, n) over the team; all factors are 1 when inactive.
-template <class T, class G>
-KOKKOS_INLINE_FUNCTION void with_factors(RowTeam const& team, DropoutFactors const& factors,
-                                         std::uint64_t first, std::ptrdiff_t n, G const& g) {
+template <class T, class Team, class G>
+KOKKOS_INLINE_FUNCTION void with_factors(Team const& team, DropoutFactors const& factors, std::uint64_t first,
+                                         std::ptrdiff_t n, G const& g) {
   if (!factors.active()) {
     team.for_each(n, [&](std::ptrdiff_t i) { g(i, T(1)); });
   } else if constexpr (runs_on_host) {
@@ -137,7 +137,7 @@ KOKKOS_INLINE_FUNCTION void map_with_drawn_packs(Team const& team, DropoutFactor
   constexpr int drawn = pack < 4 ? 4 : pack;
   bool const aligned = (streams.aligned() && ...);
   std::ptrdiff_t const packs = pack < 4 ? 0 : n / pack;
-  for (std::ptrdiff_t p = team.lane(); p < packs; p += sum_lanes) {
+  for (std::ptrdiff_t p = team.lane(); p < packs; p += warp_lanes) {
     std::uint32_t numbers[drawn];
     for (int b = 0; b < drawn / 4; ++b) {
       Philox4 const block = factors.site().block((first + static_cast<std::uint64_t>(p * pack)) / 4 + b);
@@ -147,7 +147,7 @@ KOKKOS_INLINE_FUNCTION void map_with_drawn_packs(Team const& team, DropoutFactor
         p * pack, aligned, [&](int j, auto&... values) { f(factors.of<T>(numbers[j]), values...); },
         streams...);
   }
-  for (std::ptrdiff_t i = packs * pack + team.lane(); i < n; i += sum_lanes) {
+  for (std::ptrdiff_t i = packs * pack + team.lane(); i < n; i += warp_lanes) {
     f(factors.of<T>(factors.site().bits(first + static_cast<std::uint64_t>(i))), streams.at(i)...);
   }
 }
@@ -155,8 +155,8 @@ KOKKOS_INLINE_FUNCTION void map_with_drawn_packs(Team const& team, DropoutFactor
 }  // namespace detail
 
 /// f(factor of global element first + i, element i of each stream) for i in [0, n) over the team.
-template <class T, class F, class... Streams>
-KOKKOS_INLINE_FUNCTION void map_with_factors(RowTeam const& team, DropoutFactors const& factors,
+template <class T, class Team, class F, class... Streams>
+KOKKOS_INLINE_FUNCTION void map_with_factors(Team const& team, DropoutFactors const& factors,
                                              std::uint64_t first, std::ptrdiff_t n, F const& f,
                                              Streams const&... streams) {
   if constexpr (runs_on_host) {

@@ -16,6 +16,7 @@
 
 #include "tessera/kernels/streams.hpp"
 #include "tessera/kernels/sum.hpp"
+#include "tessera/kernels/warp_row_team.hpp"
 
 namespace tessera::kernels {
 
@@ -78,87 +79,6 @@ class HostRowTeam {
   }
 };
 
-/// 32 neighbouring threads of a device, each one lane of a sum; the tree of lanes goes through registers.
-/// Gives the bits of HostRowTeam for the same number of lanes.
-class DeviceRowTeam {
- public:
-  KOKKOS_INLINE_FUNCTION explicit DeviceRowTeam(int lane) : lane_(lane) {}
-
-  template <class G>
-  KOKKOS_INLINE_FUNCTION void for_each(std::ptrdiff_t n, G const& g) const {
-    for (std::ptrdiff_t i = lane_; i < n; i += sum_lanes) g(i);
-  }
-  template <class F, class... Streams>
-  KOKKOS_INLINE_FUNCTION void map(std::ptrdiff_t n, F const& f, Streams const&... streams) const {
-    constexpr int pack = elements_of_pack<Streams...>;
-    bool const aligned = (streams.aligned() && ...);
-    std::ptrdiff_t const packs = n / pack;
-    for (std::ptrdiff_t p = lane_; p < packs; p += sum_lanes) map_pack(p * pack, aligned, f, streams...);
-    for (std::ptrdiff_t i = packs * pack + lane_; i < n; i += sum_lanes) f(streams.at(i)...);
-  }
-  template <class G>
-  KOKKOS_INLINE_FUNCTION void once(G const& g) const {
-    if (lane_ == 0) g();
-  }
-  KOKKOS_INLINE_FUNCTION void barrier() const { synchronise_warp(); }
-  /// This thread's number among the 32.
-  [[nodiscard]] KOKKOS_INLINE_FUNCTION int lane() const { return lane_; }
-
-  template <class A, class Term>
-  KOKKOS_INLINE_FUNCTION A sum(std::ptrdiff_t n, Term const& term) const {
-    return fold<A>(n, A(0), Plus{}, term);
-  }
-  template <class A, class Term>
-  KOKKOS_INLINE_FUNCTION A max(std::ptrdiff_t n, A least, Term const& term) const {
-    return fold<A>(n, least, Larger{}, term);
-  }
-  template <class A, class Term, class... Streams>
-  KOKKOS_INLINE_FUNCTION A sum_of(std::ptrdiff_t n, Term const& term, Streams const&... streams) const {
-    return fold_packs<A>(n, A(0), Plus{}, term, streams...);
-  }
-  template <class A, class Term, class... Streams>
-  KOKKOS_INLINE_FUNCTION A max_of(std::ptrdiff_t n, A least, Term const& term,
-                                  Streams const&... streams) const {
-    return fold_packs<A>(n, least, Larger{}, term, streams...);
-  }
-
- private:
-  /// Pack p goes to lane p mod 32, what is left after the last whole pack to the first lanes; then the lanes'
-  /// tree.
-  template <class A, class Fold, class Term, class... Streams>
-  KOKKOS_INLINE_FUNCTION A fold_packs(std::ptrdiff_t n, A identity, Fold combine, Term const& term,
-                                      Streams const&... streams) const {
-    A value = identity;
-    map(
-        n, [&](auto const&... elements) { value = combine(value, static_cast<A>(term(elements...))); },
-        streams...);
-    return folded(value, combine);
-  }
-
-  /// The lanes' values by halving.
-  template <class A, class Fold>
-  KOKKOS_INLINE_FUNCTION A folded(A value, Fold combine) const {
-    for (int distance = sum_lanes / 2; distance > 0; distance /= 2)
-      value = combine(value, exchanged_in_warp(value, lane_ ^ distance));
-    return value;
-  }
-
-  template <class A, class Fold, class Term>
-  KOKKOS_INLINE_FUNCTION A fold(std::ptrdiff_t n, A identity, Fold combine, Term const& term) const {
-    A total = identity;
-    for (std::ptrdiff_t begin = 0; begin < n; begin += sum_block) {
-      std::ptrdiff_t const end = begin + sum_block < n ? begin + sum_block : n;
-      A value = identity;
-      for (std::ptrdiff_t i = begin + lane_; i < end; i += sum_lanes)
-        value = combine(value, static_cast<A>(term(i)));
-      total = combine(total, folded(value, combine));
-    }
-    return total;
-  }
-
-  int lane_;
-};
-
 using RowTeam = std::conditional_t<runs_on_host, HostRowTeam, DeviceRowTeam>;
 
 namespace detail {
@@ -176,7 +96,7 @@ template <class F>
 struct RowOnDevice {
   F f;
   KOKKOS_INLINE_FUNCTION void operator()(std::ptrdiff_t thread) const {
-    f(DeviceRowTeam(static_cast<int>(thread % sum_lanes)), thread / sum_lanes);
+    f(DeviceRowTeam(Warp(static_cast<int>(thread % warp_lanes))), thread / warp_lanes);
   }
 };
 
@@ -222,7 +142,7 @@ void rows(ExecutionSpace const& exec, std::string const& label, std::ptrdiff_t c
   if constexpr (runs_on_host) {
     Kokkos::parallel_for(label, Policy(exec, 0, count), detail::RowOnHost<F>{f});
   } else {
-    Kokkos::parallel_for(label, Policy(exec, 0, count * sum_lanes), detail::RowOnDevice<F>{f});
+    Kokkos::parallel_for(label, Policy(exec, 0, count * warp_lanes), detail::RowOnDevice<F>{f});
   }
 }
 

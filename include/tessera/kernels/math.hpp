@@ -25,6 +25,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "tessera/base/bf16.hpp"
 #include "tessera/base/kokkos.hpp"
 
 namespace tessera::kernels::math {
@@ -203,6 +204,20 @@ KOKKOS_INLINE_FUNCTION T exp(T x) {
   auto const [expm1, n] = detail::reduce_exp(y);
   auto const half = n >> 1;
   return (T(1) + expm1) * detail::power_of_two<T>(half) * detail::power_of_two<T>(n - half);
+}
+
+/// e^x where results of 16 bits come of it: on a device its own power of two, within 1 + |x| / 2 units in the
+/// last place of float; exp for other types T, and on a host.
+template <class T>
+KOKKOS_INLINE_FUNCTION Wide<T> exp_for(Wide<T> x) {
+#if defined(__CUDA_ARCH__)
+  if constexpr (sizeof(T) == 2) {
+    float power;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(x * 1.44269504f));
+    return power;
+  }
+#endif
+  return math::exp(x);
 }
 
 template <class T>

@@ -30,6 +30,21 @@ struct MatmulShape {
   std::ptrdiff_t lda = 0, ldb = 0, ldc = 0;
 };
 
+/// What a product may do to its result besides, in the same pass over memory, where a provider offers it. Sums
+/// are float32 until the end, so that a result of fewer bits is rounded once, not once a step.
+enum class Ending {
+  none,
+  bias,        ///< C + bias
+  bias_gelu,   ///< before = C + bias, C = gelu(before), GELU in its tanh form
+  gelu_slope,  ///< C * gelu'(before)
+};
+
+/// The operands of an ending, of the result's type: bias (n), and `before`, stored as C is.
+struct EndingOperands {
+  void const* bias = nullptr;
+  void* before = nullptr;
+};
+
 /// A library of matrix products (backends/onednn, backends/cblas, or the plain Kokkos one of this room).
 class MatmulProvider {
  public:
@@ -47,6 +62,14 @@ class MatmulProvider {
   /// beta is 0 (C is only written) or 1; 0 for a bf16 result. Ordered on `stream`.
   virtual void multiply(StreamRef stream, DType operands, DType result, MatmulShape const& shape,
                         void const* a, void const* b, double beta, void* c) const = 0;
+
+  /// Whether multiply_ending() takes this; by the shape alone, like how the product is made.
+  [[nodiscard]] virtual bool fuses(DType operands, DType result, MatmulShape const& shape,
+                                   Ending ending) const;
+  /// multiply() with beta 0 and `ending`. Throws InternalError unless fuses().
+  virtual void multiply_ending(StreamRef stream, DType operands, DType result, MatmulShape const& shape,
+                               void const* a, void const* b, Ending ending, EndingOperands const& more,
+                               void* c) const;
 };
 
 /// Typed call of a provider: C is T or Wide<T>.
@@ -55,6 +78,15 @@ void matmul(MatmulProvider const& provider, ExecutionSpace const& exec, MatmulSh
             T const* b, double beta, C* c) {
   static_assert(std::is_same_v<C, T> || std::is_same_v<C, Wide<T>>);
   provider.multiply(StreamRef(exec), dtype_of<T>, dtype_of<C>, shape, a, b, beta, c);
+}
+
+/// Typed call of a product with an ending, when the provider fuses it; false when it does not.
+template <class T>
+bool matmul_ending(MatmulProvider const& provider, ExecutionSpace const& exec, MatmulShape const& shape,
+                   T const* a, T const* b, Ending ending, T const* bias, T* before, T* c) {
+  if (!provider.fuses(dtype_of<T>, dtype_of<T>, shape, ending)) return false;
+  provider.multiply_ending(StreamRef(exec), dtype_of<T>, dtype_of<T>, shape, a, b, ending, {bias, before}, c);
+  return true;
 }
 
 /// One row of the table of providers built into this binary.

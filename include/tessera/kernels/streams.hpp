@@ -104,8 +104,8 @@ constexpr int pack_elements() {
 
 /// f(j, element j of each) over the packs that the streams have loaded, then the packs that they store.
 template <int W, class F, class... Streams>
-KOKKOS_INLINE_FUNCTION void apply_to_packs(std::ptrdiff_t i, bool aligned, F const& f,
-                                           Streams const&... streams,
+KOKKOS_INLINE_FUNCTION void apply_to_packs([[maybe_unused]] std::ptrdiff_t i, [[maybe_unused]] bool aligned,
+                                           F const& f, Streams const&... streams,
                                            Pack<typename Streams::Element, W>... packs) {
   for (int j = 0; j < W; ++j) f(j, packs.element[j]...);
   (streams.template store<W>(i, packs, aligned), ...);
@@ -126,11 +126,39 @@ struct HeldStreams<First, Rest...> {
   First first;
   HeldStreams<Rest...> rest;
 
-  HeldStreams(First const& head, Rest const&... tail) : first(head), rest{tail...} {}
+  KOKKOS_INLINE_FUNCTION HeldStreams(First const& head, Rest const&... tail) : first(head), rest{tail...} {}
   /// g of all streams.
   template <class G, class... Before>
   KOKKOS_INLINE_FUNCTION void apply(G const& g, Before const&... before) const {
     rest.apply(g, before..., first);
+  }
+};
+
+/// W neighbouring elements of some arrays that lie on multiples of 16 bytes there, in registers.
+template <int W, class... Elements>
+struct PackSet;
+template <int W>
+struct PackSet<W> {
+  KOKKOS_INLINE_FUNCTION void load(std::ptrdiff_t) {}
+  template <class G, class... Before>
+  KOKKOS_INLINE_FUNCTION void apply(int, G const& g, Before const&... before) const {
+    g(before...);
+  }
+};
+template <int W, class First, class... Rest>
+struct PackSet<W, First, Rest...> {
+  Pack<First, W> first;
+  PackSet<W, Rest...> rest;
+
+  template <class Stream, class... Streams>
+  KOKKOS_INLINE_FUNCTION void load(std::ptrdiff_t i, Stream const& stream, Streams const&... streams) {
+    first = stream.template load<W>(i, true);
+    rest.load(i, streams...);
+  }
+  /// g of element j of each.
+  template <class G, class... Before>
+  KOKKOS_INLINE_FUNCTION void apply(int j, G const& g, Before const&... before) const {
+    rest.apply(j, g, before..., first.element[j]);
   }
 };
 

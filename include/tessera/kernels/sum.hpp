@@ -17,8 +17,11 @@ namespace tessera::kernels {
 /// True when kernels run on the processor, each row on one thread.
 inline constexpr bool runs_on_host = std::is_same_v<ExecutionSpace, Kokkos::DefaultHostExecutionSpace>;
 
+/// Threads of a device that run together and exchange values.
+inline constexpr int warp_lanes = 32;
+
 /// Lanes of a sum. Devices have their own number: bits are promised from host to host and from GPU to GPU.
-inline constexpr int sum_lanes = runs_on_host ? 16 : 32;
+inline constexpr int sum_lanes = runs_on_host ? 16 : warp_lanes;
 
 /// Terms after which the lanes of a sum are folded into its total.
 inline constexpr std::ptrdiff_t sum_block = 4096;

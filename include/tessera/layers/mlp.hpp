@@ -46,7 +46,6 @@ class Mlp {
   [[nodiscard]] params::Range range() const { return hull(up_.range(), down_.range()); }
 
  private:
-  BlockShape block_;
   ColumnLinear<T> up_;
   RowLinear<T> down_;
 };

@@ -27,9 +27,12 @@ class RowLinear {
 
   /// dx (tiles, S*B, K/T) = dy (S*B, N) W.
   void backward_input(Context const& context, Replicated<T> dy, ShardedFeatures<T> dx) const;
-  /// Adds dy^T x to the gradient of the weight.
+  /// The same where the input is gelu(before): the gradient of `before`.
+  void backward_input_through_gelu(Context const& context, Replicated<T> dy, ShardedFeatures<T> before,
+                                   ShardedFeatures<T> dbefore) const;
+  /// Adds dy^T x to the gradient of the weight; dy (S*B, N), x (tiles, S*B, K/T).
   void backward_weight(Context const& context, Replicated<T> dy, ShardedFeatures<T> x) const;
-  /// Adds this rank's rows of dy to the bias' gradient by token tile.
+  /// Adds this rank's rows of dy (rows, N) to the bias' gradient by token tile.
   void backward_bias(Context const& context, Residual<T> dy) const;
 
   /// (N).

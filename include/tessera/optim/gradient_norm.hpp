@@ -24,6 +24,12 @@ class SquaredSums {
   void add_tiles(ExecutionSpace const& exec, params::ReducedGradients<T> const& gradients,
                  bool counts_replicated, std::span<double> sums) const;
 
+  /// Its two halves, for whoever waits for `exec` in between, and for other results as well: gives `exec` the
+  /// work, and adds what it has found.
+  void start(ExecutionSpace const& exec, params::ReducedGradients<T> const& gradients) const;
+  void finish(params::ReducedGradients<T> const& gradients, bool counts_replicated,
+              std::span<double> sums) const;
+
  private:
   Vector<double> chunks_;
   Kokkos::View<double*, StagingSpace> host_chunks_;

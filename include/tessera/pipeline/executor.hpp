@@ -27,7 +27,8 @@ class StageWork {
   /// itself.
   virtual void backward(int microbatch) = 0;
 
-  /// Received from the previous stage.
+  /// Received from the previous stage. Residual-stream activations (S*B, D), of fewer rows under sequence
+  /// parallelism, as are the two below.
   virtual Matrix<T> input(int microbatch) = 0;
   /// Sent to the next stage.
   virtual Matrix<T> output(int microbatch) = 0;

@@ -38,6 +38,7 @@ struct ParallelConfig {
   std::string matmul = "auto";  ///< matrix products: auto (the fastest there is), onednn, cblas, plain ...
   std::int64_t bucket_bytes = 25 * 1024 * 1024;  ///< gradients reduced over dp in one call, bytes
   bool overlap_grad_reduce = true;               ///< start them while backward still runs
+  bool cuda_graph = false;  ///< record forward and backward once and let a GPU repeat them (docs/gpu.md)
 
   bool operator==(ParallelConfig const&) const = default;
 };

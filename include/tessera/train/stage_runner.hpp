@@ -18,6 +18,7 @@ struct Pass {
   std::int64_t step = 0;              ///< 0-based; training: of the data and of random numbers
   std::int64_t first_microbatch = 0;  ///< of this replica, global number
   double loss_scale = 1;              ///< of the summed loss, in training
+  bool tokens_are_read = false;       ///< by read_tokens
 };
 
 /// Token and loss memory of one stage: inputs on the first, targets and losses on the last.
@@ -37,11 +38,14 @@ template <class T>
 class StageRunner final : public pipeline::StageWork<T> {
  public:
   /// Borrows stage, loader and hooks. `context` holds what does not change from microbatch to microbatch.
+  /// `reads_ahead`: read_tokens is used.
   StageRunner(model::Stage<T>& stage, layers::Context const& context, data::BatchLoader& loader,
-              params::ParameterHooks& hooks, TokenBuffers<T> const& buffers);
+              params::ParameterHooks& hooks, TokenBuffers<T> const& buffers, bool reads_ahead = false);
 
   /// What the next run of the executor works on.
   void begin(Pass const& pass) { pass_ = pass; }
+  /// Reads the tokens of all microbatches of a pass to where the device copies them from.
+  void read_tokens(Pass const& pass);
 
   void forward(int microbatch) override;
   void backward(int microbatch) override;
@@ -49,14 +53,18 @@ class StageRunner final : public pipeline::StageWork<T> {
   Matrix<T> output(int microbatch) override { return stage_->output(slot(microbatch)); }
   Matrix<T> gradient(int microbatch) override { return stage_->gradient(slot(microbatch)); }
 
-  /// Last stage, after a run: for each microbatch of this replica the sum of its tokens' losses, added one
-  /// after another in float64, so that it depends on nothing but the microbatch. Blocks until they are there.
+  /// Last stage, after a run: gives the device's queue the copy of all losses to the host.
+  void fetch_losses() const;
+  /// Once they have come: for each microbatch of this replica the sum of its tokens' losses, added one after
+  /// another in float64, so that it depends on nothing but the microbatch.
   void summed_losses(std::span<double> sums) const;
 
  private:
   [[nodiscard]] int slot(int microbatch) const { return microbatch % stage_->layout().slots; }
   [[nodiscard]] layers::Context context_of(int microbatch) const;
   [[nodiscard]] Vector<Wide<T>> losses_of(int microbatch) const;
+  [[nodiscard]] std::int32_t* host_place(int microbatch) const;
+  void read(Pass const& pass, int microbatch);
   void load(int microbatch);
 
   model::Stage<T>* stage_;

@@ -22,6 +22,7 @@
 #include "tessera/train/run_config.hpp"
 #include "tessera/train/sampler.hpp"
 #include "tessera/train/stage_runner.hpp"
+#include "tessera/train/step_graph.hpp"
 #include "tessera/train/step_report.hpp"
 
 namespace tessera::train {
@@ -36,6 +37,9 @@ struct Surroundings {
   /// Asked once in every step, as late as can be: a number that one rank wants all ranks to know at the end
   /// of the step (StepReport::wish). It travels with the times of the step. Empty: 0.
   std::function<int()> wish{};
+  /// In which forward and backward passes are recorded and repeated; empty: they are not. One rank alone,
+  /// whose operations between ranks give the device nothing that waits.
+  std::function<std::unique_ptr<StreamGraph>()> graph{};
 };
 
 /// Where training stands, beside the tensors.
@@ -90,7 +94,11 @@ class Trainer {
  private:
   [[nodiscard]] layers::Context make_context();
   void run(pipeline::Schedule const& schedule, Pass const& pass);
-  /// Adds this rank's loss sums of the last run to its microbatches' places; the rest of `losses` stays.
+  /// Forward and backward of all microbatches, and the reduction.
+  [[nodiscard]] params::ReducedGradients<T> make_gradients(Pass pass);
+  [[nodiscard]] bool has_losses() const { return plan_.stage.is_last() && counts_for_tp(); }
+  /// Adds this rank's loss sums of the last run, once they are there, to its microbatches' places; the rest
+  /// of `losses` stays.
   void add_losses(std::span<double> losses) const;
   /// Completes `sums_`: every entry is filled by one rank and zero on all others, so any order of addition is
   /// exact.
@@ -112,6 +120,7 @@ class Trainer {
   std::optional<optim::SquaredSums<T>> squared_sums_;
   std::optional<StageRunner<T>> runner_;
   std::optional<Sampler<T>> sampler_;
+  std::optional<StepGraph> graph_;
   HostTensors<T> host_tensors_;
   pipeline::Executor<T> executor_;
   pipeline::Schedule training_, evaluation_;  // of this stage

@@ -1,0 +1,205 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+//
+// A thread of its own for communication (comm/threaded.hpp), on queues of the double: the host only starts
+// operations, the queue waits for them.
+#include "tessera/comm/threaded.hpp"
+
+#include "nccl/ranks.hpp"
+#include "nccl/stream_of_test.hpp"
+#include "tessera/comm/hierarchical.hpp"
+#include "tessera/comm/staging.hpp"
+#include "tessera/comm/tree.hpp"
+
+namespace tessera::backends::nccl {
+std::optional<cudaStream_t> queue_of(StreamRef stream);
+}
+
+namespace tessera::support {
+namespace {
+
+void expect_success(cudaError_t error) { EXPECT_EQ(error, cudaSuccess); }
+
+class DoubleMark final : public comm::QueueMark {
+ public:
+  DoubleMark() { expect_success(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming)); }
+  ~DoubleMark() override { cudaEventDestroy(event_); }
+  void set(StreamRef stream) override {
+    if (cudaEventRecord(event_, *backends::nccl::queue_of(stream)) != cudaSuccess)
+      throw DeviceError("the queue cannot be marked");
+  }
+  bool reached() override {
+    auto const state = cudaEventQuery(event_);
+    if (state == cudaErrorNotReady) return false;
+    if (state != cudaSuccess) throw DeviceError("the device has failed");
+    return true;
+  }
+
+ private:
+  cudaEvent_t event_ = nullptr;
+};
+
+class DoubleQueues final : public comm::DeviceQueues {
+ public:
+  bool has_queue(StreamRef stream) const override { return backends::nccl::queue_of(stream).has_value(); }
+  std::unique_ptr<comm::QueueMark> make_mark() override { return std::make_unique<DoubleMark>(); }
+  void hold(StreamRef stream, comm::Gate& gate) override {
+    cudaLaunchHostFunc(
+        *backends::nccl::queue_of(stream), [](void* held) { static_cast<comm::Gate*>(held)->pass(); }, &gate);
+  }
+  void enter() override {}
+};
+
+class Threaded : public ::testing::Test {
+ protected:
+  void SetUp() override { cuda::reset(); }
+  void TearDown() override { EXPECT_EQ(cuda::objects_alive(), 0) << "streams, events ... that nobody ended"; }
+
+  /// `body(world, communicator over all whose calls a thread makes)` on `ranks` threads. What they threw.
+  template <class Body>
+  std::vector<std::string> run(int ranks, Body const& body) {
+    return words_of(run_ranks(ranks, 2, [&](comm::Communicator& world) {
+      auto thread = std::make_shared<comm::CommunicationThread>(std::make_unique<DoubleQueues>());
+      auto const group = comm::make_threaded(world.duplicate(), std::move(thread));
+      body(world, *group);
+    }));
+  }
+  template <class Body>
+  void run_well(int ranks, Body const& body) {
+    for (auto const& words : run(ranks, body)) EXPECT_EQ(words, "");
+  }
+};
+
+/// all_reduce in a stream that is held, whose end the stream and not the host waits for.
+void expect_sum_in_stream(comm::Communicator& world, comm::Communicator& group, float sum) {
+  StreamOfTest stream;
+  std::atomic<bool> open{false};
+  DeviceArray<float> const source(1000, world.rank() + 1.0f);
+  DeviceArray<float> const values(1000, 0.0f);
+  DeviceArray<float> const result(1000, 0.0f);
+  stream.hold_until(open);
+  stream.copy(source, values);
+  auto request = comm::all_reduce_in_place(group, values, comm::Op::sum, stream.ref());
+  EXPECT_FALSE(request.test());
+  request.wait(stream.ref());  // the host is here at once, though the gate is closed
+  stream.copy(values, result);
+  EXPECT_TRUE(values.holds(0.0f) && result.holds(0.0f)) << "nothing has happened yet";
+  open = true;
+  open.notify_all();
+  stream.synchronise();
+  EXPECT_TRUE(result.holds(sum));
+}
+
+TEST_F(Threaded, AnOperationComesAfterTheWorkOfItsStreamAndBeforeWhatWaitsForIt) {
+  run_well(2, [](auto& world, auto& group) {
+    for (int i = 0; i < 3; ++i) expect_sum_in_stream(world, group, 3.0f);
+  });
+}
+
+TEST_F(Threaded, SumsOfFixedOrderAndLevelsAreMadeOnTheThread) {
+  run_well(4, [](auto& world, auto& group) {
+    auto const tree = comm::make_tree(group.duplicate());
+    EXPECT_EQ(tree->backend().substr(0, 14), "threaded(tree(") << tree->backend();
+    expect_sum_in_stream(world, *tree, 10.0f);
+    auto inside = group.split(world.rank() / 2, world.rank());
+    auto across = group.split(world.rank() % 2, world.rank());
+    auto const levels = comm::make_hierarchical(group.duplicate(), std::move(inside), std::move(across));
+    EXPECT_EQ(levels->backend().substr(0, 22), "threaded(hierarchical(") << levels->backend();
+    expect_sum_in_stream(world, *levels, 10.0f);
+  });
+}
+
+TEST_F(Threaded, MemoryThatTheLibraryCannotReadIsStagedOnTheThread) {
+  for (auto const& words : words_of(run_ranks(2, 0, [](comm::Communicator& world) {
+         auto thread = std::make_shared<comm::CommunicationThread>(std::make_unique<DoubleQueues>());
+         auto staged = comm::make_staging(world.duplicate(), {.chunk_bytes = 512, .always = true});
+         auto const group = comm::make_threaded(std::move(staged), std::move(thread));
+         expect_sum_in_stream(world, *group, 3.0f);
+       })))
+    EXPECT_EQ(words, "");
+}
+
+TEST_F(Threaded, AnOperationWhoseStreamIsNotThereYetHoldsUpItsCommunicatorAlone) {
+  run_well(2, [](auto&, auto& group) {
+    StreamOfTest stream;
+    std::atomic<bool> open{false};
+    auto const other = group.duplicate();
+    DeviceArray<float> const early(10, 1.0f), late(10, 1.0f), aside(10, 1.0f);
+    stream.hold_until(open);
+    auto first = comm::all_reduce_in_place(group, early, comm::Op::sum, stream.ref());
+    auto second = comm::all_reduce_in_place(group, late, comm::Op::sum);
+    comm::all_reduce_in_place(*other, aside, comm::Op::sum).wait_host();
+    EXPECT_TRUE(aside.holds(2.0f));
+    EXPECT_FALSE(second.test()) << "it came after the first on the same communicator";
+    open = true;
+    open.notify_all();
+    second.wait_host();
+    first.wait_host();
+    EXPECT_TRUE(early.holds(2.0f) && late.holds(2.0f));
+    stream.synchronise();
+  });
+}
+
+TEST_F(Threaded, MessagesCrossWithoutTheHost) {
+  run_well(2, [](auto& world, auto& group) {
+    StreamOfTest stream;
+    int const peer = 1 - world.rank();
+    DeviceArray<float> const own(100, world.rank() + 1.0f), theirs(100, 0.0f), copy(100, 0.0f);
+    comm::Request sent, received;
+    {
+      comm::GroupGuard const guard(group);
+      sent = comm::send(group, own, peer, stream.ref());
+      received = comm::receive(group, theirs, peer, stream.ref());
+    }
+    received.wait(stream.ref());
+    stream.copy(theirs, copy);
+    sent.wait(stream.ref());
+    stream.synchronise();
+    EXPECT_TRUE(copy.holds(peer + 1.0f));
+  });
+}
+
+TEST_F(Threaded, WhatFailsWhileNobodyWaitsIsToldByTheNextCall) {
+  auto const words = run(2, [](auto& world, auto& group) {
+    if (world.rank() == 1) throw std::runtime_error("rank 1 leaves");
+    StreamOfTest stream;
+    DeviceArray<float> const values(10, 1.0f);
+    auto request = comm::all_reduce_in_place(group, values, comm::Op::sum, stream.ref());
+    request.wait(stream.ref());
+    stream.synchronise();  // the stream goes on, with whatever is there
+    comm::all_reduce_in_place(group, values, comm::Op::sum, stream.ref()).wait(stream.ref());
+  });
+  expect_words(words[0], {"an operation of the communication thread failed"});
+}
+
+TEST_F(Threaded, AStreamThatCannotBeMarkedIsToldWhenTheOperationStarts) {
+  run_well(2, [](auto&, auto& group) {
+    StreamOfTest stream;
+    DeviceArray<float> const values(10, 1.0f);
+    cuda::reset_calls();
+    cuda::fail_call("cudaEventRecord", 1);
+    EXPECT_THROW((void)comm::all_reduce_in_place(group, values, comm::Op::sum, stream.ref()), DeviceError);
+    comm::all_reduce_in_place(group, values, comm::Op::sum, stream.ref()).wait_host();
+    EXPECT_TRUE(values.holds(2.0f));
+  });
+}
+
+TEST_F(Threaded, ARepeatedStepMakesNoEventsOfItsOwn) {
+  run_well(2, [](auto&, auto& group) {
+    StreamOfTest stream;
+    DeviceArray<float> const values(100, 1.0f);
+    auto const step = [&] {
+      for (int i = 0; i < 3; ++i)
+        comm::all_reduce_in_place(group, values, comm::Op::max, stream.ref()).wait(stream.ref());
+      stream.synchronise();
+      group.barrier({}).wait_host();
+    };
+    step();
+    cuda::reset_calls();
+    for (int i = 0; i < 5; ++i) step();
+    EXPECT_EQ(cuda::calls().count("cudaEventCreateWithFlags"), 0u);
+  });
+}
+
+}  // namespace
+}  // namespace tessera::support
