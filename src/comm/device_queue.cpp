@@ -3,7 +3,11 @@
 #include "tessera/comm/device_queue.hpp"
 
 #if defined(KOKKOS_ENABLE_CUDA)
+#include <cuda.h>
 #include <fmt/format.h>
+
+#include <atomic>
+#include <cstdint>
 
 #include "tessera/base/error.hpp"
 #include "tessera/base/unique_handle.hpp"
@@ -45,14 +49,45 @@ class CudaMark final : public QueueMark {
   UniqueHandle<EventTraits> event_;
 };
 
+void check(CUresult error, char const* call) {
+  if (error == CUDA_SUCCESS) return;
+  char const* text = nullptr;
+  cuGetErrorString(error, &text);
+  throw DeviceError(fmt::format("{} failed: {}", call, text != nullptr ? text : "unknown error"));
+}
+
+/// A word in pinned memory for which the queue itself waits. A function of the host in the queue would not
+/// do: those of several queues may be called one after the other, and the first would hold up the others.
+class CudaGate final : public Gate {
+ public:
+  void close() noexcept override { set(closed); }
+  void hold(StreamRef stream) override {
+    auto* const queue = stream.exec()->cuda_stream();
+    auto const word = reinterpret_cast<CUdeviceptr>(word_.data());  // addresses are those of the host
+    check(cuStreamWaitValue32(queue, word, opened, CU_STREAM_WAIT_VALUE_GEQ), "cuStreamWaitValue32");
+    check(cuStreamWriteValue32(queue, word, gone_through, CU_STREAM_WRITE_VALUE_DEFAULT),
+          "cuStreamWriteValue32");
+  }
+  void open() noexcept override { set(opened); }
+  bool passed() const noexcept override {
+    return std::atomic_ref(*word_.data()).load(std::memory_order_acquire) == gone_through;
+  }
+
+ private:
+  static constexpr std::uint32_t closed = 0, opened = 1, gone_through = 2;
+
+  void set(std::uint32_t value) noexcept {
+    std::atomic_ref(*word_.data()).store(value, std::memory_order_release);
+  }
+
+  Kokkos::View<std::uint32_t, StagingSpace> word_{"tessera::comm::gate"};
+};
+
 class CudaQueues final : public DeviceQueues {
  public:
   bool has_queue(StreamRef stream) const override { return stream.exec() != nullptr; }
   std::unique_ptr<QueueMark> make_mark() override { return std::make_unique<CudaMark>(); }
-  void hold(StreamRef stream, Gate& gate) override {
-    auto const pass = [](void* held) { static_cast<Gate*>(held)->pass(); };
-    check(cudaLaunchHostFunc(stream.exec()->cuda_stream(), pass, &gate), "cudaLaunchHostFunc");
-  }
+  std::unique_ptr<Gate> make_gate() override { return std::make_unique<CudaGate>(); }
   void enter() override { check(cudaSetDevice(ExecutionSpace().cuda_device()), "cudaSetDevice"); }
 };
 

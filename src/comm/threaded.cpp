@@ -77,14 +77,16 @@ class ThreadedState final : public RequestState, public ThreadedOperation {
   ThreadedState(LeavingPool<ThreadedState>& pool, Communicator& inner, CommunicationThread& thread,
                 std::atomic<int>& unstarted)
       : pool_(pool), inner_(inner), thread_(thread), unstarted_(unstarted) {
-    if (thread_.queues() != nullptr) mark_ = thread_.queues()->make_mark();
+    if (thread_.queues() == nullptr) return;
+    mark_ = thread_.queues()->make_mark();
+    gate_ = thread_.queues()->make_gate();
   }
 
   Request start(ThreadedCall const& call, StreamRef stream) {
     call_ = call;
     error_ = nullptr;
     left_ = false;
-    gate_.close();
+    if (gate_) gate_->close();
     Request request(this);  // ended until it is submitted
     marked_ = mark_ && thread_.queues()->has_queue(stream);
     if (marked_) mark_->set(stream);
@@ -95,7 +97,7 @@ class ThreadedState final : public RequestState, public ThreadedOperation {
   }
   /// Ended, and no queue comes to its gate any more.
   [[nodiscard]] bool is_passed() const noexcept {
-    return ended_.load(std::memory_order_acquire) && gate_.passed();
+    return ended_.load(std::memory_order_acquire) && gate_->passed();
   }
 
   // Of whoever started it.
@@ -113,7 +115,7 @@ class ThreadedState final : public RequestState, public ThreadedOperation {
     auto* const queues = thread_.queues();
     if (queues == nullptr || !queues->has_queue(stream)) return wait_host();
     if (test()) return;
-    queues->hold(stream, gate_);
+    gate_->hold(stream);
     left_ = true;
   }
   void release() noexcept override {
@@ -138,7 +140,7 @@ class ThreadedState final : public RequestState, public ThreadedOperation {
     guarded([&] { moved = request_.test(); });
     if (!moved && !error_) return false;
     request_ = Request();
-    gate_.open();
+    if (gate_) gate_->open();
     ended_.store(true, std::memory_order_release);  // from here on it may be used again
     ended_.notify_all();
     return true;
@@ -166,14 +168,14 @@ class ThreadedState final : public RequestState, public ThreadedOperation {
   Communicator& inner_;
   CommunicationThread& thread_;
   std::atomic<int>& unstarted_;
-  std::unique_ptr<QueueMark> mark_;
+  std::unique_ptr<QueueMark> mark_;  // where a device has queues
+  std::unique_ptr<Gate> gate_;
   ThreadedCall call_;
   bool marked_ = false;
   bool left_ = false;  // to a queue
   Request request_;    // of inner, the thread's own
   std::exception_ptr error_;
   std::atomic<bool> ended_{true};
-  Gate gate_;
 };
 
 class ThreadedCommunicator final : public Communicator {

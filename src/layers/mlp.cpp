@@ -23,8 +23,7 @@ void Mlp<T>::describe(std::vector<params::TensorSpec>& specs, std::string const&
 template <class T>
 Mlp<T>::Mlp(params::ParameterStore<T>& store, std::vector<params::TensorSpec> const& specs, int first,
             BlockShape const& block)
-    : up_(store, specs, first, block.ffn_tiles),
-      down_(store, specs, first + 2, block.ffn_tiles) {}
+    : up_(store, specs, first, block.ffn_tiles), down_(store, specs, first + 2, block.ffn_tiles) {}
 
 template <class T>
 Pending<Residual<Wide<T>>> Mlp<T>::forward(Context const& context, Residual<T> x, MlpSaved<T> const& saved,

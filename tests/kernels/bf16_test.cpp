@@ -70,8 +70,8 @@ void expect_same_sums(Buffer<float> const& of_half, Buffer<float> const& of_sing
   }
 }
 
-/// Odd widths, so that every loop has a vector body and a scalar end, at every alignment of rows; and some whose
-/// rows a device reads by 16 bytes and holds.
+/// Odd widths, so that every loop has a vector body and a scalar end, at every alignment of rows; and some
+/// whose rows a device reads by 16 bytes and holds.
 constexpr std::size_t n = 12;
 class Bf16KernelTest : public ::testing::TestWithParam<std::size_t> {
  protected:

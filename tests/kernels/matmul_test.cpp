@@ -190,8 +190,8 @@ TEST_P(MatmulTest, EndingsAreTheStepsThatTheyStandFor) {
   int fused = 0;
   for (Sizes const& s : {Sizes{64, 96, 128}, {256, 512, 384}}) {
     for (Ending const ending : {Ending::bias, Ending::bias_gelu, Ending::gelu_slope}) {
-      SCOPED_TRACE(::testing::Message() << s.m << " x " << s.n << " x " << s.k << ", ending "
-                                        << static_cast<int>(ending));
+      SCOPED_TRACE(::testing::Message()
+                   << s.m << " x " << s.n << " x " << s.k << ", ending " << static_cast<int>(ending));
       fused += expect_ending<float>(*provider, s, ending) ? 1 : 0;
       fused += expect_ending<bf16>(*provider, s, ending) ? 1 : 0;
     }

@@ -39,14 +39,35 @@ class DoubleMark final : public comm::QueueMark {
   cudaEvent_t event_ = nullptr;
 };
 
+/// The queues of the double call functions of the host each on a thread of its own.
+class DoubleGate final : public comm::Gate {
+ public:
+  void close() noexcept override { state_.store(State::closed, std::memory_order_relaxed); }
+  void hold(StreamRef stream) override {
+    cudaLaunchHostFunc(
+        *backends::nccl::queue_of(stream), [](void* gate) { static_cast<DoubleGate*>(gate)->pass(); }, this);
+  }
+  void open() noexcept override {
+    state_.store(State::open, std::memory_order_release);
+    state_.notify_all();
+  }
+  bool passed() const noexcept override { return state_.load(std::memory_order_acquire) == State::passed; }
+
+ private:
+  enum class State : int { closed, open, passed };
+  void pass() noexcept {
+    state_.wait(State::closed, std::memory_order_acquire);
+    state_.store(State::passed, std::memory_order_release);
+  }
+
+  std::atomic<State> state_{State::closed};
+};
+
 class DoubleQueues final : public comm::DeviceQueues {
  public:
   bool has_queue(StreamRef stream) const override { return backends::nccl::queue_of(stream).has_value(); }
   std::unique_ptr<comm::QueueMark> make_mark() override { return std::make_unique<DoubleMark>(); }
-  void hold(StreamRef stream, comm::Gate& gate) override {
-    cudaLaunchHostFunc(
-        *backends::nccl::queue_of(stream), [](void* held) { static_cast<comm::Gate*>(held)->pass(); }, &gate);
-  }
+  std::unique_ptr<comm::Gate> make_gate() override { return std::make_unique<DoubleGate>(); }
   void enter() override {}
 };
 

@@ -4,7 +4,6 @@
 // How a thread of the host and the queues of a device wait for each other. For implementers of communicators.
 #pragma once
 
-#include <atomic>
 #include <memory>
 
 #include "tessera/base/stream_ref.hpp"
@@ -14,25 +13,20 @@ namespace tessera::comm {
 /// What a queue stands at until a thread of the host lets it go on.
 class Gate {
  public:
-  /// By the host, while no queue is held by it.
-  void close() noexcept { state_.store(State::closed, std::memory_order_relaxed); }
-  /// By the host: lets the queue go on, one that comes later as well.
-  void open() noexcept {
-    state_.store(State::open, std::memory_order_release);
-    state_.notify_all();
-  }
-  /// By the queue. The gate is not touched by it any more.
-  void pass() noexcept {
-    state_.wait(State::closed, std::memory_order_acquire);
-    state_.store(State::passed, std::memory_order_release);
-  }
-  [[nodiscard]] bool passed() const noexcept {
-    return state_.load(std::memory_order_acquire) == State::passed;
-  }
+  virtual ~Gate() = default;
+  Gate() = default;
+  Gate(Gate const&) = delete;
+  Gate& operator=(Gate const&) = delete;
 
- private:
-  enum class State : int { closed, open, passed };
-  std::atomic<State> state_{State::closed};
+  /// By the host, while no queue is held by it.
+  virtual void close() noexcept = 0;
+  /// Lets work that `stream`, which has a queue, is given from now on wait until the gate is open. Keeps no
+  /// other queue from going on, so that gates may be opened in any order. Throws DeviceError.
+  virtual void hold(StreamRef stream) = 0;
+  /// By any thread: lets the queue go on, one that comes later as well.
+  virtual void open() noexcept = 0;
+  /// Whether the queue that was held has gone on, and does not touch the gate any more.
+  [[nodiscard]] virtual bool passed() const noexcept = 0;
 };
 
 /// A place in a queue, set again and again.
@@ -60,10 +54,7 @@ class DeviceQueues {
   /// Whether a queue is behind `stream`: else work has ended when the call that started it returns.
   [[nodiscard]] virtual bool has_queue(StreamRef stream) const = 0;
   [[nodiscard]] virtual std::unique_ptr<QueueMark> make_mark() = 0;
-  /// Lets work that `stream` is given from now on wait until `gate` is open. Throws DeviceError. Gates of
-  /// several queues may have to be passed one after another (CUDA calls functions of the host on one thread),
-  /// so a process has one queue at a time whose gates depend on other ranks.
-  virtual void hold(StreamRef stream, Gate& gate) = 0;
+  [[nodiscard]] virtual std::unique_ptr<Gate> make_gate() = 0;
   /// Called once by a thread before it works with the device.
   virtual void enter() = 0;
 };

@@ -30,8 +30,8 @@ struct MatmulShape {
   std::ptrdiff_t lda = 0, ldb = 0, ldc = 0;
 };
 
-/// What a product may do to its result besides, in the same pass over memory, where a provider offers it. Sums
-/// are float32 until the end, so that a result of fewer bits is rounded once, not once a step.
+/// What a product may do to its result besides, in the same pass over memory, where a provider offers it.
+/// Sums are float32 until the end, so that a result of fewer bits is rounded once, not once a step.
 enum class Ending {
   none,
   bias,        ///< C + bias

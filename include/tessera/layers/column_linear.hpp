@@ -14,8 +14,9 @@ template <class T>
 class ColumnLinear {
  public:
   /// The specs of a layer `name` of `shape` = (parts..., N, K): the last but one dim is cut into `tiles`,
-  /// leading ones (q, k, v) are kept whole. Appends `<name>.weight` and `<name>.bias` to the canonical list. `n_inner`: dims
-  /// that N is made of behind the one that is cut (the head size); weights start normal with `stddev`.
+  /// leading ones (q, k, v) are kept whole. Appends `<name>.weight` and `<name>.bias` to the canonical list.
+  /// `n_inner`: dims that N is made of behind the one that is cut (the head size); weights start normal with
+  /// `stddev`.
   static void describe(std::vector<params::TensorSpec>& specs, std::string const& name,
                        std::vector<std::int64_t> const& parts, std::int64_t n,
                        std::vector<std::int64_t> const& n_inner, std::int64_t k, int tiles, double stddev);
@@ -33,7 +34,8 @@ class ColumnLinear {
   void forward_with_gelu(Context const& context, Replicated<T> x, ShardedFeatures<T> before,
                          ShardedFeatures<T> y) const;
 
-  /// Gives sum over this rank's tiles of dy W, dy (tiles, S*B, N/T): (S*B, K) in `levels` (see sum_over_tiles).
+  /// Gives sum over this rank's tiles of dy W, dy (tiles, S*B, N/T): (S*B, K) in `levels` (see
+  /// sum_over_tiles).
   Partial<Wide<T>> backward_input(Context const& context, ShardedFeatures<T> dy, Cube<Wide<T>> levels) const;
   /// Adds dy^T x and the column sums of dy to the gradients of weight and bias; dy (tiles, S*B, N/T),
   /// x (S*B, K).
