@@ -39,7 +39,7 @@ class Numbers {
 };
 
 /// Operations of a communicator that a thread drives, in a queue of this rank's own, which waits for them.
-/// Ranks go on together: here they share a process, in which CUDA may let gates wait one after another.
+/// Ranks go on together from step to step.
 void add_up(comm::Communicator& world, bool tree) {
   ExecutionSpace const exec = copying_instance();
   StreamRef const stream(exec);
