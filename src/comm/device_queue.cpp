@@ -3,7 +3,6 @@
 #include "tessera/comm/device_queue.hpp"
 
 #if defined(KOKKOS_ENABLE_CUDA)
-#include <cuda.h>
 #include <fmt/format.h>
 
 #include <atomic>
