@@ -56,17 +56,15 @@ bool stages_device_memory() {
   return staged;
 }
 
-bool threads(std::string_view wish, bool on_device) {
+bool threads(std::string_view wish) {
   if (wish == "on") return true;
-  if (wish == "off") return false;
-  if (wish.empty() || wish == "auto") return on_device;
-  throw ConfigError(
-      {fmt::format("{} = \"{}\" in the environment: it is auto, on or off", thread_variable, wish)});
+  if (wish.empty() || wish == "off") return false;
+  throw ConfigError({fmt::format("{} = \"{}\" in the environment: it is on or off", thread_variable, wish)});
 }
 
 bool calls_from_thread() {
   char const* const wish = std::getenv(thread_variable);
-  bool const threaded = threads(wish != nullptr ? wish : "", !tensors_on_host);
+  bool const threaded = threads(wish != nullptr ? wish : "");
   if (!tensors_on_host || threaded) {
     log(LogLevel::info,
         fmt::format("MPI is called by {}",

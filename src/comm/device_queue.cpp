@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <vector>
 
 #include "tessera/base/error.hpp"
 #include "tessera/base/unique_handle.hpp"
@@ -59,35 +60,60 @@ void check(CUresult error, char const* call) {
 /// do: those of several queues may be called one after the other, and the first would hold up the others.
 class CudaGate final : public Gate {
  public:
+  /// Takes a word of `free`, which outlives this, and gives it back.
+  explicit CudaGate(std::vector<std::uint32_t*>& free) : free_(&free), word_(free.back()) { free.pop_back(); }
+  ~CudaGate() override { free_->push_back(word_); }
+
   void close() noexcept override { set(closed); }
   void hold(StreamRef stream) override {
     auto* const queue = stream.exec()->cuda_stream();
-    auto const word = reinterpret_cast<CUdeviceptr>(word_.data());  // addresses are those of the host
+    auto const word = reinterpret_cast<CUdeviceptr>(word_);  // addresses are those of the host
     check(cuStreamWaitValue32(queue, word, opened, CU_STREAM_WAIT_VALUE_GEQ), "cuStreamWaitValue32");
     check(cuStreamWriteValue32(queue, word, gone_through, CU_STREAM_WRITE_VALUE_DEFAULT),
           "cuStreamWriteValue32");
   }
   void open() noexcept override { set(opened); }
   bool passed() const noexcept override {
-    return std::atomic_ref(*word_.data()).load(std::memory_order_acquire) == gone_through;
+    return std::atomic_ref(*word_).load(std::memory_order_acquire) == gone_through;
   }
 
  private:
   static constexpr std::uint32_t closed = 0, opened = 1, gone_through = 2;
 
-  void set(std::uint32_t value) noexcept {
-    std::atomic_ref(*word_.data()).store(value, std::memory_order_release);
+  void set(std::uint32_t value) noexcept { std::atomic_ref(*word_).store(value, std::memory_order_release); }
+
+  std::vector<std::uint32_t*>* free_;
+  std::uint32_t* word_;
+};
+
+/// Words for gates, taken together: while queues are held, taking pinned memory may wait for them.
+class GateWords {
+ public:
+  std::vector<std::uint32_t*>& some() {
+    if (!free_.empty()) return free_;
+    auto const& page = pages_.emplace_back("tessera::comm::gates", gates_a_page, words_a_gate);
+    free_.reserve(pages_.size() * gates_a_page);
+    for (std::size_t gate = 0; gate < gates_a_page; ++gate) free_.push_back(&page(gate, 0));
+    return free_;
   }
 
-  Kokkos::View<std::uint32_t, StagingSpace> word_{"tessera::comm::gate"};
+ private:
+  static constexpr std::size_t gates_a_page = 1024;
+  static constexpr std::size_t words_a_gate = 16;  // a line of the cache of its own
+
+  std::vector<Kokkos::View<std::uint32_t**, Kokkos::LayoutRight, StagingSpace>> pages_;
+  std::vector<std::uint32_t*> free_;
 };
 
 class CudaQueues final : public DeviceQueues {
  public:
   bool has_queue(StreamRef stream) const override { return stream.exec() != nullptr; }
   std::unique_ptr<QueueMark> make_mark() override { return std::make_unique<CudaMark>(); }
-  std::unique_ptr<Gate> make_gate() override { return std::make_unique<CudaGate>(); }
+  std::unique_ptr<Gate> make_gate() override { return std::make_unique<CudaGate>(words_.some()); }
   void enter() override { check(cudaSetDevice(ExecutionSpace().cuda_device()), "cudaSetDevice"); }
+
+ private:
+  GateWords words_;
 };
 
 }  // namespace

@@ -72,11 +72,29 @@ class LeavingPool {
   std::vector<State*> free_, left_;  // capacity for all
 };
 
+/// What one communicator has done before. An operation of a new kind or size takes memory, in this library
+/// and in the one below, and on a device that may wait for all queues: none may be held until it has ended.
+class Experience {
+ public:
+  [[nodiscard]] bool covers(ThreadedCall const& call) const noexcept {
+    return std::ranges::any_of(calls_, [&](ThreadedCall const& known) { return alike(known, call); });
+  }
+  void add(ThreadedCall const& call) {
+    if (!covers(call)) calls_.push_back(call);
+  }
+
+ private:
+  static bool alike(ThreadedCall const& a, ThreadedCall const& b) noexcept {
+    return a.kind == b.kind && a.count == b.count && a.type == b.type;
+  }
+  std::vector<ThreadedCall> calls_;
+};
+
 class ThreadedState final : public RequestState, public ThreadedOperation {
  public:
   ThreadedState(LeavingPool<ThreadedState>& pool, Communicator& inner, CommunicationThread& thread,
-                std::atomic<int>& unstarted)
-      : pool_(pool), inner_(inner), thread_(thread), unstarted_(unstarted) {
+                std::atomic<int>& unstarted, Experience& experience)
+      : pool_(pool), inner_(inner), thread_(thread), unstarted_(unstarted), experience_(experience) {
     if (thread_.queues() == nullptr) return;
     mark_ = thread_.queues()->make_mark();
     gate_ = thread_.queues()->make_gate();
@@ -105,6 +123,7 @@ class ThreadedState final : public RequestState, public ThreadedOperation {
     if (!ended_.load(std::memory_order_acquire)) return false;
     if (error_) std::rethrow_exception(error_);
     thread_.rethrow_failure();
+    experience_.add(call_);
     return true;
   }
   void wait_host() override {
@@ -113,7 +132,7 @@ class ThreadedState final : public RequestState, public ThreadedOperation {
   }
   void wait(StreamRef stream) override {
     auto* const queues = thread_.queues();
-    if (queues == nullptr || !queues->has_queue(stream)) return wait_host();
+    if (queues == nullptr || !queues->has_queue(stream) || !experience_.covers(call_)) return wait_host();
     if (test()) return;
     gate_->hold(stream);
     left_ = true;
@@ -168,6 +187,7 @@ class ThreadedState final : public RequestState, public ThreadedOperation {
   Communicator& inner_;
   CommunicationThread& thread_;
   std::atomic<int>& unstarted_;
+  Experience& experience_;
   std::unique_ptr<QueueMark> mark_;  // where a device has queues
   std::unique_ptr<Gate> gate_;
   ThreadedCall call_;
@@ -250,7 +270,7 @@ class ThreadedCommunicator final : public Communicator {
   Request start(ThreadedCall const& call, StreamRef stream) {
     if (thread_->is_caller()) return issue(*inner_, call, stream);
     thread_->rethrow_failure();
-    return pool_.take(pool_, *inner_, *thread_, unstarted_).start(call, stream);
+    return pool_.take(pool_, *inner_, *thread_, unstarted_, experience_).start(call, stream);
   }
   /// After what this communicator was given before: the ranks make collective calls in one order.
   template <class Make>
@@ -265,6 +285,7 @@ class ThreadedCommunicator final : public Communicator {
   std::unique_ptr<Communicator> inner_;
   std::string name_;
   std::atomic<int> unstarted_{0};
+  Experience experience_;
   LeavingPool<ThreadedState> pool_;
 };
 

@@ -25,14 +25,11 @@ TEST(DeviceMemory, GoesTheWayThatIsForced) {
   }
 }
 
-TEST(DeviceMemory, IsWaitedForByAThreadUnlessThatIsForced) {
-  for (char const* const wish : {"", "auto"}) {
-    EXPECT_TRUE(threads(wish, true));
-    EXPECT_FALSE(threads(wish, false)) << "tensors lie in host memory";
-  }
-  EXPECT_TRUE(threads("on", false)) << "to try it on a host";
-  EXPECT_FALSE(threads("off", true));
-  EXPECT_THROW((void)threads("yes", true), ConfigError);
+TEST(DeviceMemory, AThreadOfItsOwnIsAskedFor) {
+  EXPECT_FALSE(threads(""));
+  EXPECT_TRUE(threads("on"));
+  EXPECT_FALSE(threads("off"));
+  EXPECT_THROW((void)threads("yes"), ConfigError);
 }
 
 TEST(DeviceMemory, RefusesAnotherWord) { EXPECT_THROW((void)stages("pinned", true, true), ConfigError); }

@@ -98,6 +98,8 @@ void expect_sum_in_stream(comm::Communicator& world, comm::Communicator& group, 
   DeviceArray<float> const source(1000, world.rank() + 1.0f);
   DeviceArray<float> const values(1000, 0.0f);
   DeviceArray<float> const result(1000, 0.0f);
+  comm::all_reduce_in_place(group, values, comm::Op::sum, stream.ref()).wait(stream.ref());  // takes memory
+  EXPECT_TRUE(values.holds(0.0f));
   stream.hold_until(open);
   stream.copy(source, values);
   auto request = comm::all_reduce_in_place(group, values, comm::Op::sum, stream.ref());
@@ -182,9 +184,10 @@ TEST_F(Threaded, MessagesCrossWithoutTheHost) {
 
 TEST_F(Threaded, WhatFailsWhileNobodyWaitsIsToldByTheNextCall) {
   auto const words = run(2, [](auto& world, auto& group) {
-    if (world.rank() == 1) throw std::runtime_error("rank 1 leaves");
     StreamOfTest stream;
     DeviceArray<float> const values(10, 1.0f);
+    comm::all_reduce_in_place(group, values, comm::Op::sum, stream.ref()).wait(stream.ref());
+    if (world.rank() == 1) throw std::runtime_error("rank 1 leaves");
     auto request = comm::all_reduce_in_place(group, values, comm::Op::sum, stream.ref());
     request.wait(stream.ref());
     stream.synchronise();  // the stream goes on, with whatever is there
@@ -215,6 +218,7 @@ TEST_F(Threaded, ARepeatedStepMakesNoEventsOfItsOwn) {
       stream.synchronise();
       group.barrier({}).wait_host();
     };
+    step();  // in which the host waits for the first
     step();
     cuda::reset_calls();
     for (int i = 0; i < 5; ++i) step();

@@ -96,7 +96,8 @@ class CommunicationThread {
   std::thread thread_;  // last: it uses all of the above
 };
 
-/// Hands all operations to `thread`. Waiting for one with a stream holds the stream, not the host, and an
+/// Hands all operations to `thread`. Waiting for one with a stream holds the stream, not the host, unless the
+/// communicator has ended none of its kind, count and type before, which takes memory; and an
 /// operation that fails after that throws out of the next call or wait of any communicator of the thread.
 /// Messages that cross need no group in `inner` (as in MPI): it is not told of groups.
 [[nodiscard]] std::unique_ptr<Communicator> make_threaded(std::unique_ptr<Communicator> inner,

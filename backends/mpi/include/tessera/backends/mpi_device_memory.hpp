@@ -15,13 +15,13 @@ namespace tessera::backends::mpi {
 /// The choice alone: `wish` is the variable's value, `on_device` where tensors lie, `aware` MPI's answer.
 [[nodiscard]] bool stages(std::string_view wish, bool on_device, bool aware);
 
-/// Whether a thread of its own makes all calls of MPI (comm/threaded.hpp), which is where tensors lie on a
-/// device: it waits for the device, and the main thread for nobody. The environment's TESSERA_MPI_THREAD
-/// decides where it is "on" or "off". Says what was chosen in the log. Throws ConfigError when the variable
-/// has another value than these and "auto".
+/// Whether a thread of its own makes all calls of MPI (comm/threaded.hpp): where tensors lie on a device, it
+/// waits for the device, and the main thread for nobody. As the environment's TESSERA_MPI_THREAD says, "on"
+/// or, where it is not set, "off". Says what was chosen in the log. Throws ConfigError when the variable has
+/// another value.
 [[nodiscard]] bool calls_from_thread();
 
 /// The choice alone.
-[[nodiscard]] bool threads(std::string_view wish, bool on_device);
+[[nodiscard]] bool threads(std::string_view wish);
 
 }  // namespace tessera::backends::mpi
