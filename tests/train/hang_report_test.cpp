@@ -30,13 +30,12 @@ class HangReport : public ::testing::Test {
  protected:
   HangReport() {
     for (int rank = 0; rank < 4; ++rank) {
-      ProcessView process;
+      auto& process = processes.emplace_back();
       process.rank = rank;
       process.host = rank < 2 ? "h1" : "h2";
       process.process = 100 + rank;
       process.channels = {{"world", 7, rank, 4, 0, {}, {}},
                           {"pp", 8u + static_cast<unsigned>(rank / 2), rank % 2, 2, 0, {}, {}}};
-      processes.push_back(process);
     }
   }
 
@@ -99,9 +98,8 @@ TEST_F(HangReport, AMessageThatIsNotSentNamesTheSender) {
 }
 
 TEST_F(HangReport, ACircleNamesAllOfIt) {
-  for (int const rank : {0, 1}) enter(rank, posted(1, {}, 1), rank == 0);
-  processes[1].channels[1].collectives = 0;
-  enter(1, posted(0, sum, 1), true);
+  enter(0, posted(1, {}, 1), true);
+  for (int const rank : {1, 2, 3}) enter(rank, posted(0, sum, 1), true);
   expect_lines({"rank 0 (host h1, process 100) waits itself in barrier 1 on pp",
                 "rank 1 (host h1, process 101) waits itself in all_reduce (sum) 1 on world"});
 }
