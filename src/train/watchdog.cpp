@@ -14,6 +14,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <future>
 #include <set>
 #include <thread>
 #include <utility>
@@ -36,7 +37,7 @@ using Milliseconds = std::chrono::milliseconds;
 using comm::ProcessRecord;
 
 /// How long another watchdog has to answer, and the whole of its report to come out.
-constexpr Milliseconds time_to_answer{700}, time_to_report{4000}, time_to_end{100};
+constexpr Milliseconds time_to_answer{700}, time_to_report{4000}, time_to_end{100}, time_to_cancel{1000};
 /// Ranks that are tried, from 0 on, for the one that reports.
 constexpr int most_speakers = 16;
 
@@ -45,8 +46,6 @@ enum Order : std::uint32_t {
   order_end = 2,
   order_be_quiet = 4  ///< of processes that end: the job ends
 };
-
-[[noreturn]] void end_process() { std::_Exit(static_cast<int>(ExitCode::hang)); }
 
 }  // namespace
 
@@ -92,9 +91,17 @@ struct Watchdog::Parts {
     for (auto last = Clock::now(); !stopped;) {
       wait_for_events();
       auto const now = Clock::now();
+      // Posted by the look before, so that the boards of others that have failed with it tell so too.
+      bool const failed = board.own().has_failed;
       // A longer pause is one in which this process did not run: it does not count.
-      if (count_wait(std::min(std::chrono::duration_cast<Milliseconds>(now - last), 2 * tick))) alarm();
+      if (count_wait(std::min(std::chrono::duration_cast<Milliseconds>(now - last), 2 * tick))) {
+        board.own().overdue = seen_wait;
+        alarm();
+      } else if (failed) {
+        alarm();
+      }
       last = now;
+      look_at_devices();
       obey();
     }
   }
@@ -116,7 +123,7 @@ struct Watchdog::Parts {
     if (wait != seen_wait || wait % 2 == 0) {
       seen_wait = wait;
       waited = Milliseconds(0);
-      poked = false;
+      poked = poked && board.own().has_failed;
       return false;
     }
     waited += passed;
@@ -126,15 +133,38 @@ struct Watchdog::Parts {
   }
 
   void alarm() {
-    auto& own = board.own();
-    if (own.phase != ProcessRecord::Phase::running) return;
-    own.overdue = seen_wait;
+    if (board.own().phase != ProcessRecord::Phase::running) return;
     if (poked && Clock::now() - poked_at < time_to_report) return;
     int const speaker = poked ? rank : lowest_living();
     if (speaker == rank) return report_hang();
     poked = true;
     poked_at = Clock::now();
     poke(speaker);
+  }
+
+  void look_at_devices() {
+    auto& own = board.own();
+    auto const session = devices.load();
+    if (session == nullptr || own.has_failed) return;
+    auto const failure = session->failure();
+    if (!failure) return;
+    comm::copy_text(own.failed, failure->communicator);
+    comm::copy_text(own.failure, std::string_view(failure->reason).substr(0, own.failure.size() - 1));
+    own.has_failed = true;
+  }
+
+  /// What the devices do ends with the process, but a library may hang where it lets go of them.
+  [[noreturn]] void end_process() {
+    std::promise<void> cancelled;
+    auto const done = cancelled.get_future();
+    if (auto const session = devices.load()) {
+      std::thread([session, promise = std::move(cancelled)]() mutable {
+        session->cancel("the watchdog ends the job");
+        promise.set_value();
+      }).detach();
+      (void)done.wait_for(time_to_cancel);
+    }
+    std::_Exit(static_cast<int>(ExitCode::hang));
   }
 
   /// A process of this node has ended.
@@ -244,6 +274,9 @@ struct Watchdog::Parts {
   void report_hang() {
     auto const views = all_nodes();
     // While the boards came in, the job may have moved on.
+    bool const failed =
+        std::ranges::any_of(views, [](ProcessView const& view) { return view.failure.has_value(); });
+    if (failed) report("communication between devices has failed", views);
     if (std::ranges::none_of(views, &ProcessView::overdue)) return;
     report(fmt::format("the job has not moved for {:g} s", options.timeout_s), views);
   }
@@ -271,6 +304,7 @@ struct Watchdog::Parts {
   int wake;
   std::vector<int> neighbours;  // (records): files that tell the end of a process; -1: none
   std::atomic<bool> stopped = false;
+  std::atomic<std::shared_ptr<comm::DeviceSession>> devices;
   // Of the thread:
   std::uint64_t seen_wait = 0;
   Milliseconds waited{0};
@@ -290,6 +324,15 @@ std::unique_ptr<comm::Communicator> Watchdog::watched(std::unique_ptr<comm::Comm
 }
 
 void Watchdog::set_rank(int rank) noexcept { parts_->board.own().rank = rank; }
+
+void Watchdog::look_after(std::shared_ptr<comm::DeviceSession> devices) {
+  parts_->devices = std::move(devices);
+}
+
+void Watchdog::end_if_devices_failed() {
+  auto const session = parts_->devices.load();
+  if (session != nullptr && session->failure()) std::this_thread::sleep_for(2 * time_to_report);
+}
 
 void Watchdog::leave() noexcept {
   parts_->board.own().phase = ProcessRecord::Phase::left;
