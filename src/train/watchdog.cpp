@@ -13,8 +13,6 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
-#include <cstring>
-#include <future>
 #include <set>
 #include <thread>
 #include <utility>
@@ -22,6 +20,7 @@
 
 #include "tessera/base/exit_code.hpp"
 #include "tessera/comm/watched.hpp"
+#include "train/watchdog/device_watch.hpp"
 #include "train/watchdog/hang_report.hpp"
 #include "train/watchdog/node_board.hpp"
 #include "train/watchdog/processes.hpp"
@@ -37,7 +36,7 @@ using Milliseconds = std::chrono::milliseconds;
 using comm::ProcessRecord;
 
 /// How long another watchdog has to answer, and the whole of its report to come out.
-constexpr Milliseconds time_to_answer{700}, time_to_report{4000}, time_to_end{100}, time_to_cancel{1000};
+constexpr Milliseconds time_to_answer{700}, time_to_report{4000}, time_to_end{100};
 /// Ranks that are tried, from 0 on, for the one that reports.
 constexpr int most_speakers = 16;
 
@@ -94,14 +93,12 @@ struct Watchdog::Parts {
       // Posted by the look before, so that the boards of others that have failed with it tell so too.
       bool const failed = board.own().has_failed;
       // A longer pause is one in which this process did not run: it does not count.
-      if (count_wait(std::min(std::chrono::duration_cast<Milliseconds>(now - last), 2 * tick))) {
-        board.own().overdue = seen_wait;
-        alarm();
-      } else if (failed) {
-        alarm();
-      }
+      bool const overdue =
+          count_wait(std::min(std::chrono::duration_cast<Milliseconds>(now - last), 2 * tick));
+      if (overdue) board.own().overdue = seen_wait;
+      if (overdue || failed) alarm();
       last = now;
-      look_at_devices();
+      devices.post_failure(board.own());
       obey();
     }
   }
@@ -142,28 +139,8 @@ struct Watchdog::Parts {
     poke(speaker);
   }
 
-  void look_at_devices() {
-    auto& own = board.own();
-    auto const session = devices.load();
-    if (session == nullptr || own.has_failed) return;
-    auto const failure = session->failure();
-    if (!failure) return;
-    comm::copy_text(own.failed, failure->communicator);
-    comm::copy_text(own.failure, std::string_view(failure->reason).substr(0, own.failure.size() - 1));
-    own.has_failed = true;
-  }
-
-  /// What the devices do ends with the process, but a library may hang where it lets go of them.
   [[noreturn]] void end_process() {
-    std::promise<void> cancelled;
-    auto const done = cancelled.get_future();
-    if (auto const session = devices.load()) {
-      std::thread([session, promise = std::move(cancelled)]() mutable {
-        session->cancel("the watchdog ends the job");
-        promise.set_value();
-      }).detach();
-      (void)done.wait_for(time_to_cancel);
-    }
+    devices.cancel();
     std::_Exit(static_cast<int>(ExitCode::hang));
   }
 
@@ -172,7 +149,7 @@ struct Watchdog::Parts {
     close(std::exchange(neighbours[i], -1));
     auto const running = ProcessRecord::Phase::running;
     if (board.records()[i].phase != running || board.own().phase != running) return;
-    if ((board.own().orders & (order_end | order_be_quiet)) != 0 || lowest_living_here() != rank) return;
+    if ((board.own().orders & (order_end | order_be_quiet)) != 0 || board.lowest_living() != rank) return;
     report("a process has ended early", own_node());
   }
 
@@ -187,13 +164,9 @@ struct Watchdog::Parts {
       case Question::ping: break;
       case Question::board: return packed_node();
       case Question::speak: board.own().orders |= order_speak; break;
-      case Question::end: order_node(order_end); break;
+      case Question::end: board.order_all(order_end); break;
     }
     return {};
-  }
-
-  void order_node(std::uint32_t order) noexcept {
-    for (auto& record : board.records()) record.orders |= order;
   }
 
   void poke(int speaker) {
@@ -206,16 +179,8 @@ struct Watchdog::Parts {
     }
   }
 
-  /// Of this node.
-  [[nodiscard]] int lowest_living_here() const {
-    for (std::size_t i = 0; i < board.ranks().size(); ++i) {
-      if (board.ranks()[i] == rank || lives(board.records()[i])) return board.ranks()[i];
-    }
-    return rank;
-  }
-
   [[nodiscard]] int lowest_living() const {
-    int const here = lowest_living_here();
+    int const here = board.lowest_living();
     std::vector<int> others;
     for (int other = 0; other < std::min(here, most_speakers); ++other) {
       if (places[static_cast<std::size_t>(other)].node != board.ranks().front()) others.push_back(other);
@@ -259,13 +224,7 @@ struct Watchdog::Parts {
       }
     }
     for (std::size_t other = 0; other < places.size(); ++other) {
-      if (!silent.contains(places[other].node)) continue;
-      ProcessView view;
-      view.rank = static_cast<int>(other);
-      view.host = places[other].host.data();
-      view.process = places[other].process;
-      view.state = '?';
-      views.push_back(std::move(view));
+      if (silent.contains(places[other].node)) views.push_back(silent_view(places, other));
     }
     std::ranges::sort(views, {}, &ProcessView::rank);
     return views;
@@ -284,7 +243,7 @@ struct Watchdog::Parts {
   [[noreturn]] void report(std::string const& what, std::vector<ProcessView> const& views) {
     write_error(fmt::format("{}: error: watchdog: {}; it ends with code {}:\n{}", options.program, what,
                             static_cast<int>(ExitCode::hang), hang_report(views)));
-    order_node(order_end);
+    board.order_all(order_end);
     std::vector<int> others;
     for (std::size_t other = 0; other < places.size(); ++other) {
       bool const first = places[other].node == static_cast<int>(other);
@@ -304,7 +263,7 @@ struct Watchdog::Parts {
   int wake;
   std::vector<int> neighbours;  // (records): files that tell the end of a process; -1: none
   std::atomic<bool> stopped = false;
-  std::atomic<std::shared_ptr<comm::DeviceSession>> devices;
+  DeviceWatch devices;
   // Of the thread:
   std::uint64_t seen_wait = 0;
   Milliseconds waited{0};
@@ -326,17 +285,16 @@ std::unique_ptr<comm::Communicator> Watchdog::watched(std::unique_ptr<comm::Comm
 void Watchdog::set_rank(int rank) noexcept { parts_->board.own().rank = rank; }
 
 void Watchdog::look_after(std::shared_ptr<comm::DeviceSession> devices) {
-  parts_->devices = std::move(devices);
+  parts_->devices.look_after(std::move(devices));
 }
 
 void Watchdog::end_if_devices_failed() {
-  auto const session = parts_->devices.load();
-  if (session != nullptr && session->failure()) std::this_thread::sleep_for(2 * time_to_report);
+  if (parts_->devices.failed()) std::this_thread::sleep_for(2 * time_to_report);
 }
 
 void Watchdog::leave() noexcept {
   parts_->board.own().phase = ProcessRecord::Phase::left;
-  parts_->order_node(order_be_quiet);
+  parts_->board.order_all(order_be_quiet);
 }
 
 }  // namespace tessera::train

@@ -17,6 +17,7 @@
 #include "tessera/base/error.hpp"
 #include "tessera/comm/collectives.hpp"
 #include "train/watchdog/processes.hpp"
+#include "train/watchdog/records.hpp"
 
 namespace tessera::train {
 
@@ -75,6 +76,16 @@ NodeBoard::NodeBoard(comm::Communicator& world) {
 }
 
 NodeBoard::~NodeBoard() { munmap(records_, count_ * sizeof(ProcessRecord)); }
+
+int NodeBoard::lowest_living() const {
+  std::size_t i = 0;
+  while (i != own_ && !lives(records_[i])) ++i;
+  return ranks_[i];
+}
+
+void NodeBoard::order_all(std::uint32_t order) const noexcept {
+  for (auto& record : records()) record.orders |= order;
+}
 
 /// The file's name is gone when this returns: nothing stays behind, however the processes end.
 bool NodeBoard::map_shared(comm::Communicator& node) {

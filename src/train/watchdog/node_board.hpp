@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -25,6 +26,10 @@ class NodeBoard {
   [[nodiscard]] comm::ProcessRecord& own() const noexcept { return records_[own_]; }
   /// Ranks of `world` by record.
   [[nodiscard]] std::vector<int> const& ranks() const noexcept { return ranks_; }
+  /// The lowest rank of the node whose process runs; at most this one, which does.
+  [[nodiscard]] int lowest_living() const;
+  /// Sets a flag in the orders of all processes of the node.
+  void order_all(std::uint32_t order) const noexcept;
 
  private:
   bool map_shared(comm::Communicator& node);

@@ -35,6 +35,16 @@ inline int rank_of_node(std::vector<RankPlace> const& places, int node, int inde
   return -1;
 }
 
+/// What is known of a rank whose node does not answer.
+inline ProcessView silent_view(std::vector<RankPlace> const& places, std::size_t rank) {
+  ProcessView view;
+  view.rank = static_cast<int>(rank);
+  view.host = places[rank].host.data();
+  view.process = places[rank].process;
+  view.state = '?';
+  return view;
+}
+
 /// Whether its process is there and runs.
 inline bool lives(comm::ProcessRecord const& record) {
   char const state = state_of(record.process, record.started);
