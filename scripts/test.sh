@@ -57,8 +57,7 @@ case ${what} in
   all)
     stage "Packages" scripts/install_dependencies.sh --all
     # The release build with MPICH has the same options, so that ccache has nearly all of it.
-    build_and_test release release-all -DTESSERA_WARNINGS_AS_ERRORS=ON -DTESSERA_BUILD_BENCHMARKS=ON \
-      -DCMAKE_UNITY_BUILD=ON
+    build_and_test release release-all -DTESSERA_WARNINGS_AS_ERRORS=ON -DTESSERA_BUILD_BENCHMARKS=ON
     test_cluster
     build_and_test asan asan
     build_and_test mpich mpich -DTESSERA_WARNINGS_AS_ERRORS=ON
