@@ -36,7 +36,7 @@ using Milliseconds = std::chrono::milliseconds;
 using comm::ProcessRecord;
 
 /// How long another watchdog has to answer, and the whole of its report to come out.
-constexpr Milliseconds time_to_answer{700}, time_to_report{4000}, time_to_end{100};
+constexpr Milliseconds time_to_answer{700}, time_to_report{4000}, time_to_end{600};
 /// Ranks that are tried, from 0 on, for the one that reports.
 constexpr int most_speakers = 16;
 
@@ -141,6 +141,7 @@ struct Watchdog::Parts {
 
   [[noreturn]] void end_process() {
     devices.cancel();
+    board.wait_for_end();
     std::_Exit(static_cast<int>(ExitCode::hang));
   }
 
@@ -164,7 +165,7 @@ struct Watchdog::Parts {
       case Question::ping: break;
       case Question::board: return packed_node();
       case Question::speak: board.own().orders |= order_speak; break;
-      case Question::end: board.order_all(order_end); break;
+      case Question::end: board.order_end_of_all(order_end, time_to_end); break;
     }
     return {};
   }
@@ -192,17 +193,13 @@ struct Watchdog::Parts {
     return here;
   }
 
-  [[nodiscard]] std::string packed_node() const {
-    std::string text;
-    for (auto const& record : board.records())
-      text += packed(record, &record == &board.own() ? 'R' : state_of(record.process, record.started));
-    return text;
-  }
+  [[nodiscard]] std::string packed_node() const { return packed(board.records(), board.own()); }
   [[nodiscard]] std::vector<ProcessView> own_node() const { return unpacked(packed_node()); }
 
-  /// The processes of all nodes; each node is asked through one of its ranks, and another if that is silent.
-  [[nodiscard]] std::vector<ProcessView> all_nodes() const {
-    auto views = own_node();
+  /// Asks each other node through one of its ranks, and another if that is silent: use(answer). The nodes
+  /// that are silent all the same.
+  template <class Use>
+  std::set<int> ask_nodes(Question question, Use const& use) const {
     std::set<int> silent;
     for (auto const& place : places) {
       if (place.node != board.ranks().front()) silent.insert(place.node);
@@ -215,14 +212,23 @@ struct Watchdog::Parts {
           nodes.push_back(node);
         }
       }
-      auto const answers = channel.ask(asked, Question::board, time_to_answer);
+      auto const answers = channel.ask(asked, question, time_to_answer);
       for (std::size_t i = 0; i < asked.size(); ++i) {
         if (!answers[i]) continue;
-        auto more = unpacked(*answers[i]);
-        views.insert(views.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+        use(*answers[i]);
         silent.erase(nodes[i]);
       }
     }
+    return silent;
+  }
+
+  /// The processes of all nodes.
+  [[nodiscard]] std::vector<ProcessView> all_nodes() const {
+    auto views = own_node();
+    auto const silent = ask_nodes(Question::board, [&](std::string const& answer) {
+      auto more = unpacked(answer);
+      views.insert(views.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+    });
     for (std::size_t other = 0; other < places.size(); ++other) {
       if (silent.contains(places[other].node)) views.push_back(silent_view(places, other));
     }
@@ -243,14 +249,8 @@ struct Watchdog::Parts {
   [[noreturn]] void report(std::string const& what, std::vector<ProcessView> const& views) {
     write_error(fmt::format("{}: error: watchdog: {}; it ends with code {}:\n{}", options.program, what,
                             static_cast<int>(ExitCode::hang), hang_report(views)));
-    board.order_all(order_end);
-    std::vector<int> others;
-    for (std::size_t other = 0; other < places.size(); ++other) {
-      bool const first = places[other].node == static_cast<int>(other);
-      if (first && places[other].node != board.ranks().front()) others.push_back(static_cast<int>(other));
-    }
-    (void)channel.ask(others, Question::end, time_to_answer);
-    std::this_thread::sleep_for(time_to_end);
+    (void)ask_nodes(Question::end, [](std::string const&) {});
+    board.order_end_of_all(order_end, time_to_end);
     end_process();
   }
 

@@ -236,15 +236,14 @@ class Report {
   }
 
   void add_waits() {
-    std::map<std::pair<std::uint64_t, std::string>, std::vector<int>> waits;
+    std::map<std::string, std::vector<int>> waits;  // by what they wait in, groups alike taken together
     for (auto const& process : processes_) {
       if (!process.waiting) continue;
-      waits[{channel_of(*process.waiting, process).group, text_of(*process.waiting, process)}].push_back(
-          process.rank);
+      waits[text_of(*process.waiting, process)].push_back(process.rank);
     }
     for (auto const& [what, ranks] : waits) {
       lines_.push_back(
-          fmt::format("{} wait{} in {}", comm::ranks_text(ranks), ranks.size() == 1 ? "s" : "", what.second));
+          fmt::format("{} wait{} in {}", comm::ranks_text(ranks), ranks.size() == 1 ? "s" : "", what));
     }
   }
 

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -51,9 +52,14 @@ inline bool lives(comm::ProcessRecord const& record) {
   return record.phase == comm::ProcessRecord::Phase::running && !has_ended(state) && !is_stopped(state);
 }
 
-/// A record and the state of its process, as they travel between nodes.
-inline std::string packed(comm::ProcessRecord const& record, char state) {
-  return state + std::string(reinterpret_cast<char const*>(&record), sizeof(record));
+/// The records of a node and the states of their processes, as they travel between nodes.
+inline std::string packed(std::span<comm::ProcessRecord const> records, comm::ProcessRecord const& own) {
+  std::string text;
+  for (auto const& record : records) {
+    text += &record == &own ? 'R' : state_of(record.process, record.started);
+    text.append(reinterpret_cast<char const*>(&record), sizeof(record));
+  }
+  return text;
 }
 
 inline std::vector<ProcessView> unpacked(std::string_view text) {
