@@ -103,6 +103,16 @@ class Watchdog(Job):
                                   rf"entered all_reduce \(sum\) \d+ on dp: \d+ x f32, \d+ bytes{AT}, in which ranks 0, 2, 3")
         self.expect_nothing_left()
 
+    def test_other_calls_of_one_group_are_set_side_by_side(self):
+        code, _, errors = self.end_of(self.start(4, "--timeout", "2", fault="train.order#3:err@1"))
+        # The MPI may see first that a message is longer than what it is to go into.
+        if "MPI_ERR_TRUNCATE" not in errors and "truncated" not in errors:
+            self.assertEqual(code, 76, errors)
+            self.expect_named(errors, "the ranks of a dp group do not make the same call:",
+                              rf"  rank 1 \(host \S+, process \d+\): barrier \d+ on dp{AT}",
+                              rf"  ranks 0, 2, 3: all_reduce \(sum\) \d+ on dp: .*{AT}")
+        self.expect_nothing_left()
+
     def test_a_rank_that_computes_for_ever_is_named(self):
         code, _, errors = self.end_of(self.start(3, "--dp", "3", "--global-batch-size", "6", "--timeout", "2",
                                                  fault="train.step#3:sleep=1000000@0"))
@@ -128,6 +138,16 @@ class Watchdog(Job):
 
 
 class CheckedCollectives(Job):
+    def test_both_call_sites_are_named_before_anything_hangs(self):
+        began = time.monotonic()
+        code, _, errors = self.end_of(self.start(4, "--check-collectives", fault="train.order#3:err@1"))
+        self.assertEqual(code, 70, errors)
+        self.assertLess(time.monotonic() - began, 60)  # by far not the time-out of 600 s
+        self.assertRegex(errors, "the ranks of a group do not make the same call: "
+                                 rf"ranks 0, 2, 3: all_reduce \(sum\) (\d+) on dp: \d+ x f32, \d+ bytes{AT}; "
+                                 rf"rank 1: barrier \d+ on dp{AT}")
+        self.expect_nothing_left()
+
     def test_they_change_no_result(self):
         weights = set()
         for words in ([], ["--check-collectives"]):
