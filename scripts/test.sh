@@ -12,7 +12,8 @@ Usage: scripts/test.sh [--all | --soak] [--help]
   (no option)  release build and its quick tests: every feature once, at most 15 minutes on 2 cores
   --all        what continuous integration runs, at most 40 minutes on 2 cores: warnings are errors, all tests
                of the release build (with benchmarks, outside consumers and each public header alone), the quick tests
-               under AddressSanitizer and UndefinedBehaviorSanitizer, and those with MPICH
+               under AddressSanitizer and UndefinedBehaviorSanitizer, those with MPICH, and, as root where the machine
+               allows network namespaces, job scripts on a Slurm and runs over several hosts
   --soak       the full counts of what the others do a few times: 200 kills while saving, 10,000 flipped bits ...; the
                portable Debian package, installed on a bare system; and ten minutes of libFuzzer for each reader of
                checkpoints
@@ -40,11 +41,24 @@ build_and_test() {
   stage "Test ${tests}" ctest --preset "${tests}" --parallel "${jobs}"
 }
 
+# Says why where this machine cannot have them: they are part of the whole.
+test_cluster() {
+  local reason
+  if reason=$(TESSERA_CLUSTER=/tmp/tessera-check-$$ tests/support/cluster/hosts.sh check 2>&1); then
+    stage "Test cluster" ctest --preset cluster --parallel 2
+  else
+    left_out="; NOT RUN: job scripts on a Slurm and runs over several hosts (${reason##*hosts.sh: })"
+    printf '\n== Test cluster\n-- not run: %s\n' "${reason##*hosts.sh: }"
+  fi
+}
+
+left_out=
 case ${what} in
   all)
     stage "Packages" scripts/install_dependencies.sh --all
     # The release build with MPICH has the same options, so that ccache has nearly all of it.
     build_and_test release release-all -DTESSERA_WARNINGS_AS_ERRORS=ON -DTESSERA_BUILD_BENCHMARKS=ON
+    test_cluster
     build_and_test asan asan
     build_and_test mpich mpich -DTESSERA_WARNINGS_AS_ERRORS=ON
     ;;
@@ -58,4 +72,4 @@ case ${what} in
     build_and_test release release -DTESSERA_WARNINGS_AS_ERRORS=OFF
     ;;
 esac
-printf '\nAll tests passed in %d min %d s.\n' $((SECONDS / 60)) $((SECONDS % 60))
+printf '\nAll tests passed in %d min %d s%s.\n' $((SECONDS / 60)) $((SECONDS % 60)) "${left_out}"

@@ -167,6 +167,8 @@ is_among() { grep --quiet --line-regexp --fixed-strings -- "$1" <<<"$2"; }
 # Asks Slurm to start this job again. If Slurm does not want to, the exit code still says what is needed.
 requeue_job() {
   local answer
+  # Slurm then sends SIGTERM to all that this job runs, also to the commands that have something left to do here.
+  trap '' TERM
   # A job that Slurm has put back by itself, because it made room for another or lost a node, is pending already.
   if answer=$(scontrol requeue "${SLURM_JOB_ID}" 2>&1) || [[ ${answer} == *pending* ]]; then
     note "requeued"

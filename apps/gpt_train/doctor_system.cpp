@@ -115,7 +115,8 @@ std::string limit_text(rlim_t limit, bool bytes) {
 Finding check_oversubscription(std::string const& host, HostUse const& use) {
   std::size_t cores = 0;
   for (auto const& set : use.cores) cores += count_of(set);
-  auto const text = fmt::format("host {}: {} ranks on {} cores", host, use.ranks, cores);
+  auto const text =
+      fmt::format("host {}: {} rank{} on {} cores", host, use.ranks, use.ranks == 1 ? "" : "s", cores);
   if (static_cast<std::size_t>(use.ranks) <= cores) return {Verdict::ok, text};
   bool const yields =
       variable("OMPI_MCA_mpi_yield_when_idle") == "1" || variable("OMPI_MCA_rmaps_base_oversubscribe") == "1";

@@ -153,6 +153,7 @@ template <class T>
 std::optional<ExitCode> Run<T>::make_step(std::int64_t step) {
   tessera::checkpoint::fault_point("train.step");
   if (tessera::checkpoint::fault_errs("train.call")) barrier(setup_.mesh->world());
+  if (tessera::checkpoint::fault_errs("train.order")) barrier(setup_.mesh->dp_buckets());
   auto report = trainer_.step();
   if (saving_) report.save_blocked_s = saving_->take_blocked_s();
   last_ = report;

@@ -29,7 +29,7 @@ namespace gpt_train {
 struct Setup {
   std::unique_ptr<tessera::train::Watchdog> watchdog;  ///< null: nobody watches
   tessera::comm::Ledger ledger;
-  std::unique_ptr<tessera::comm::DeviceSession> devices;  ///< null where tensors lie on hosts
+  std::shared_ptr<tessera::comm::DeviceSession> devices;  ///< null where tensors lie on hosts
   std::optional<tessera::mesh::Mesh> mesh;
   std::unique_ptr<tessera::comm::Communicator> telemetry;
   Inputs inputs;

@@ -54,6 +54,7 @@ void make_mesh(Setup& setup, comm::Session& session, train::RunConfig const& con
   auto options = train::mesh_options(config);
   setup.devices = open_devices(*world, config.parallel);
   options.devices = setup.devices.get();
+  if (setup.watchdog) setup.watchdog->look_after(setup.devices);
   options.decorate = [&](std::unique_ptr<comm::Communicator> part, std::string_view name, int rank) {
     return decorated(setup, config, std::move(part), name, rank);
   };
@@ -124,7 +125,10 @@ ExitCode run_as(train::RunConfig const& config, Setup& setup, Console& console, 
   // this function, where requests that it started would be waited for.
   ExitCode code = ExitCode::internal;
   if (auto const failure = attempt([&] { code = run->run(*trace, meter); })) {
-    if (setup.watchdog) setup.watchdog->leave();
+    if (setup.watchdog) {
+      setup.watchdog->end_if_devices_failed();
+      setup.watchdog->leave();
+    }
     end_job(world, *failure);
   }
   return code;

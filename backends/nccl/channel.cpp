@@ -30,8 +30,8 @@ ncclUniqueId shared_id(comm::Communicator& host) {
 
 }  // namespace
 
-Channel::Channel(std::shared_ptr<DeviceContext> context, comm::Communicator& host)
-    : context_(std::move(context)), rank_(host.rank()), size_(host.size()), clique_(context_) {
+Channel::Channel(std::shared_ptr<DeviceContext> context, comm::Communicator& host, std::string_view name)
+    : context_(std::move(context)), rank_(host.rank()), size_(host.size()), clique_(context_, name) {
   open(host);
 }
 

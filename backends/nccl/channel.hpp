@@ -20,7 +20,7 @@ namespace tessera::backends::nccl {
 class Channel final : private comm::Progressive {
  public:
   /// Collective over `host`, whose ranks it connects.
-  Channel(std::shared_ptr<DeviceContext> context, comm::Communicator& host);
+  Channel(std::shared_ptr<DeviceContext> context, comm::Communicator& host, std::string_view name);
   ~Channel();
   Channel(Channel const&) = delete;
   Channel& operator=(Channel const&) = delete;
@@ -46,6 +46,7 @@ class Channel final : private comm::Progressive {
   [[nodiscard]] std::chrono::milliseconds limit() const noexcept { return context_->limits().waiting; }
   [[nodiscard]] int rank() const noexcept { return rank_; }
   [[nodiscard]] int size() const noexcept { return size_; }
+  [[nodiscard]] std::string const& name() const noexcept { return clique_.name(); }
   /// One byte of device memory, for barriers.
   [[nodiscard]] void* word() const noexcept { return word_.get(); }
 

@@ -34,7 +34,8 @@ bool wait_for(std::chrono::milliseconds limit, Done const& done) {
 
 }  // namespace
 
-Clique::Clique(std::shared_ptr<DeviceContext> context) : context_(std::move(context)) {
+Clique::Clique(std::shared_ptr<DeviceContext> context, std::string_view name)
+    : context_(std::move(context)), name_(name) {
   context_->add(*this);
 }
 
@@ -114,7 +115,8 @@ void Clique::abort(std::string_view reason) noexcept {
 
 std::optional<std::string> Clique::failure() noexcept {
   try {
-    std::lock_guard const lock(mutex_);
+    std::unique_lock const lock(mutex_, std::try_to_lock);
+    if (!lock) return std::nullopt;
     expect_alive();
     if (comm_ != nullptr) static_cast<void>(background_done());
     return std::nullopt;

@@ -18,7 +18,8 @@ namespace tessera::backends::nccl {
 /// them it must have settled. Any thread may abort it or ask for its failure; the rest is its owner's.
 class Clique {
  public:
-  explicit Clique(std::shared_ptr<DeviceContext> context);
+  /// `name` is that of the communicator in messages.
+  Clique(std::shared_ptr<DeviceContext> context, std::string_view name);
   Clique(Clique const&) = delete;
   Clique& operator=(Clique const&) = delete;
   /// Ends it in good order where all is well, else aborts it.
@@ -37,8 +38,9 @@ class Clique {
 
   /// Ends all that is under way in it, on this rank, and itself. The first `reason` is kept.
   void abort(std::string_view reason) noexcept;
-  /// What the library, or who aborted it, says; nothing while all is well.
+  /// What the library, or who aborted it, says; nothing while all is well, or its owner makes a call.
   [[nodiscard]] std::optional<std::string> failure() noexcept;
+  [[nodiscard]] std::string const& name() const noexcept { return name_; }
 
  private:
   void expect_alive() const;
@@ -46,6 +48,7 @@ class Clique {
   void finalize();
 
   std::shared_ptr<DeviceContext> context_;
+  std::string name_;
   std::mutex mutex_;
   ncclComm_t comm_ = nullptr;
   bool open_ = false;

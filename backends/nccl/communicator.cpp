@@ -16,8 +16,8 @@ bool is_on_device(void const* memory) {
 }
 
 NcclCommunicator::NcclCommunicator(std::shared_ptr<DeviceContext> context,
-                                   std::unique_ptr<comm::Communicator> host)
-    : context_(std::move(context)), host_(std::move(host)), channel_(context_, *host_) {}
+                                   std::unique_ptr<comm::Communicator> host, std::string_view name)
+    : context_(std::move(context)), host_(std::move(host)), channel_(context_, *host_, name) {}
 
 void NcclCommunicator::group_begin() {
   host_->group_begin();
@@ -30,7 +30,7 @@ void NcclCommunicator::group_end() {
 }
 
 std::unique_ptr<comm::Communicator> NcclCommunicator::over(std::unique_ptr<comm::Communicator> host) const {
-  return host ? std::make_unique<NcclCommunicator>(context_, std::move(host)) : nullptr;
+  return host ? std::make_unique<NcclCommunicator>(context_, std::move(host), channel_.name()) : nullptr;
 }
 
 std::unique_ptr<comm::Communicator> NcclCommunicator::split(std::optional<int> color, int key) {

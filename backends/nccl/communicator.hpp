@@ -13,8 +13,9 @@ namespace tessera::backends::nccl {
 /// opened over. The collectives are in collectives.cpp, the messages in messages.cpp.
 class NcclCommunicator final : public comm::Communicator {
  public:
-  /// Collective over `host`.
-  NcclCommunicator(std::shared_ptr<DeviceContext> context, std::unique_ptr<comm::Communicator> host);
+  /// Collective over `host`. `name`: of it and of what is split from it, for a watchdog.
+  NcclCommunicator(std::shared_ptr<DeviceContext> context, std::unique_ptr<comm::Communicator> host,
+                   std::string_view name);
 
   [[nodiscard]] int rank() const noexcept override { return channel_.rank(); }
   [[nodiscard]] int size() const noexcept override { return channel_.size(); }

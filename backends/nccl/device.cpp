@@ -82,10 +82,10 @@ void DeviceContext::remove(Clique& clique) noexcept {
   std::erase(cliques_, &clique);
 }
 
-std::optional<std::string> DeviceContext::failure() noexcept {
+std::optional<comm::DeviceFailure> DeviceContext::failure() noexcept {
   std::lock_guard const lock(mutex_);
   for (auto* const clique : cliques_) {
-    if (auto failure = clique->failure()) return failure;
+    if (auto reason = clique->failure()) return comm::DeviceFailure{clique->name(), *std::move(reason)};
   }
   return std::nullopt;
 }

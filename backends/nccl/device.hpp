@@ -36,7 +36,7 @@ class DeviceContext {
 
   void add(Clique& clique);
   void remove(Clique& clique) noexcept;
-  [[nodiscard]] std::optional<std::string> failure() noexcept;
+  [[nodiscard]] std::optional<comm::DeviceFailure> failure() noexcept;
   void cancel(std::string_view reason) noexcept;
 
  private:

@@ -14,13 +14,14 @@ class NcclSession final : public comm::DeviceSession {
   NcclSession(comm::Communicator& world, comm::DeviceLimits const& limits)
       : context_(std::make_shared<DeviceContext>(take_device(world), limits)) {}
 
-  [[nodiscard]] std::unique_ptr<comm::Communicator> over(std::unique_ptr<comm::Communicator> group) override {
-    return std::make_unique<NcclCommunicator>(context_, std::move(group));
+  [[nodiscard]] std::unique_ptr<comm::Communicator> over(std::unique_ptr<comm::Communicator> group,
+                                                         std::string_view name) override {
+    return std::make_unique<NcclCommunicator>(context_, std::move(group), name);
   }
   [[nodiscard]] std::string device() const override {
     return fmt::format("GPU {} ({})", context_->device().number, context_->device().bus_id);
   }
-  [[nodiscard]] std::optional<std::string> failure() noexcept override { return context_->failure(); }
+  [[nodiscard]] std::optional<comm::DeviceFailure> failure() noexcept override { return context_->failure(); }
   void cancel(std::string_view reason) noexcept override { context_->cancel(reason); }
 
  private:

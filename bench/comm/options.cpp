@@ -79,6 +79,9 @@ Options parse_options(std::vector<std::string> arguments) {
   }
   for (auto const& extra : app.remaining()) {
     if (!extra.starts_with("--benchmark_")) throw usage(fmt::format("unknown argument {}", extra));
+    if (options.format != Format::table)
+      throw usage(
+          fmt::format("{} is for --format table; elsewhere --collective, --kind and sizes choose", extra));
     options.of_google_benchmark.push_back(extra);
   }
   check_sizes(options);

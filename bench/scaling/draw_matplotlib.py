@@ -8,7 +8,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
 
-def _add(axes, line):
+def _add(axes, line, joined):
     x, y = [point[0] for point in line.points], [point[1] for point in line.points]
     if line.ideal:
         axes.plot(x, y, "k--", linewidth=1, label=line.name)
@@ -17,23 +17,23 @@ def _add(axes, line):
     else:
         below = [max(0, point[1] - point[2]) for point in line.points]
         above = [max(0, point[3] - point[1]) for point in line.points]
-        axes.errorbar(x, y, yerr=[below, above], marker="o", capsize=3, label=line.name)
+        axes.errorbar(x, y, yerr=[below, above], fmt="o-" if joined else "o", capsize=3, label=line.name)
 
 
 def draw(chart, out):
     """Writes OUT/<stem>.png and .svg."""
     figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
     for line in chart.lines:
-        _add(axes, line)
+        _add(axes, line, not chart.labels)
     if chart.log_x:
         axes.set_xscale("log", base=2)
     if chart.log_y:
         axes.set_yscale("log")
     else:
         axes.set_ylim(bottom=0)
-    ticks = sorted({point[0] for line in chart.lines for point in line.points})
-    if len(ticks) <= 12:
-        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_xlim(chart.x_range())
+    if ticks := chart.ticks():
+        axes.set_xticks(list(ticks), list(ticks.values()), minor=False)
     axes.set(title=chart.title + (f"\n{chart.note}: see the report" if chart.note else ""), xlabel=chart.x,
              ylabel=chart.y)
     axes.grid(True, alpha=0.3)

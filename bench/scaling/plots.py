@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The Tessera developers
 # SPDX-License-Identifier: Apache-2.0
-"""The plots of a report. What is drawn is decided here, once; matplotlib.py or gnuplot.py puts it on paper."""
+"""The plots of a report. What is drawn is decided here, once; draw_matplotlib.py or draw_gnuplot.py puts it on paper."""
 
 import dataclasses
 import itertools
@@ -19,6 +19,9 @@ class Line:
     marks_only: bool = False
 
 
+MOST_TICKS = 12
+
+
 @dataclasses.dataclass
 class Chart:
     stem: str
@@ -28,7 +31,19 @@ class Chart:
     lines: list
     log_x: bool = True
     log_y: bool = False
+    labels: dict = dataclasses.field(default_factory=dict)   # by x, where x only numbers things: they are not joined
     note: str = ""       # what a reader of the picture alone has to know
+
+    def ticks(self):
+        """Values of x with their names, unless there are too many to be written side by side."""
+        values = sorted({point[0] for line in self.lines for point in line.points})
+        return {x: self.labels.get(x, f"{x:g}") for x in values} if len(values) <= MOST_TICKS else {}
+
+    def x_range(self):
+        """With some room beside the first and the last mark."""
+        values = [point[0] for line in self.lines for point in line.points]
+        low, high = min(values), max(values)
+        return (low / 1.15, high * 1.15) if self.log_x else (low - 0.5, high + 0.5)
 
 
 def _by_label(series, value):
@@ -72,8 +87,9 @@ def _parts_chart(series):
         points = [(point.number, spread.median, spread.low, spread.high) for point in series.measured
                   if (spread := point.figure(figure))]
         lines.append(Line(name, points))
+    labels = {point.number: point.label for point in series.measured}
     return Chart(f"{series.name}-parts", f"{series.title}: parts of a step", "point of the plan", "share of a step",
-                 lines, log_x=False)
+                 lines, log_x=False, labels=labels)
 
 
 def _collective_charts(series):

@@ -51,6 +51,7 @@ constexpr auto points = std::to_array<std::string_view>({
     "ckpt.during_prune",       //
     "train.step",              //
     "train.call",              //
+    "train.order",             //
 });
 
 bool is_point(std::string_view name) { return std::ranges::find(points, name) != points.end(); }

@@ -130,7 +130,7 @@ Mesh::Mesh(std::unique_ptr<Communicator> world, MeshShape shape, MeshOptions con
   bool const has_ties = shape.pp > 1 && (coordinates_.pp == 0 || coordinates_.pp == shape.pp - 1);
   int const pipeline = index_.group(Axis::pp, rank_).front();
   auto ends = all_->split(has_ties ? std::optional(pipeline) : std::nullopt, coordinates_.pp);
-  tied_ = record(on_devices(Axis::pp, std::move(ends)), "tied");
+  tied_ = record(on_devices(Axis::pp, std::move(ends), "tied"), "tied");
   model_ = record(all_->split(coordinates_.dp, rank_), "model");
 }
 
@@ -139,8 +139,9 @@ std::unique_ptr<Communicator> Mesh::along(Axis axis, Record const& record) {
   return record(fitted(axis, std::move(group)), to_string(axis));
 }
 
-std::unique_ptr<Communicator> Mesh::on_devices(Axis axis, std::unique_ptr<Communicator> group) const {
-  return group && plan(axis).devices ? devices_->over(std::move(group)) : std::move(group);
+std::unique_ptr<Communicator> Mesh::on_devices(Axis axis, std::unique_ptr<Communicator> group,
+                                               std::string_view name) const {
+  return group && plan(axis).devices ? devices_->over(std::move(group), name) : std::move(group);
 }
 
 std::unique_ptr<Communicator> Mesh::fitted(Axis axis, std::unique_ptr<Communicator> group) const {
@@ -148,12 +149,12 @@ std::unique_ptr<Communicator> Mesh::fitted(Axis axis, std::unique_ptr<Communicat
   auto const summing = [&](std::unique_ptr<Communicator> part) {
     return chosen.tree ? comm::make_tree(std::move(part)) : std::move(part);
   };
-  if (!chosen.hierarchical) return summing(on_devices(axis, std::move(group)));
+  if (!chosen.hierarchical) return summing(on_devices(axis, std::move(group), to_string(axis)));
   std::vector<Location> members;
   for (int const member : index_.group(axis, rank_))
     members.push_back(locations_[static_cast<std::size_t>(member)]);
   int const local = members_per_node(members).value();
-  auto inside = on_devices(axis, group->split(group->rank() / local, group->rank()));
+  auto inside = on_devices(axis, group->split(group->rank() / local, group->rank()), to_string(axis));
   auto across = group->split(group->rank() % local, group->rank());
   return comm::make_hierarchical(summing(std::move(group)), summing(std::move(inside)),
                                  summing(std::move(across)));

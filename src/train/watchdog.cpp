@@ -13,7 +13,6 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
-#include <cstring>
 #include <set>
 #include <thread>
 #include <utility>
@@ -21,6 +20,7 @@
 
 #include "tessera/base/exit_code.hpp"
 #include "tessera/comm/watched.hpp"
+#include "train/watchdog/device_watch.hpp"
 #include "train/watchdog/hang_report.hpp"
 #include "train/watchdog/node_board.hpp"
 #include "train/watchdog/processes.hpp"
@@ -36,7 +36,7 @@ using Milliseconds = std::chrono::milliseconds;
 using comm::ProcessRecord;
 
 /// How long another watchdog has to answer, and the whole of its report to come out.
-constexpr Milliseconds time_to_answer{700}, time_to_report{4000}, time_to_end{100};
+constexpr Milliseconds time_to_answer{700}, time_to_report{4000}, time_to_end{600};
 /// Ranks that are tried, from 0 on, for the one that reports.
 constexpr int most_speakers = 16;
 
@@ -45,8 +45,6 @@ enum Order : std::uint32_t {
   order_end = 2,
   order_be_quiet = 4  ///< of processes that end: the job ends
 };
-
-[[noreturn]] void end_process() { std::_Exit(static_cast<int>(ExitCode::hang)); }
 
 }  // namespace
 
@@ -92,9 +90,15 @@ struct Watchdog::Parts {
     for (auto last = Clock::now(); !stopped;) {
       wait_for_events();
       auto const now = Clock::now();
+      // Posted by the look before, so that the boards of others that have failed with it tell so too.
+      bool const failed = board.own().has_failed;
       // A longer pause is one in which this process did not run: it does not count.
-      if (count_wait(std::min(std::chrono::duration_cast<Milliseconds>(now - last), 2 * tick))) alarm();
+      bool const overdue =
+          count_wait(std::min(std::chrono::duration_cast<Milliseconds>(now - last), 2 * tick));
+      if (overdue) board.own().overdue = seen_wait;
+      if (overdue || failed) alarm();
       last = now;
+      devices.post_failure(board.own());
       obey();
     }
   }
@@ -116,7 +120,7 @@ struct Watchdog::Parts {
     if (wait != seen_wait || wait % 2 == 0) {
       seen_wait = wait;
       waited = Milliseconds(0);
-      poked = false;
+      poked = poked && board.own().has_failed;
       return false;
     }
     waited += passed;
@@ -126,9 +130,7 @@ struct Watchdog::Parts {
   }
 
   void alarm() {
-    auto& own = board.own();
-    if (own.phase != ProcessRecord::Phase::running) return;
-    own.overdue = seen_wait;
+    if (board.own().phase != ProcessRecord::Phase::running) return;
     if (poked && Clock::now() - poked_at < time_to_report) return;
     int const speaker = poked ? rank : lowest_living();
     if (speaker == rank) return report_hang();
@@ -137,12 +139,18 @@ struct Watchdog::Parts {
     poke(speaker);
   }
 
+  [[noreturn]] void end_process() {
+    devices.cancel();
+    board.wait_for_end();
+    std::_Exit(static_cast<int>(ExitCode::hang));
+  }
+
   /// A process of this node has ended.
   void neighbour_ended(std::size_t i) {
     close(std::exchange(neighbours[i], -1));
     auto const running = ProcessRecord::Phase::running;
     if (board.records()[i].phase != running || board.own().phase != running) return;
-    if ((board.own().orders & (order_end | order_be_quiet)) != 0 || lowest_living_here() != rank) return;
+    if ((board.own().orders & (order_end | order_be_quiet)) != 0 || board.lowest_living() != rank) return;
     report("a process has ended early", own_node());
   }
 
@@ -157,13 +165,9 @@ struct Watchdog::Parts {
       case Question::ping: break;
       case Question::board: return packed_node();
       case Question::speak: board.own().orders |= order_speak; break;
-      case Question::end: order_node(order_end); break;
+      case Question::end: board.order_end_of_all(order_end, time_to_end); break;
     }
     return {};
-  }
-
-  void order_node(std::uint32_t order) noexcept {
-    for (auto& record : board.records()) record.orders |= order;
   }
 
   void poke(int speaker) {
@@ -176,16 +180,8 @@ struct Watchdog::Parts {
     }
   }
 
-  /// Of this node.
-  [[nodiscard]] int lowest_living_here() const {
-    for (std::size_t i = 0; i < board.ranks().size(); ++i) {
-      if (board.ranks()[i] == rank || lives(board.records()[i])) return board.ranks()[i];
-    }
-    return rank;
-  }
-
   [[nodiscard]] int lowest_living() const {
-    int const here = lowest_living_here();
+    int const here = board.lowest_living();
     std::vector<int> others;
     for (int other = 0; other < std::min(here, most_speakers); ++other) {
       if (places[static_cast<std::size_t>(other)].node != board.ranks().front()) others.push_back(other);
@@ -197,17 +193,13 @@ struct Watchdog::Parts {
     return here;
   }
 
-  [[nodiscard]] std::string packed_node() const {
-    std::string text;
-    for (auto const& record : board.records())
-      text += packed(record, &record == &board.own() ? 'R' : state_of(record.process, record.started));
-    return text;
-  }
+  [[nodiscard]] std::string packed_node() const { return packed(board.records(), board.own()); }
   [[nodiscard]] std::vector<ProcessView> own_node() const { return unpacked(packed_node()); }
 
-  /// The processes of all nodes; each node is asked through one of its ranks, and another if that is silent.
-  [[nodiscard]] std::vector<ProcessView> all_nodes() const {
-    auto views = own_node();
+  /// Asks each other node through one of its ranks, and another if that is silent: use(answer). The nodes
+  /// that are silent all the same.
+  template <class Use>
+  std::set<int> ask_nodes(Question question, Use const& use) const {
     std::set<int> silent;
     for (auto const& place : places) {
       if (place.node != board.ranks().front()) silent.insert(place.node);
@@ -220,22 +212,25 @@ struct Watchdog::Parts {
           nodes.push_back(node);
         }
       }
-      auto const answers = channel.ask(asked, Question::board, time_to_answer);
+      auto const answers = channel.ask(asked, question, time_to_answer);
       for (std::size_t i = 0; i < asked.size(); ++i) {
         if (!answers[i]) continue;
-        auto more = unpacked(*answers[i]);
-        views.insert(views.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+        use(*answers[i]);
         silent.erase(nodes[i]);
       }
     }
+    return silent;
+  }
+
+  /// The processes of all nodes.
+  [[nodiscard]] std::vector<ProcessView> all_nodes() const {
+    auto views = own_node();
+    auto const silent = ask_nodes(Question::board, [&](std::string const& answer) {
+      auto more = unpacked(answer);
+      views.insert(views.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+    });
     for (std::size_t other = 0; other < places.size(); ++other) {
-      if (!silent.contains(places[other].node)) continue;
-      ProcessView view;
-      view.rank = static_cast<int>(other);
-      view.host = places[other].host.data();
-      view.process = places[other].process;
-      view.state = '?';
-      views.push_back(std::move(view));
+      if (silent.contains(places[other].node)) views.push_back(silent_view(places, other));
     }
     std::ranges::sort(views, {}, &ProcessView::rank);
     return views;
@@ -244,6 +239,9 @@ struct Watchdog::Parts {
   void report_hang() {
     auto const views = all_nodes();
     // While the boards came in, the job may have moved on.
+    bool const failed =
+        std::ranges::any_of(views, [](ProcessView const& view) { return view.failure.has_value(); });
+    if (failed) report("communication between devices has failed", views);
     if (std::ranges::none_of(views, &ProcessView::overdue)) return;
     report(fmt::format("the job has not moved for {:g} s", options.timeout_s), views);
   }
@@ -251,14 +249,8 @@ struct Watchdog::Parts {
   [[noreturn]] void report(std::string const& what, std::vector<ProcessView> const& views) {
     write_error(fmt::format("{}: error: watchdog: {}; it ends with code {}:\n{}", options.program, what,
                             static_cast<int>(ExitCode::hang), hang_report(views)));
-    order_node(order_end);
-    std::vector<int> others;
-    for (std::size_t other = 0; other < places.size(); ++other) {
-      bool const first = places[other].node == static_cast<int>(other);
-      if (first && places[other].node != board.ranks().front()) others.push_back(static_cast<int>(other));
-    }
-    (void)channel.ask(others, Question::end, time_to_answer);
-    std::this_thread::sleep_for(time_to_end);
+    (void)ask_nodes(Question::end, [](std::string const&) {});
+    board.order_end_of_all(order_end, time_to_end);
     end_process();
   }
 
@@ -271,6 +263,7 @@ struct Watchdog::Parts {
   int wake;
   std::vector<int> neighbours;  // (records): files that tell the end of a process; -1: none
   std::atomic<bool> stopped = false;
+  DeviceWatch devices;
   // Of the thread:
   std::uint64_t seen_wait = 0;
   Milliseconds waited{0};
@@ -291,9 +284,17 @@ std::unique_ptr<comm::Communicator> Watchdog::watched(std::unique_ptr<comm::Comm
 
 void Watchdog::set_rank(int rank) noexcept { parts_->board.own().rank = rank; }
 
+void Watchdog::look_after(std::shared_ptr<comm::DeviceSession> devices) {
+  parts_->devices.look_after(std::move(devices));
+}
+
+void Watchdog::end_if_devices_failed() {
+  if (parts_->devices.failed()) std::this_thread::sleep_for(2 * time_to_report);
+}
+
 void Watchdog::leave() noexcept {
   parts_->board.own().phase = ProcessRecord::Phase::left;
-  parts_->order_node(order_be_quiet);
+  parts_->board.order_all(order_be_quiet);
 }
 
 }  // namespace tessera::train

@@ -20,6 +20,7 @@ GPT_TRAIN, MPIEXEC = sys.argv[1:3]
 SMALL = ["--layers", "2", "--hidden-size", "32", "--seq-length", "16", "--global-batch-size", "8", "--eval-interval",
          "0", "--sample-length", "0"]
 TIMEOUT_S = 3
+HYDRA = "HYDRA" in subprocess.run([MPIEXEC, "--version"], capture_output=True, text=True, check=True).stdout  # MPICH's
 AT = r", at (src|include|apps)/\S+:\d+"
 
 
@@ -75,13 +76,11 @@ class Watchdog(Job):
     def test_a_stopped_rank_is_named_and_goes_too(self):
         process = self.start(4, "--tp", "2", "--timeout", str(TIMEOUT_S))
         # The fault is ours, from outside: whichever call it is in.
-        ranks = []
-        while len(ranks) < 4:
-            time.sleep(0.1)
-            ranks = [pid for pid, name in processes_with(self.mark) if name == "gpt_train"]
-        line = ""
-        while not line.startswith("step"):
-            line = process.stdout.readline()
+        for line in process.stdout:
+            if line.startswith("step"):
+                break
+        ranks = [pid for pid, name in processes_with(self.mark) if name == "gpt_train"]
+        self.assertEqual(len(ranks), 4)
         victim = next(pid for pid in ranks if self.rank_of(pid) == 2)
         os.kill(victim, signal.SIGSTOP)
         stopped = time.monotonic()
@@ -104,6 +103,16 @@ class Watchdog(Job):
                                   rf"entered all_reduce \(sum\) \d+ on dp: \d+ x f32, \d+ bytes{AT}, in which ranks 0, 2, 3")
         self.expect_nothing_left()
 
+    def test_other_calls_of_one_group_are_set_side_by_side(self):
+        code, _, errors = self.end_of(self.start(4, "--timeout", "2", fault="train.order#3:err@1"))
+        # The MPI may see first that a message is longer than what it is to go into.
+        if "MPI_ERR_TRUNCATE" not in errors and "truncated" not in errors:
+            self.assertEqual(code, 76, errors)
+            self.expect_named(errors, "the ranks of a dp group do not make the same call:",
+                              rf"  rank 1 \(host \S+, process \d+\): barrier \d+ on dp{AT}",
+                              rf"  ranks 0, 2, 3: all_reduce \(sum\) \d+ on dp: .*{AT}")
+        self.expect_nothing_left()
+
     def test_a_rank_that_computes_for_ever_is_named(self):
         code, _, errors = self.end_of(self.start(3, "--dp", "3", "--global-batch-size", "6", "--timeout", "2",
                                                  fault="train.step#3:sleep=1000000@0"))
@@ -116,15 +125,29 @@ class Watchdog(Job):
             with self.subTest(fault=fault):
                 begin = time.monotonic()
                 # Runs that save outlive the launcher's SIGTERM long enough to speak.
-                code, _, errors = self.end_of(self.start(4, "--pp", "2", "--save", fault,
+                code, output, errors = self.end_of(self.start(4, "--pp", "2", "--save", fault,
                                                          fault=f"train.step#3:{fault}@3"))
                 self.assertLess(time.monotonic() - begin, 60)  # by far not the usual time-out of 600 s
                 self.assertNotEqual(code, 0, errors)
+                if HYDRA:  # kills the others before they can speak, and names the process itself
+                    self.assertIn("BAD TERMINATION OF ONE OF YOUR APPLICATION PROCESSES", output)
+                    self.expect_nothing_left()
+                    continue
                 self.expect_named(errors, r"rank 3 \(host \S+, process \d+\) has ended early.*its last call: \w+")
                 self.expect_nothing_left()
 
 
 class CheckedCollectives(Job):
+    def test_both_call_sites_are_named_before_anything_hangs(self):
+        began = time.monotonic()
+        code, _, errors = self.end_of(self.start(4, "--check-collectives", fault="train.order#3:err@1"))
+        self.assertEqual(code, 70, errors)
+        self.assertLess(time.monotonic() - began, 60)  # by far not the time-out of 600 s
+        self.assertRegex(errors, "the ranks of a group do not make the same call: "
+                                 rf"ranks 0, 2, 3: all_reduce \(sum\) (\d+) on dp: \d+ x f32, \d+ bytes{AT}; "
+                                 rf"rank 1: barrier \d+ on dp{AT}")
+        self.expect_nothing_left()
+
     def test_they_change_no_result(self):
         weights = set()
         for words in ([], ["--check-collectives"]):

@@ -126,9 +126,9 @@ class Working(OnHosts):
         self.expect_same_end(output)
 
     def test_the_contract_of_communicators_holds_between_hosts(self):
-        for program in (TEST_MESH, TEST_CONTRACT):
+        for program, ranks in ((TEST_MESH, 4), (TEST_CONTRACT, 2)):  # a host
             with self.subTest(program=program):
-                self.ended(self.start({"h1": 4, "h2": 4}, program), timeout=240)
+                self.ended(self.start({"h1": ranks, "h2": ranks}, program), timeout=240)
 
 
 class Failing(OnHosts):
@@ -172,6 +172,32 @@ class Failing(OnHosts):
         hosts.heal("h2")
         self.ended(process)
         self.assertEqual(self.steps(), list(range(1, 201)))
+
+    def stop_ranks(self, process, host, count):
+        """Stops the processes of a host; how the job ends, and that nothing of it stays."""
+        victims = sorted(hosts.processes(host, "gpt_train"))[:count]
+        for victim in victims:
+            os.kill(victim, signal.SIGSTOP)
+        began = time.monotonic()
+        _, errors = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 76, errors)
+        self.assertLess(time.monotonic() - began, 3 + 5 + 4)  # 4: mpirun takes its time to kill
+        self.assertEqual(errors.count("gpt_train: error: watchdog:"), 1, errors)
+        cluster.wait_until("no process is left", lambda: not any(hosts.processes(name, "gpt_train")
+                                                                 for name in hosts.names), 10)
+        return victims, errors
+
+    def test_a_stopped_rank_on_another_host_is_named_and_ends(self):
+        process = self.start_long(TWO_BY_TWO, "--tp", "2", "--timeout", "3")
+        (victim,), errors = self.stop_ranks(process, "h2", 1)
+        self.assertRegex(errors, rf"rank [23] \(host h2, process {victim}\) is stopped .*; it has not entered \w+ ")
+        self.assertRegex(errors, r"ranks 0, 1 wait in|rank [01] waits in")
+
+    def test_where_the_first_host_is_stopped_the_second_reports(self):
+        process = self.start_long(TWO_BY_TWO, "--tp", "2", "--timeout", "3")
+        _, errors = self.stop_ranks(process, "h1", 2)
+        for rank in (0, 1):
+            self.assertRegex(errors, rf"rank {rank} \(host h1, .*\) does not answer")
 
     def test_a_directory_that_a_run_on_another_host_writes_is_refused(self):
         first = self.start_long({"h1": 2}, "--tp", "2")

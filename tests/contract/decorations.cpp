@@ -3,12 +3,15 @@
 #include "contract/decorations.hpp"
 
 #include <bit>
+#include <deque>
 
+#include "tessera/comm/checked.hpp"
 #include "tessera/comm/hierarchical.hpp"
 #include "tessera/comm/recorded.hpp"
 #include "tessera/comm/session.hpp"
 #include "tessera/comm/staging.hpp"
 #include "tessera/comm/tree.hpp"
+#include "tessera/comm/watched.hpp"
 
 namespace tessera::contract {
 
@@ -54,6 +57,15 @@ std::unique_ptr<comm::Communicator> recorded(comm::Communicator& group) {
   return comm::make_recorded(group.duplicate(), ledger, "test");
 }
 
+std::unique_ptr<comm::Communicator> watched(comm::Communicator& group) {
+  static std::deque<comm::ProcessRecord> records;  // each has room for a few communicators
+  return comm::make_watched(group.duplicate(), records.emplace_back(), "test");
+}
+
+std::unique_ptr<comm::Communicator> checked(comm::Communicator& group) {
+  return comm::make_checked(group.duplicate(), "test", group.rank());
+}
+
 }  // namespace
 
 std::vector<Decoration> const& decorations() {
@@ -64,7 +76,9 @@ std::vector<Decoration> const& decorations() {
                                            {"HierarchicalTrees", &hierarchical_trees},
                                            {"Staging", &staging},
                                            {"TreeOverStaging", &tree_over_staging},
-                                           {"Recorded", &recorded}};
+                                           {"Recorded", &recorded},
+                                           {"Watched", &watched},
+                                           {"Checked", &checked}};
   return all;
 }
 

@@ -108,6 +108,7 @@ class Collectives(Runs):
         for words, code, told in ((["--format", "xml"], 64, "xml"), (["--collective", "scatter"], 64, "scatter"),
                                   (["--max-bytes", "2"], 64, "--max-bytes"), (["--kind", "warp"], 64, "--kind"),
                                   (["--speed"], 64, "--speed"),
+                                  (["--format", "osu", "--benchmark_filter=x"], 64, "--format table"),
                                   (["--format", "csv", "--output", "absent/x"], 73, "absent/x")):
             with self.subTest(words=words):
                 errors = self.job(1, BENCH_COMM, *words, code=code)

@@ -58,10 +58,12 @@ class LosingNodes(Training):
 
     def test_a_node_that_starts_nothing_is_found_when_a_run_has_failed(self):
         """Before Slurm itself misses it."""
-        build = self.stand_in(f"until [ -e {self.work}/fail ]; do sleep 0.1; done; exit 76")
+        build = self.stand_in(f"touch {self.work}/begun.$SLURM_PROCID\n"
+                              f"until [ -e {self.work}/fail ]; do sleep 0.1; done; exit 76")
         job = self.train(options=[f"--export=ALL,TESSERA_BUILD={build},TESSERA_MPI_PLUGIN=none"])
         node = self.second_node(job)
-        self.wait_for_log("^job: runs: ")
+        jobs.cluster.wait_until("all ranks have begun", lambda: len(list(self.work.glob("begun.*"))) == 4,
+                                told=self.log)
         os.kill(self.slurm.daemon(node), signal.SIGSTOP)
         self.addCleanup(os.kill, self.slurm.daemon(node), signal.SIGCONT)
         (self.work / "fail").touch()

@@ -22,7 +22,7 @@
 // before the thing that it names.
 //
 // Points of gpt_train: train.step before a step; train.call, which errs with a barrier of all ranks that the
-// others do not call.
+// others do not call; train.order, which errs with a barrier where the other replicas sum gradients.
 //
 // Points of a saver, in the order in which a save comes by (FORMAT.md, "Commit"). On each rank that writes:
 // ckpt.begin (an asynchronous save's copy), ckpt.create_directory, those of a shard file, ckpt.written. On

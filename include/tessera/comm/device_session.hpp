@@ -19,6 +19,12 @@ struct DeviceLimits {
   std::chrono::milliseconds waiting{600'000};  ///< for the end of one operation, from the start of the wait
 };
 
+/// What a library says of a communicator that cannot be used any more.
+struct DeviceFailure {
+  std::string communicator;  ///< the name that it was made under
+  std::string reason;
+};
+
 /// A communication library that moves the memory of devices, open on this rank's device. It cannot start
 /// processes nor tell them of each other, so each of its communicators stands on one that can: an MPI's.
 /// Communicators may outlive the session. Only an application opens one.
@@ -32,14 +38,15 @@ class DeviceSession {
   /// Collective over `group`, which is used up. A channel between the same ranks in the same order.
   /// Operations on memory that only the host reaches (flags, counts) go through `group` itself; splits and
   /// duplicates are made from its. Throws CommError, on all ranks, where it fails on one or takes longer than
-  /// DeviceLimits::opening.
-  [[nodiscard]] virtual std::unique_ptr<Communicator> over(std::unique_ptr<Communicator> group) = 0;
+  /// DeviceLimits::opening. `name` is for messages of failures.
+  [[nodiscard]] virtual std::unique_ptr<Communicator> over(std::unique_ptr<Communicator> group,
+                                                           std::string_view name = {}) = 0;
   /// The device of this rank, for messages: "GPU 2 (0000:65:00.0)".
   [[nodiscard]] virtual std::string device() const = 0;
 
   /// For a watchdog; may be called by any thread. What the library reports to have failed in one of the
-  /// communicators, or nothing while all are well. Never waits for another rank.
-  [[nodiscard]] virtual std::optional<std::string> failure() noexcept = 0;
+  /// communicators, or nothing while all are well. Never waits for another rank, nor for a call under way.
+  [[nodiscard]] virtual std::optional<DeviceFailure> failure() noexcept = 0;
   /// The same. Ends everything under way in all communicators: their requests, waited for or not, throw
   /// CommError with `reason`, and devices are idle again. The communicators cannot be used any more.
   virtual void cancel(std::string_view reason) noexcept = 0;

@@ -111,8 +111,9 @@ class Mesh {
                                                                    std::string_view)>;
   std::unique_ptr<comm::Communicator> along(Axis axis, Record const& record);
   std::unique_ptr<comm::Communicator> fitted(Axis axis, std::unique_ptr<comm::Communicator> group) const;
-  /// `group` between the devices of its ranks if the plan of `axis` says so.
-  std::unique_ptr<comm::Communicator> on_devices(Axis axis, std::unique_ptr<comm::Communicator> group) const;
+  /// `group` between the devices of its ranks, under a name, if the plan of `axis` says so.
+  std::unique_ptr<comm::Communicator> on_devices(Axis axis, std::unique_ptr<comm::Communicator> group,
+                                                 std::string_view name) const;
 
   MeshIndex index_;
   std::string order_;

@@ -11,6 +11,8 @@
 //   exit code 76.
 // - A process of the same node that ends without having left (leave(), or the destructor) is an alarm at
 // once.
+// - So is a communicator between devices that its library gives up, of which nobody else would hear while the
+// program waits for its device.
 //
 // The boards of a node lie in one piece of shared memory, so that those of stopped and dead processes can be
 // read too. Between nodes the threads ask each other over TCP, and only after an alarm: a job in good order
@@ -24,6 +26,7 @@
 #include <string_view>
 
 #include "tessera/comm/communicator.hpp"
+#include "tessera/comm/device_session.hpp"
 
 namespace tessera::train {
 
@@ -47,6 +50,12 @@ class Watchdog {
                                                             std::string_view name, int patience = 1);
   /// By which number the report calls this process: its rank of `world` until this is called.
   void set_rank(int rank) noexcept;
+  /// From now on looks whether a communicator of `devices` has failed, and ends them with the job. Not
+  /// collective.
+  void look_after(std::shared_ptr<comm::DeviceSession> devices);
+  /// Where a communicator of the devices has failed, waits until the job is ended for it, so that the errors
+  /// that this process meets by it need no words of their own; else returns. Not collective.
+  void end_if_devices_failed();
   /// From now on this process may wait as long as it likes, and end, without an alarm; and as what follows
   /// may be the end of the job, others of its node may end too. Not collective.
   void leave() noexcept;

@@ -67,9 +67,11 @@ class Report {
       : processes_(processes), groups_(groups_of(processes)) {}
 
   std::string text() {
+    add_failures();
+    bool const failed = !lines_.empty();
     add_absent();
     add_mismatches();
-    add_late(false);
+    if (!failed) add_late(false);
     if (lines_.empty()) add_late(true);
     if (lines_.empty()) {
       lines_.push_back(
@@ -86,6 +88,29 @@ class Report {
  private:
   void blame(ProcessView const& process, std::string const& line) {
     if (named_.insert(process.rank).second) lines_.push_back(line);
+  }
+
+  /// Communicators that their libraries have given up.
+  void add_failures() {
+    for (auto const& process : processes_) {
+      if (!process.failure) continue;
+      auto const& [communicator, reason] = *process.failure;
+      blame(process, fmt::format("{}: the library for devices gives up {}: {}; {}", name_of(process),
+                                 communicator.empty() ? "a communicator" : communicator, reason,
+                                 last_texts(process, communicator)));
+    }
+  }
+
+  /// The last call on each channel of that name.
+  static std::string last_texts(ProcessView const& process, std::string_view name) {
+    std::string text;
+    for (auto const& channel : process.channels) {
+      auto const& calls = channel.calls.empty() ? channel.messages : channel.calls;
+      if (channel.name != name || calls.empty()) continue;
+      text += (text.empty() ? "its last call there: " : "; ") +
+              text_of(*std::ranges::max_element(calls, {}, &PostedCall::number), process);
+    }
+    return text.empty() ? last_text(process) : text;
   }
 
   /// Processes that do nothing any more.
@@ -211,15 +236,14 @@ class Report {
   }
 
   void add_waits() {
-    std::map<std::pair<std::uint64_t, std::string>, std::vector<int>> waits;
+    std::map<std::string, std::vector<int>> waits;  // by what they wait in, groups alike taken together
     for (auto const& process : processes_) {
       if (!process.waiting) continue;
-      waits[{channel_of(*process.waiting, process).group, text_of(*process.waiting, process)}].push_back(
-          process.rank);
+      waits[text_of(*process.waiting, process)].push_back(process.rank);
     }
     for (auto const& [what, ranks] : waits) {
       lines_.push_back(
-          fmt::format("{} wait{} in {}", comm::ranks_text(ranks), ranks.size() == 1 ? "s" : "", what.second));
+          fmt::format("{} wait{} in {}", comm::ranks_text(ranks), ranks.size() == 1 ? "s" : "", what));
     }
   }
 
@@ -244,6 +268,7 @@ ProcessView view_of(comm::ProcessRecord const& record, char state) {
   view.overdue = wait % 2 != 0 && record.overdue == wait;
   if (wait % 2 != 0 && record.waiting.read(call)) view.waiting = call;
   if (record.last.read(call)) view.last = call;
+  if (record.has_failed) view.failure = {record.failed.data(), record.failure.data()};
   for (std::uint32_t i = 0; i < record.channels_used; ++i) {
     auto const& channel = record.channels[i];
     view.channels.push_back({channel.name.data(), channel.group, channel.rank, channel.size,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tessera/comm/call_board.hpp"
+#include "tessera/comm/device_session.hpp"
 
 namespace tessera::train {
 
@@ -19,6 +20,7 @@ struct ProcessView {
   bool left = false;     ///< in good order
   bool overdue = false;  ///< it waits for longer than the time-out
   std::optional<comm::PostedCall> waiting, last;
+  std::optional<comm::DeviceFailure> failure;  ///< of one of its communicators
 
   struct Channel {
     std::string name;

@@ -9,14 +9,17 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <memory>
 #include <random>
 #include <string>
+#include <thread>
 #include <tuple>
 
 #include "tessera/base/error.hpp"
 #include "tessera/comm/collectives.hpp"
 #include "train/watchdog/processes.hpp"
+#include "train/watchdog/records.hpp"
 
 namespace tessera::train {
 
@@ -75,6 +78,30 @@ NodeBoard::NodeBoard(comm::Communicator& world) {
 }
 
 NodeBoard::~NodeBoard() { munmap(records_, count_ * sizeof(ProcessRecord)); }
+
+int NodeBoard::lowest_living() const {
+  std::size_t i = 0;
+  while (i != own_ && !lives(records_[i])) ++i;
+  return ranks_[i];
+}
+
+void NodeBoard::order_all(std::uint32_t order) const noexcept {
+  for (auto& record : records()) record.orders |= order;
+}
+
+void NodeBoard::order_end_of_all(std::uint32_t order, std::chrono::milliseconds delay) const noexcept {
+  std::chrono::nanoseconds const end = std::chrono::steady_clock::now().time_since_epoch() + delay;
+  for (auto& record : records()) record.end_at = end.count();
+  order_all(order);
+  for (auto const& record : records()) {
+    if (is_stopped(state_of(record.process, record.started))) kill(record.process, SIGCONT);
+  }
+}
+
+void NodeBoard::wait_for_end() const noexcept {
+  using Clock = std::chrono::steady_clock;
+  std::this_thread::sleep_until(Clock::time_point(std::chrono::nanoseconds(own().end_at)));
+}
 
 /// The file's name is gone when this returns: nothing stays behind, however the processes end.
 bool NodeBoard::map_shared(comm::Communicator& node) {

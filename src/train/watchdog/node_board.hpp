@@ -2,7 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -25,6 +27,14 @@ class NodeBoard {
   [[nodiscard]] comm::ProcessRecord& own() const noexcept { return records_[own_]; }
   /// Ranks of `world` by record.
   [[nodiscard]] std::vector<int> const& ranks() const noexcept { return ranks_; }
+  /// The lowest rank of the node whose process runs; at most this one, which does.
+  [[nodiscard]] int lowest_living() const;
+  /// Sets a flag in the orders of all processes of the node.
+  void order_all(std::uint32_t order) const noexcept;
+  /// The same for the order to end, which they obey at one moment, those that were stopped as well: a
+  /// launcher kills what is left when it sees the first end, and some then give the code of a killed process.
+  void order_end_of_all(std::uint32_t order, std::chrono::milliseconds delay) const noexcept;
+  void wait_for_end() const noexcept;
 
  private:
   bool map_shared(comm::Communicator& node);

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,15 +36,30 @@ inline int rank_of_node(std::vector<RankPlace> const& places, int node, int inde
   return -1;
 }
 
+/// What is known of a rank whose node does not answer.
+inline ProcessView silent_view(std::vector<RankPlace> const& places, std::size_t rank) {
+  ProcessView view;
+  view.rank = static_cast<int>(rank);
+  view.host = places[rank].host.data();
+  view.process = places[rank].process;
+  view.state = '?';
+  return view;
+}
+
 /// Whether its process is there and runs.
 inline bool lives(comm::ProcessRecord const& record) {
   char const state = state_of(record.process, record.started);
   return record.phase == comm::ProcessRecord::Phase::running && !has_ended(state) && !is_stopped(state);
 }
 
-/// A record and the state of its process, as they travel between nodes.
-inline std::string packed(comm::ProcessRecord const& record, char state) {
-  return state + std::string(reinterpret_cast<char const*>(&record), sizeof(record));
+/// The records of a node and the states of their processes, as they travel between nodes.
+inline std::string packed(std::span<comm::ProcessRecord const> records, comm::ProcessRecord const& own) {
+  std::string text;
+  for (auto const& record : records) {
+    text += &record == &own ? 'R' : state_of(record.process, record.started);
+    text.append(reinterpret_cast<char const*>(&record), sizeof(record));
+  }
+  return text;
 }
 
 inline std::vector<ProcessView> unpacked(std::string_view text) {

@@ -11,6 +11,7 @@ usage() {
   cat <<'TEXT'
 Usage: hosts.sh COMMAND...       TESSERA_CLUSTER: folder of the cluster's state, its name a name for its namespaces
 
+  check             whether this machine can have hosts; the reason if it cannot
   up N OWNER        make hosts h1 ... hN; they go when the process OWNER ends, however it ends
   run HOST PROGRAM ARGUMENT...    as the program on that host
   rsh HOST COMMAND...             the same for a shell's command: the launch agent of mpirun
@@ -41,8 +42,19 @@ check_machine() {
   for tool in ip nsenter unshare; do
     command -v "${tool}" >/dev/null || refuse "'${tool}' is missing; scripts/install_dependencies.sh --all installs it"
   done
+  try "network namespaces" ip netns add "${switch}"
+  try "bridges (CAP_NET_ADMIN)" ip -n "${switch}" link add bridge type bridge
+  try "pairs of network devices" ip -n "${switch}" link add trial type veth peer name trial2
+  try "way to end them" ip -n "${switch}" link delete trial
+  try "mounts of its own (CAP_SYS_ADMIN)" unshare --uts --ipc --mount --propagation private \
+    mount -t tmpfs shared-memory /dev/shm
+  try "settings of TCP" ip netns exec "${switch}" sysctl --quiet --write net.ipv4.tcp_retries2=5
+}
+
+# try WHAT COMMAND...: a command that containers with few capabilities, and some kernels, refuse.
+try() {
   local reason
-  reason=$(ip netns add "${switch}" 2>&1) || refuse "network namespaces are refused on this machine: ${reason}"
+  reason=$("${@:2}" 2>&1) || refuse "this machine, or the container, has no $1: ${reason}"
 }
 
 # What runs inside a host as long as it exists: gives it its name, its shared memory and its neighbours' names.
@@ -84,7 +96,6 @@ up() {
   echo 127.0.0.1 localhost >"${state}/hosts"
   for ((number = 1; number <= count; ++number)); do echo "10.77.0.${number} h${number}" >>"${state}/hosts"; done
   setsid "${BASH}" "$0" outlive "${owner}" </dev/null >/dev/null 2>&1 &
-  ip -n "${switch}" link add bridge type bridge
   ip -n "${switch}" link set bridge up
   for ((number = 1; number <= count; ++number)); do make_host "${number}"; done
 }
@@ -131,6 +142,7 @@ down() {
 
 command=${1:-}
 case "${command}/$#" in
+  check/1) trap down EXIT; check_machine ;;
   up/3) up "$2" "$3" ;;
   keep_host/2) keep_host "$2" ;;
   outlive/2) outlive "$2" ;;

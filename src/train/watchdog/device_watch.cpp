@@ -1,0 +1,41 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#include "train/watchdog/device_watch.hpp"
+
+#include <chrono>
+#include <future>
+#include <string_view>
+#include <thread>
+#include <utility>
+
+namespace tessera::train {
+
+bool DeviceWatch::failed() const noexcept {
+  auto const session = devices_.load();
+  return session != nullptr && session->failure().has_value();
+}
+
+void DeviceWatch::post_failure(comm::ProcessRecord& record) const noexcept {
+  auto const session = devices_.load();
+  if (session == nullptr || record.has_failed) return;
+  auto const failure = session->failure();
+  if (!failure) return;
+  comm::copy_text(record.failed, failure->communicator);
+  comm::copy_text(record.failure, std::string_view(failure->reason).substr(0, record.failure.size() - 1));
+  record.has_failed = true;
+}
+
+/// In a thread of its own, which is left behind where the library hangs.
+void DeviceWatch::cancel() const {
+  auto session = devices_.load();
+  if (session == nullptr) return;
+  std::promise<void> cancelled;
+  auto const done = cancelled.get_future();
+  std::thread([session = std::move(session), promise = std::move(cancelled)]() mutable {
+    session->cancel("the watchdog ends the job");
+    promise.set_value();
+  }).detach();
+  (void)done.wait_for(std::chrono::seconds(1));
+}
+
+}  // namespace tessera::train
