@@ -35,6 +35,15 @@ template <class Action>
   return std::nullopt;
 }
 
+/// The same for an action that writes: what is missing while it is being written was taken away: that is no
+/// missing input.
+template <class Action>
+[[nodiscard]] std::optional<Failure> failure_of_writing(Action const& action) {
+  auto failure = failure_of(action);
+  if (failure && failure->code == ExitCode::no_input) failure->code = ExitCode::cannot_create;
+  return failure;
+}
+
 /// Collective, and blocks. The failure of the lowest rank that has one, named if it is not yet, on all ranks;
 /// nothing when no rank has one.
 [[nodiscard]] std::optional<Failure> agree(comm::Communicator& world, std::optional<Failure> const& own);

@@ -14,6 +14,7 @@
 #include "checkpoint/agreement.hpp"
 #include "checkpoint/directory_lock.hpp"
 #include "checkpoint/part_writer.hpp"
+#include "checkpoint/saver_options.hpp"
 #include "checkpoint/staging.hpp"
 #include "checkpoint/waiting.hpp"
 #include "tessera/base/version.hpp"
@@ -46,26 +47,6 @@ namespace {
 
 using saving::Clock;
 using saving::seconds_since;
-
-/// What is missing while it is being written was taken away: that is no missing input.
-template <class Action>
-std::optional<Failure> failure_of_writing(Action const& action) {
-  auto failure = failure_of(action);
-  if (failure && failure->code == ExitCode::no_input) failure->code = ExitCode::cannot_create;
-  return failure;
-}
-
-void check(SaverOptions const& options) {
-  std::vector<std::string> problems;
-  if (options.directory.empty()) problems.emplace_back("the directory to save into has no name");
-  if (options.keep < 0) {
-    problems.push_back(fmt::format("{} checkpoints cannot be kept; 0 keeps all", options.keep));
-  }
-  if (options.ranks_per_file < 1) {
-    problems.push_back(fmt::format("{} ranks per file; at least 1", options.ranks_per_file));
-  }
-  if (!problems.empty()) throw ConfigError(problems);
-}
 
 }  // namespace
 
