@@ -114,25 +114,44 @@ bool values_differ(char const* what, checkpoint::Values const& a, checkpoint::Va
   return differ;
 }
 
-std::vector<TensorEntry> entries(Reader const& reader) {
-  std::vector<TensorEntry> tensors;
-  for (auto const& [tensor, shards] : reader.manifest().tensors) tensors.push_back(tensor);
+using Entries = std::map<std::string_view, TensorEntry const*>;
+
+Entries entries(Reader const& reader) {
+  Entries tensors;
+  for (auto const& [tensor, shards] : reader.manifest().tensors) tensors.emplace(tensor.name, &tensor);
   return tensors;
 }
 
-/// Prints a line for each tensor of both whose elements differ; returns how many do.
+/// "f32 (3, 4)", or "(none)".
+std::string describe(Entries const& tensors, std::string_view name) {
+  auto const found = tensors.find(name);
+  if (found == tensors.end()) return "(none)";
+  return fmt::format("{} {}", to_string(found->second->dtype), shape_text(found->second->shape));
+}
+
+/// Prints a line when the elements of a tensor of both differ; returns whether they do.
+bool elements_differ(Reader const& a, Reader const& b, TensorEntry const& tensor) {
+  auto const difference = compare_tensor(a, b, tensor);
+  if (difference.first < 0) return false;
+  fmt::print("{} {}: first at {}: {}; {} of {} elements, by {} at most\n", tensor.name,
+             shape_text(tensor.shape), place(tensor.shape, difference.first), difference.values,
+             difference.count, element_count(checkpoint::whole(tensor.shape)), difference.largest);
+  return true;
+}
+
+/// Prints a line for each tensor that differs, by its type, its shape, its elements or in being there at all;
+/// returns how many do.
 int tensors_differ(Reader const& a, Reader const& b) {
   auto const of_a = entries(a);
   auto const of_b = entries(b);
+  auto all = of_a;
+  all.insert(of_b.begin(), of_b.end());
   int differing = 0;
-  for (auto const& tensor : of_a) {
-    if (std::ranges::find(of_b, tensor) == of_b.end()) continue;
-    auto const difference = compare_tensor(a, b, tensor);
-    if (difference.first < 0) continue;
-    ++differing;
-    fmt::print("{} {}: first at {}: {}; {} of {} elements, by {} at most\n", tensor.name,
-               shape_text(tensor.shape), place(tensor.shape, difference.first), difference.values,
-               difference.count, element_count(checkpoint::whole(tensor.shape)), difference.largest);
+  for (auto const& [name, tensor] : all) {
+    auto const first = describe(of_a, name);
+    auto const second = describe(of_b, name);
+    if (first != second) fmt::print("{}: {} | {}\n", name, first, second);
+    if (first != second || elements_differ(a, b, *tensor)) ++differing;
   }
   return differing;
 }
@@ -153,13 +172,8 @@ int diff(std::string const& a, std::string const& b) {
   fmt::print("{} | {}\n", first.directory(), second.directory());
   bool const config = values_differ("config", first.manifest().config, second.manifest().config);
   bool const state = values_differ("state", first.manifest().state, second.manifest().state);
-  auto const tensors = entries(second);
-  auto const differences = first.differences(tensors);
-  for (auto const& line : differences) {
-    fmt::print("{} (the checkpoint: the first one; here: the second)\n", line);
-  }
   int const differing = tensors_differ(first, second);
-  bool const same = !state && differences.empty() && differing == 0;
+  bool const same = !state && differing == 0;
   fmt::print("{}\n", conclusion(same, config, differing));
   return same ? 0 : 1;
 }

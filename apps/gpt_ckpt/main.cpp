@@ -6,12 +6,18 @@
 #include <csignal>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <functional>
+#include <string>
+#include <system_error>
+#include <vector>
 
 #include "commands.hpp"
 #include "tessera/base/error.hpp"
 #include "tessera/checkpoint/fault_point.hpp"
+#include "tessera/checkpoint/files.hpp"
 
 namespace {
 
@@ -63,6 +69,48 @@ void declare(CLI::App& app, Arguments& arguments, std::function<int()>& action) 
       ->check(CLI::IsMember({"f32", "bf16"}));
 }
 
+/// Throws ConfigError when the first word is the name of no command.
+void expect_command(CLI::App const& app, std::vector<std::string> const& words) {
+  if (words.empty() || words.front().starts_with('-')) return;
+  std::string names;
+  for (auto const* const command : app.get_subcommands(nullptr)) {
+    if (command->get_name() == words.front()) return;
+    names += (names.empty() ? "" : ", ") + command->get_name();
+  }
+  throw tessera::ConfigError({fmt::format("there is no command {}; there are {}",
+                                          tessera::checkpoint::in_quotes(words.front()), names)},
+                             tessera::ExitCode::usage);
+}
+
+/// Returns `code` when all that was printed has been written, else throws IoError.
+int printed(int code) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+  throw tessera::IoError("cannot write to the standard output: " + std::generic_category().message(errno));
+}
+
+/// What CLI11 has to say: help, or one line about what is wrong.
+int tell(CLI::App const& app, CLI::ParseError const& error) {
+  if (error.get_exit_code() == 0) return printed(app.exit(error));
+  fmt::print(stderr, "gpt_ckpt: {}\nRun with --help for more.\n", error.what());
+  return static_cast<int>(tessera::ExitCode::usage);
+}
+
+int tell(tessera::ExitCode code, char const* what) {
+  fmt::print(stderr, "gpt_ckpt: {}\n", what);
+  return static_cast<int>(code);
+}
+
+int run(CLI::App& app, std::function<int()> const& action, int argc, char** argv) {
+  try {
+    expect_command(app, {argv + std::min(argc, 1), argv + argc});
+    app.parse(argc, argv);
+    tessera::checkpoint::read_faults();
+    return printed(action());
+  } catch (CLI::ParseError const& error) {
+    return tell(app, error);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -75,16 +123,12 @@ int main(int argc, char** argv) {
   std::function<int()> action;
   declare(app, arguments, action);
   try {
-    app.parse(argc, argv);
-    tessera::checkpoint::read_faults();
-    return action();
-  } catch (CLI::ParseError const& error) {
-    return app.exit(error) == 0 ? 0 : static_cast<int>(tessera::ExitCode::usage);
+    return run(app, action, argc, argv);
   } catch (tessera::Error const& error) {
-    fmt::print(stderr, "gpt_ckpt: {}\n", error.what());
-    return static_cast<int>(error.code());
+    return tell(error.code(), error.what());
+  } catch (std::system_error const& error) {  // of printing
+    return tell(tessera::ExitCode::io, error.what());
   } catch (std::exception const& error) {
-    fmt::print(stderr, "gpt_ckpt: {}\n", error.what());
-    return static_cast<int>(tessera::ExitCode::internal);
+    return tell(tessera::ExitCode::internal, error.what());
   }
 }

@@ -18,7 +18,9 @@ std::optional<Failure> agree(comm::Communicator& world, std::optional<Failure> c
   Failure common;
   common.code = static_cast<ExitCode>(comm::broadcast_value(world, code, first));
   common.message = broadcast_text(world, own ? own->message : "", first);
-  if (world.size() > 1) common.message = fmt::format("rank {}: {}", first, common.message);
+  bool const named = comm::broadcast_value(world, own && own->named ? 1 : 0, first) != 0;
+  if (world.size() > 1 && !named) common.message = fmt::format("rank {}: {}", first, common.message);
+  common.named = true;
   return common;
 }
 

@@ -17,6 +17,7 @@ namespace tessera::checkpoint {
 struct Failure {
   ExitCode code = ExitCode::internal;
   std::string message;
+  bool named = false;  ///< the message says whose it is
 };
 
 /// Runs `action` and returns what it threw; nothing when it threw nothing.
@@ -34,8 +35,17 @@ template <class Action>
   return std::nullopt;
 }
 
-/// Collective, and blocks. The failure of the lowest rank that has one, named, on all ranks; nothing when no
-/// rank has one.
+/// The same for an action that writes: what is missing while it is being written was taken away: that is no
+/// missing input.
+template <class Action>
+[[nodiscard]] std::optional<Failure> failure_of_writing(Action const& action) {
+  auto failure = failure_of(action);
+  if (failure && failure->code == ExitCode::no_input) failure->code = ExitCode::cannot_create;
+  return failure;
+}
+
+/// Collective, and blocks. The failure of the lowest rank that has one, named if it is not yet, on all ranks;
+/// nothing when no rank has one.
 [[nodiscard]] std::optional<Failure> agree(comm::Communicator& world, std::optional<Failure> const& own);
 
 /// Collective, and blocks. The text of rank `root`, on all ranks.

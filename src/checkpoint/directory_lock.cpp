@@ -92,6 +92,20 @@ milliseconds touched(Descriptor const& file, std::string const& path) {
                                                   std::chrono::nanoseconds(status.st_mtim.tv_nsec));
 }
 
+/// Whether nothing has this name. What cannot be looked at may be there.
+bool is_missing(std::string const& path) {
+  struct stat status {};
+  return ::lstat(path.c_str(), &status) != 0 && (errno == ENOENT || errno == ENOTDIR);
+}
+
+/// Whether the name leads to another file than the open one.
+bool is_another(Descriptor const& file, std::string const& path) {
+  struct stat held {};
+  struct stat named {};
+  return ::fstat(file.get(), &held) == 0 && ::lstat(path.c_str(), &named) == 0 &&
+         (held.st_ino != named.st_ino || held.st_dev != named.st_dev);
+}
+
 /// What time it is for the file system, whose clock may be another machine's.
 milliseconds time_of_file_system(std::string const& directory, Owner const& self) {
   auto const path = path_in(directory, fmt::format("{}.time-{}", lock_name, self.token()));
@@ -179,7 +193,7 @@ std::string Owner::token() const {
 }
 
 DirectoryLock::DirectoryLock(std::string const& directory, Owner const& self, LockTiming const& timing)
-    : path_(path_in(directory, lock_name)), file_(open_lock(path_)) {
+    : directory_(directory), path_(path_in(directory, lock_name)), file_(open_lock(path_)) {
   Taken taken = take(file_, path_, timing.patience);
   auto const owner = read_owner(file_, path_);
   if (taken == Taken::no && owner && is_earlier_start(*owner, self)) {
@@ -200,6 +214,20 @@ DirectoryLock::DirectoryLock(std::string const& directory, Owner const& self, Lo
 DirectoryLock::~DirectoryLock() {
   touching_ = {};
   static_cast<void>(::ftruncate(file_.get(), 0));
+}
+
+void DirectoryLock::expect_held() const {
+  if (is_missing(directory_)) {
+    throw IoError(
+        fmt::format("{} was moved away or removed while this run saves there", in_quotes(directory_)),
+        ExitCode::cannot_create);
+  }
+  if (!is_missing(path_) && !is_another(file_, path_)) return;
+  throw IoError(
+      fmt::format("the lock {} was removed or replaced while this run held it, so that another run may "
+                  "write there too: let only one of them go on",
+                  in_quotes(path_)),
+      ExitCode::cannot_create);
 }
 
 }  // namespace tessera::checkpoint

@@ -46,7 +46,12 @@ class DirectoryLock {
   /// Empties the file and lets go of it.
   ~DirectoryLock();
 
+  /// Throws IoError (cannot_create) when the lock no longer keeps others out: its directory was moved away or
+  /// removed, or its file there is another one, or none. Any thread.
+  void expect_held() const;
+
  private:
+  std::string directory_;
   std::string path_;
   Descriptor file_;
   std::jthread touching_;

@@ -71,7 +71,7 @@ std::atomic<int> fault_rank = 0;
 
 [[noreturn]] void refuse_fault(std::string_view text) {
   throw ConfigError(
-      {fmt::format("TESSERA_FAULT: {} is not POINT[#N]:ACTION[=VALUE][@RANK] with one of the "
+      {fmt::format("TESSERA_FAULT: {} is not POINT[#N]:ACTION[=VALUE][@RANK] with N from 1 and one of the "
                    "actions kill, stop, io_error, exit, sleep, err",
                    in_quotes(text))});
 }
@@ -95,7 +95,9 @@ void parse_fault(std::string_view text, Fault& fault) {
   std::string_view action = text.substr(colon + 1);
   fault.rank = take_number(action, '@', text).value_or(-1);
   auto const value = take_number(action, '=', text);
-  fault.hit = take_number(point, '#', text).value_or(0);
+  auto const hit = take_number(point, '#', text);
+  if (hit == 0) refuse_fault(text);
+  fault.hit = hit.value_or(0);
   if (!is_point(point)) {
     throw ConfigError({fmt::format("TESSERA_FAULT: there is no fault point {}, but {}", in_quotes(point),
                                    join(std::vector<std::string>(points.begin(), points.end()), ", "))});
@@ -155,6 +157,14 @@ std::deque<Fault>& faults() {
 void set_fault_rank(int rank) noexcept { fault_rank = rank; }
 
 void read_faults() { static_cast<void>(faults()); }
+
+void read_faults_of(int ranks) {
+  auto const& all = faults();
+  auto const stray = std::ranges::find_if(all, [&](Fault const& fault) { return fault.rank >= ranks; });
+  if (stray == all.end()) return;
+  throw ConfigError(
+      {fmt::format("TESSERA_FAULT: there is no rank {}: the ranks are 0 to {}", stray->rank, ranks - 1)});
+}
 
 void fault_point(std::string_view point) { static_cast<void>(fault_errs(point)); }
 

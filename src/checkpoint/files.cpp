@@ -204,9 +204,9 @@ std::string path_in(std::string const& directory, std::string_view name) {
   return (std::filesystem::path(directory) / name).string();
 }
 
-std::string in_quotes(std::string_view name) {
-  std::string text = "'";
-  for (char const c : name) {
+std::string printable(std::string_view from) {
+  std::string text;
+  for (char const c : from) {
     auto const byte = static_cast<unsigned char>(c);
     if (byte < 32 || byte > 126) {
       text += fmt::format("\\x{:02X}", byte);
@@ -214,7 +214,9 @@ std::string in_quotes(std::string_view name) {
       text += c;
     }
   }
-  return text + "'";
+  return text;
 }
+
+std::string in_quotes(std::string_view name) { return "'" + printable(name) + "'"; }
 
 }  // namespace tessera::checkpoint

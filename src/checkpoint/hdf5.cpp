@@ -20,14 +20,43 @@ namespace {
 struct Words {
   std::string innermost;
   std::string outermost;
+  std::string system;     // the operating system's own text, where a call of it failed
+  bool unclosed = false;  // the file is marked as being written
 };
 
-herr_t collect_words(unsigned /*number*/, H5E_error2_t const* entry, void* words) {
-  auto& [innermost, outermost] = *static_cast<Words*>(words);
+/// What the operating system said, which HDF5 puts between its own numbers and addresses.
+std::string system_text(std::string_view words) {
+  constexpr std::string_view mark = "error message = '";
+  auto const place = words.find(mark);
+  if (place == words.npos) return "";
+  words.remove_prefix(place + mark.size());
+  return std::string(words.substr(0, words.find('\'')));
+}
+
+herr_t collect_words(unsigned /*number*/, H5E_error2_t const* entry, void* collected) {
+  auto& words = *static_cast<Words*>(collected);
   std::string const text = entry->desc == nullptr ? "" : entry->desc;
-  if (innermost.empty()) innermost = text;
-  outermost = text;
+  if (words.innermost.empty()) words.innermost = text;
+  words.outermost = text;
+  if (words.system.empty()) words.system = system_text(text);
+  words.unclosed = words.unclosed || text.find("h5clear") != text.npos;
   return 0;
+}
+
+/// Of the last failed call. Any further call of HDF5 forgets them.
+Words last_words() {
+  Words words;
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, &collect_words, &words);
+  return words;
+}
+
+std::string to_text(Words const& words) {
+  if (!words.system.empty()) return words.system;
+  if (words.unclosed)
+    return "it was never closed, so what wrote it died: it is damaged, take an earlier step";
+  if (words.innermost.empty()) return "HDF5 gave no reason";
+  if (words.innermost == words.outermost) return "HDF5: " + printable(words.innermost);
+  return fmt::format("HDF5: {}: {}", printable(words.outermost), printable(words.innermost));
 }
 
 Id text_type(std::size_t bytes, std::string const& path) {
@@ -85,22 +114,15 @@ void enter() {
   static_cast<void>(silent);
 }
 
-std::string error_text() {
-  Words words;
-  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, &collect_words, &words);
-  if (words.innermost.empty()) return "HDF5 gave no reason";
-  if (words.innermost == words.outermost) return "HDF5: " + words.innermost;
-  return fmt::format("HDF5: {}: {}", words.outermost, words.innermost);
-}
-
 void throw_write_error(std::string_view action, std::string const& path) {
-  auto const text = error_text();
-  throw IoError(fmt::format("cannot {} {}: {}", action, in_quotes(path), text));
+  auto const words = last_words();
+  throw IoError(fmt::format("cannot {} {}: {}", action, in_quotes(path), to_text(words)));
 }
 
 void throw_read_error(std::string_view action, std::string const& path) {
-  auto const text = error_text();
-  throw DataError(fmt::format("cannot {} {}: {}", action, in_quotes(path), text));
+  auto const words = last_words();
+  throw DataError(fmt::format("cannot {} {}: {}", action, in_quotes(path), to_text(words)),
+                  words.system.empty() ? ExitCode::data : ExitCode::io);
 }
 
 namespace {

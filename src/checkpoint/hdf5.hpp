@@ -27,10 +27,9 @@ using Id = UniqueHandle<IdTraits>;
 /// Before the first call of HDF5 on a thread: nothing at exit, no plugins, no printing.
 void enter();
 
-/// The last failed call's innermost and outermost words. Any further call forgets them.
-std::string error_text();
-
-/// "ACTION 'PATH': HDF5: ..." as IoError for what is written, DataError for what is read.
+/// "cannot ACTION 'PATH': WHY", of the last failed call, as IoError for what is written, DataError for what
+/// is read. WHY is the operating system's own text (then a DataError has the code io), or else HDF5's
+/// innermost and outermost words.
 [[noreturn]] void throw_write_error(std::string_view action, std::string const& path);
 [[noreturn]] void throw_read_error(std::string_view action, std::string const& path);
 

@@ -58,7 +58,7 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
   bool end_array() override { return end(); }
   bool parse_error(std::size_t /*position*/, std::string const& /*token*/,
                    Json::exception const& error) override {
-    throw DataError(fmt::format("not JSON: {}", error.what()));
+    throw DataError(fmt::format("not JSON: {}", printable(error.what())));
   }
 
   Json take() { return std::move(document_); }

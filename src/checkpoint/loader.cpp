@@ -24,7 +24,7 @@ namespace {
 std::vector<std::string> agreed_candidates(comm::Communicator& world, std::string const& path) {
   std::string text;
   auto const failure = agree(world, failure_of([&] {
-                               read_faults();
+                               read_faults_of(world.size());
                                if (world.rank() != 0) return;
                                for (auto const& directory : candidates(path)) text += directory + '\0';
                              }));
@@ -56,7 +56,10 @@ void verify_share(std::string const& directory, std::vector<FileContent> const& 
       bool const own = before / share == rank;
       before += dataset.bytes();
       if (!own) continue;
-      if (!reader) reader.emplace(directory, content, Verify::metadata);
+      if (!reader) {
+        reader.emplace(directory, content, Verify::metadata);
+        reader->expect_only(content);
+      }
       reader->verify_elements(*dataset.tensor, *dataset.shard);
     }
   }

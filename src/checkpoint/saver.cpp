@@ -14,6 +14,7 @@
 #include "checkpoint/agreement.hpp"
 #include "checkpoint/directory_lock.hpp"
 #include "checkpoint/part_writer.hpp"
+#include "checkpoint/saver_options.hpp"
 #include "checkpoint/staging.hpp"
 #include "checkpoint/waiting.hpp"
 #include "tessera/base/version.hpp"
@@ -47,18 +48,6 @@ namespace {
 using saving::Clock;
 using saving::seconds_since;
 
-void check(SaverOptions const& options) {
-  std::vector<std::string> problems;
-  if (options.directory.empty()) problems.emplace_back("the directory to save into has no name");
-  if (options.keep < 0) {
-    problems.push_back(fmt::format("{} checkpoints cannot be kept; 0 keeps all", options.keep));
-  }
-  if (options.ranks_per_file < 1) {
-    problems.push_back(fmt::format("{} ranks per file; at least 1", options.ranks_per_file));
-  }
-  if (!problems.empty()) throw ConfigError(problems);
-}
-
 }  // namespace
 
 /// A save passes through two phases: all ranks write their files; then rank 0 commits. In each, what may take
@@ -66,10 +55,12 @@ void check(SaverOptions const& options) {
 class Saver::Body {
  public:
   Body(std::unique_ptr<comm::Communicator> world, SaverOptions options)
-      : world_(std::move(world)), options_(std::move(options)), staging_(*world_, options_.ranks_per_file) {
+      : world_(std::move(world)),
+        options_(std::move(options)),
+        staging_(*world_, options_.ranks_per_file, options_.nodes) {
     set_fault_rank(world_->rank());
     auto const failure = agree(*world_, failure_of([&] {
-      read_faults();
+      read_faults_of(world_->size());
       take_directory();
     }));
     if (failure) throw_failure<IoError>(*failure);
@@ -90,7 +81,7 @@ class Saver::Body {
   void reserve(Snapshot const& snapshot) {
     if (writes_in_place()) return;
     end_save();
-    auto const failure = agree(*world_, failure_of([&] { staging_.reserve(snapshot); }));
+    auto const failure = agree(*world_, failure_of_staging([&] { staging_.reserve(snapshot); }));
     if (failure) throw_failure<IoError>(*failure);
   }
 
@@ -151,10 +142,26 @@ class Saver::Body {
     job_.step = snapshot.step;
     auto& parts = save_->snapshot.parts;
     save_->failure =
-        failure_of([&] { parts = writes_in_place() ? snapshot.parts : staging_.copy(snapshot); });
+        failure_of_staging([&] { parts = writes_in_place() ? snapshot.parts : staging_.copy(snapshot); });
+    if (!save_->failure) save_->failure = loss_of_directory();
     run([this] {
       auto const& [step, layout, config, state, tensors, to_write] = save_->snapshot;
       save_->written = write_parts(job_, tensors, to_write, cancelled_);
+    });
+  }
+
+  /// What a group of ranks has agreed on names its rank.
+  template <class Action>
+  std::optional<Failure> failure_of_staging(Action const& action) const {
+    auto failure = failure_of(action);
+    if (failure) failure->named = !staging_.alone();
+    return failure;
+  }
+
+  /// On rank 0, whether the directory is no longer this job's to write.
+  [[nodiscard]] std::optional<Failure> loss_of_directory() const {
+    return failure_of([&] {
+      if (lock_) lock_->expect_held();
     });
   }
 
@@ -163,7 +170,7 @@ class Saver::Body {
   void run(Action action) {
     ended_ = false;
     auto task = [this, action] {
-      if (!save_->failure) save_->failure = failure_of(action);
+      if (!save_->failure) save_->failure = failure_of_writing(action);
       ended_ = true;
     };
     if (options_.synchronous) return task();
@@ -210,7 +217,11 @@ class Saver::Body {
     what.manifest.state = snapshot.state;
     gather_written(*world_, save_->written, snapshot.tensors, what.manifest);
     save_->committing = true;
-    if (world_->rank() == 0) run([this, what = std::move(what)] { save_->committed = commit(what); });
+    if (world_->rank() != 0) return;
+    run([this, what = std::move(what)] {
+      lock_->expect_held();
+      save_->committed = commit(what);
+    });
   }
 
   void conclude() {
@@ -227,13 +238,15 @@ class Saver::Body {
     save_.reset();
   }
 
-  /// Removes what there is of the save before any rank may begin another, and throws on all.
+  /// Removes what there is of the save before any rank may begin another, and throws on all. A directory that
+  /// is gone is the reason of whatever failed in it.
   [[noreturn]] void fail() {
     std::string rest;
     if (world_->rank() == 0) {
       auto const failure = failure_of([&] { remove_tree(job_.directory); });
       if (failure) rest = fmt::format("; what there is of it stays: {}", failure->message);
     }
+    if (auto lost = loss_of_directory()) save_->failure = std::move(lost);
     auto const failure = agree(*world_, save_->failure);
     auto const step = save_->snapshot.step;
     save_.reset();

@@ -112,9 +112,11 @@ struct Staging::Plan {
   std::size_t bytes = 0;
 };
 
-Staging::Staging(comm::Communicator& world, int ranks_per_file) {
+Staging::Staging(comm::Communicator& world, int ranks_per_file, std::vector<int> const& nodes)
+    : rank_(world.rank()) {
   if (ranks_per_file == 1) return;
-  auto const node = world.split_by_node();
+  auto const own = static_cast<std::size_t>(world.rank());
+  auto const node = nodes.empty() ? world.split_by_node() : world.split(nodes.at(own), world.rank());
   group_ = node->split(node->rank() / ranks_per_file, node->rank());
 }
 
@@ -155,6 +157,8 @@ Staging::Plan Staging::prepare(Snapshot const& snapshot) {
     }
     memory_.reserve(writes() ? plan.bytes : 2 * message_bytes);
   });
+  if (failure && group_)
+    *failure = {failure->code, fmt::format("rank {}: {}", rank_, failure->message), true};
   if (group_) failure = agree(*group_, failure);
   if (failure) throw_failure<IoError>(*failure);
   return plan;

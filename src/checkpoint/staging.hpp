@@ -36,8 +36,8 @@ class TouchedMemory {
 /// The ranks that share a file, and the copies for it.
 class Staging {
  public:
-  /// Collective over `world`.
-  Staging(comm::Communicator& world, int ranks_per_file);
+  /// Collective over `world`. `nodes` as in SaverOptions.
+  Staging(comm::Communicator& world, int ranks_per_file, std::vector<int> const& nodes);
 
   /// Whether this rank writes the file of its group.
   [[nodiscard]] bool writes() const noexcept { return !group_ || group_->rank() == 0; }
@@ -47,7 +47,7 @@ class Staging {
   [[nodiscard]] std::size_t bytes() const noexcept { return memory_.bytes(); }
 
   /// Collective over the group. Makes the memory for what `copy` needs. Throws MemoryError on the whole
-  /// group.
+  /// group, which says whose it is unless this rank is alone.
   void reserve(Snapshot const& snapshot);
 
   /// Collective over the group. Copies what this rank is to write; the result, whose sources are one dense
@@ -61,6 +61,7 @@ class Staging {
   void send_parts(Snapshot const& snapshot);
   void receive_parts(Plan const& plan, Snapshot const& snapshot, std::size_t peer);
 
+  int rank_;                                   // of the world
   std::unique_ptr<comm::Communicator> group_;  // null: every rank has its own file
   TouchedMemory memory_;
 };

@@ -27,10 +27,21 @@ Problem problem_of(std::string file, Error const& error) {
   return {std::move(file), error.what(), is_unreadable(error.code()) ? error.code() : ExitCode::data};
 }
 
+/// One that is missing too.
+std::string text_of_manifest(std::string const& path) {
+  try {
+    return read_text(path, max_manifest_bytes);
+  } catch (DataError const& error) {
+    if (error.code() == ExitCode::no_input) throw DataError(error.what());
+    throw;
+  }
+}
+
 std::optional<Problem> verify_datasets(std::string const& directory, FileContent const& content) {
   if (content.datasets.empty()) return std::nullopt;
   try {
     ShardFileReader reader(directory, content, Verify::metadata);
+    reader.expect_only(content);
     for (auto const& dataset : content.datasets) reader.check(*dataset.tensor, *dataset.shard);
   } catch (Error const& error) {
     return problem_of(content.file->name, error);
@@ -46,7 +57,7 @@ bool is_unreadable(ExitCode code) noexcept { return code == ExitCode::permission
 
 Manifest read_manifest(std::string const& directory) {
   auto const path = path_in(directory, manifest_name);
-  Manifest manifest = parse_manifest(read_text(path, max_manifest_bytes), path);
+  Manifest manifest = parse_manifest(text_of_manifest(path), path);
   auto const step = step_of_name(directory);
   if (step && *step != manifest.step) {
     throw DataError(

@@ -83,11 +83,18 @@ TEST_F(FaultPointDeathTest, SleepWaits) {
 TEST_F(FaultPointDeathTest, WhatCannotBeUnderstoodIsAConfigurationError) {
   for (char const* const wrong :
        {"files.write", "files.write:", "files.write:explode", "files.write:kill@", "files.write:kill@x",
-        "files.write#:kill", "files.write#-1:kill", "files.write:sleep=1s"}) {
+        "files.write#:kill", "files.write#-1:kill", "files.write#0:kill", "files.write:sleep=1s"}) {
     EXPECT_EXIT(with_fault(wrong, [] { fault_point("ckpt.begin"); }), testing::ExitedWithCode(1),
                 "78 TESSERA_FAULT: 'files.write.* is not POINT")
         << wrong;
   }
+}
+
+TEST_F(FaultPointDeathTest, ARankThatThereIsNotIsRefusedOnceTheirNumberIsKnown) {
+  auto const body = [] { read_faults_of(2); };
+  EXPECT_EXIT(with_fault("files.write:kill@1", body), testing::ExitedWithCode(0), "");
+  EXPECT_EXIT(with_fault("files.write:kill@1,files.sync:kill@2", body), testing::ExitedWithCode(1),
+              "78 TESSERA_FAULT: there is no rank 2: the ranks are 0 to 1");
 }
 
 TEST_F(FaultPointDeathTest, APointThatThereIsNotIsRefusedWhenTheProgramStarts) {

@@ -13,6 +13,7 @@
 
 #include "sample.hpp"
 #include "tessera/checkpoint/files.hpp"
+#include "tessera/checkpoint/shard_file.hpp"
 #include "tessera/checkpoint/verify.hpp"
 
 namespace tessera::checkpoint {
@@ -56,7 +57,7 @@ TEST_P(IoFaults, EachOneIsACleanError) {
     } catch (Error const& error) {
       failed = true;
       ++errors;
-      EXPECT_NE(std::string(error.what()).find(std::strerror(error_number)), std::string::npos)
+      EXPECT_TRUE(std::string(error.what()).ends_with(std::string("': ") + std::strerror(error_number)))
           << error.what();
     }
     fiu_disable(name);
@@ -72,6 +73,31 @@ TEST_P(IoFaults, EachOneIsACleanError) {
   EXPECT_TRUE(verify_checkpoint(folder.path("before")).empty());
   write_sample(folder.path("c"), tensors, 2, 2, 1);
   EXPECT_TRUE(verify_checkpoint(folder.path("c")).empty());
+}
+
+TEST(IoFaultsOfReading, AreToldAsSuchAndWithTheNameThatTheFileHas) {
+  TemporaryFolder const folder;
+  auto const manifest = write_sample(folder.path("c"), sample_tensors(), 1, 1, 1);
+  auto const content = contents_of(manifest).front();
+  int errors = 0;
+  for (bool happened = true; happened;) {
+    calls_left = errors + 1;
+    fiu_enable_external("posix/io/rw/pread", 1, reinterpret_cast<void*>(std::intptr_t{EIO}), 0, &fail_one);
+    try {
+      ShardFileReader reader(folder.path("c"), content);
+      reader.check(*content.datasets[0].tensor, *content.datasets[0].shard);
+    } catch (Error const& error) {
+      EXPECT_EQ(error.code(), ExitCode::io) << error.what();
+      EXPECT_TRUE(std::string(error.what()).ends_with("': Input/output error")) << error.what();
+      EXPECT_NE(std::string(error.what()).find(folder.path("c/rank_00000.h5")), std::string::npos)
+          << error.what();
+      ++errors;
+    }
+    fiu_disable("posix/io/rw/pread");
+    happened = calls_left <= 0;
+    ASSERT_LT(errors, 500);
+  }
+  EXPECT_GE(errors, 4);  // of hashing, and of HDF5
 }
 
 INSTANTIATE_TEST_SUITE_P(

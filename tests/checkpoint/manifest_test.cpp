@@ -206,7 +206,8 @@ TEST(Manifest, DeepAndBrokenTextIsRefusedQuickly) {
   refuse("{\"a\":{" + keys(200'000) + "},\n", "more values than");
   refuse("", "not JSON");
   refuse("[1,\n", "not JSON");
-  refuse("{\"format\": \"\xff\xfe\",\n", "not JSON");
+  refuse("{\"format\": \"\xff\xfe\",\n", "\\xFF");
+  refuse("{\"format\": \"\xc2\x9b\xff\",\n", "\\xC2\\x9B\\xFF");
   refuse("{", "'format' is missing");
   expect_failure(ExitCode::data, {"at most 134217728"}, [] {
     static_cast<void>(parse_manifest(std::string(max_manifest_bytes + 1, ' '), "m.json"));

@@ -64,6 +64,14 @@ std::string read_bytes(std::string const& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
+std::int64_t bytes_read_by_this_process() {
+  std::ifstream file("/proc/self/io");
+  std::string name;
+  std::int64_t bytes = 0;
+  file >> name >> bytes;  // rchar
+  return bytes;
+}
+
 void write_bytes(std::string const& path, std::string const& bytes) {
   std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
 }

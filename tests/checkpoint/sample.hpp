@@ -34,6 +34,8 @@ class TemporaryFolder {
 };
 
 std::string read_bytes(std::string const& path);
+/// By calls of the system, whether from a disk or not.
+std::int64_t bytes_read_by_this_process();
 void write_bytes(std::string const& path, std::string const& bytes);
 
 /// A tensor and all its elements, row-major.

@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstring>
 #include <filesystem>
 #include <map>
+#include <numeric>
 #include <random>
 #include <thread>
 
@@ -111,6 +113,31 @@ TEST(ShardFile, TilesAreGatheredIntoOneRowMajorDataset) {
   Box const one{{0, 1023}, {n, 1}};
   reader.read(entry, half, one, row_major(reinterpret_cast<std::byte*>(column.data()), one));
   for (std::int64_t row = 0; row < n; ++row) EXPECT_EQ(column[static_cast<std::size_t>(row)], row * k + 1023);
+}
+
+TEST(ShardFile, OfASliceLittleMoreThanItsOwnBytesAreRead) {
+  TemporaryFolder const folder;
+  TensorEntry const entry{"mlp.down", DType::f32, {500, 4096}};
+  std::vector<float> values(500 * 4096);
+  std::iota(values.begin(), values.end(), 0.0F);
+  ShardFileWriter writer(folder.path("a.h5"), 1, "test");
+  Shard const shard = writer.write(entry, whole(entry.shape), std::as_bytes(std::span(values)));
+  Manifest manifest;
+  manifest.files = {writer.finish()};
+  manifest.tensors = {{entry, {shard}}};
+  ShardFileReader reader(folder.path(), contents_of(manifest)[0]);
+  reader.check(entry, shard);
+  for (std::int64_t const columns : {4096, 3840, 1024, 64}) {
+    Box const slice{{0, 128}, {500, std::min<std::int64_t>(columns, 4096 - 128)}};
+    std::vector<std::byte> memory(static_cast<std::size_t>(element_count(slice)) * 4);
+    auto const before = test::bytes_read_by_this_process();
+    reader.read(entry, shard, slice, row_major(memory.data(), slice));
+    auto const read = test::bytes_read_by_this_process() - before;
+    EXPECT_LE(static_cast<double>(read), 1.25 * static_cast<double>(memory.size()) + 4096) << columns;
+    float last = 0;
+    std::memcpy(&last, &memory[memory.size() - 4], 4);
+    EXPECT_EQ(last, values[static_cast<std::size_t>(499 * 4096 + 128 + slice.extent[1] - 1)]);
+  }
 }
 
 TEST(ShardFile, SourcesMustCoverTheirBox) {

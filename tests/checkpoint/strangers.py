@@ -108,8 +108,30 @@ def variable_attribute(file):
     return None
 
 
+def more_links(file):
+    file["more"] = h5py.ExternalLink("other.h5", "/w")
+    return plain(file)
+
+
+def more_in_a_group(file):
+    file.create_dataset("more/v", data=VALUES)
+    return plain(file)
+
+
+def more_in_the_root(file):
+    file.attrs["more"] = "of variable length"
+    return plain(file)
+
+
+def more_attributes(file):
+    dataset = plain(file)
+    dataset.attrs.create("more", dataset.ref, dtype=h5py.ref_dtype)
+    return dataset
+
+
 KINDS = (plain, soft_link, external_link, external_storage, virtual, filtered, unknown_filter, compact, variable_length,
-         references, big_endian, compound, other_shape, group, no_elements, no_attributes, variable_attribute)
+         references, big_endian, compound, other_shape, group, no_elements, no_attributes, variable_attribute,
+         more_links, more_in_a_group, more_in_the_root, more_attributes)
 
 
 def main(directory):

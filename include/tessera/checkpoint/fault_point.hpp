@@ -44,6 +44,9 @@ void set_fault_rank(int rank) noexcept;
 /// cannot be understood or names a point that there is not.
 void read_faults();
 
+/// The same, where it is known how many ranks there are: a ConfigError too where @RANK is none of them.
+void read_faults_of(int ranks);
+
 /// Does what TESSERA_FAULT asks for at this point; else costs the reading of one static. Throws IoError when
 /// that is what it asks for, and as read_faults. `point` is one of the table in fault_point.cpp. Any thread.
 void fault_point(std::string_view point);

@@ -64,7 +64,9 @@ void write_text_atomically(std::string const& path, std::string_view text);
 
 /// `directory`/`name`.
 [[nodiscard]] std::string path_in(std::string const& directory, std::string_view name);
-/// A name in quotes for messages; control characters and bytes above 126 as \x41.
+/// Text of others for messages; control characters and bytes above 126 as \x41.
+[[nodiscard]] std::string printable(std::string_view from);
+/// A name in quotes for messages, printable.
 [[nodiscard]] std::string in_quotes(std::string_view name);
 
 }  // namespace tessera::checkpoint

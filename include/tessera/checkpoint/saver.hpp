@@ -48,6 +48,8 @@ struct SaverOptions {
   /// So many neighbouring ranks of a node hand their bytes to the first of them, which writes one file. Fewer
   /// files, for the price of sending within `begin` and of the first rank holding the copies of all.
   int ranks_per_file = 1;
+  /// The node of each rank, for `ranks_per_file`; empty: the system is asked.
+  std::vector<int> nodes{};
 };
 
 /// One box that this rank saves. `sources` are memories of the host whose boxes cover it exactly once, its

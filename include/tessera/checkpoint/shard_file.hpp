@@ -81,6 +81,11 @@ class ShardFileReader {
   ShardFileReader& operator=(ShardFileReader&&) noexcept;
   ~ShardFileReader();
 
+  /// Throws DataError when the file holds something that is neither a dataset of `content`, nor a group on
+  /// the way to one, nor an attribute of a shard file. What is read is checked without it; this keeps out
+  /// what a stranger put beside it, for other programs to follow.
+  void expect_only(FileContent const& content) const;
+
   /// Throws DataError unless the dataset is as the manifest says: dtype, shape, attributes, plain storage.
   void check(TensorEntry const& tensor, Shard const& shard);
 

@@ -146,6 +146,44 @@ TEST(SaveDirectory, AFileInItsPlaceIsToldOnAllRanks) {
                  [&] { Saver(world.duplicate(), {.directory = folder.path("file/below")}); });
 }
 
+TEST(SaveDirectory, OneThatGoesAwayIsToldAsSuchWhateverFailedInIt) {
+  auto& world = support::world();
+  SharedFolder const folder(world);
+  Saver saver(world.duplicate(), {.directory = folder.path("a")});
+  save(saver, world, 1);
+  Strings const words{"saving step 2 failed", folder.path("a'"), "was moved away or removed"};
+  auto const move = [&](char const* from, char const* to) {
+    on_rank_0(world, [&] { rename_path(folder.path(from), folder.path(to)); });
+  };
+  move("a", "b");
+  expect_failure(ExitCode::cannot_create, words, [&] { save(saver, world, 2); });
+  move("b", "a");
+  auto const tensors = tensors_at(2);
+  Cut cut(tensors, world.rank(), world.size(), 9);
+  saver.begin(cut.at(2));
+  comm::barrier(world);
+  move("a", "b");
+  expect_failure(ExitCode::cannot_create, words, [&] { saver.finish(); });
+  move("b", "a");
+  EXPECT_EQ(save(saver, world, 3).step, 3);
+  load_and_compare(world, folder.path("a"));
+}
+
+TEST(SaveDirectory, ALockThatWasRemovedIsNoticedByTheNextSave) {
+  auto& world = support::world();
+  SharedFolder const folder(world);
+  Saver first(world.duplicate(), {.directory = folder.path()});
+  save(first, world, 1);
+  on_rank_0(world, [&] { std::filesystem::remove(folder.path("lock")); });
+  expect_failure(ExitCode::cannot_create, {"saving step 2 failed", "lock' was removed or replaced"},
+                 [&] { save(first, world, 2); });
+  Saver second(world.duplicate(), {.directory = folder.path()});
+  save(second, world, 3);
+  expect_failure(ExitCode::cannot_create, {"saving step 4 failed", "lock' was removed or replaced"},
+                 [&] { save(first, world, 4); });
+  EXPECT_EQ(names_in(world, folder.path()), (Strings{"latest", "step_00000001", "step_00000003"}));
+}
+
 TEST(SaveDirectory, ASecondJobIsRefusedAndToldWhoseItIs) {
   auto& world = support::world();
   SharedFolder const folder(world);

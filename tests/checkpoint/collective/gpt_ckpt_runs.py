@@ -106,6 +106,15 @@ class GptCkpt(unittest.TestCase):
         self.assertIn(f"counts (1000): first at [0]: {2**58 ^ 37} | {2**58 ^ 74}; 1000 of 1000 elements, by ", text)
         self.assertIn("9 tensors differ.", text)
 
+    def test_a_report_that_cannot_be_written_is_an_error(self):
+        for command in ("list", "verify", "show", "diff", "export"):
+            arguments = {"diff": [self.saved], "export": [self.parent / "told.h5"]}.get(command, [])
+            with open("/dev/full", "w") as full:
+                done = subprocess.run([GPT_CKPT, command, self.saved, *arguments], stdout=full, stderr=subprocess.PIPE,
+                                      text=True, timeout=60)
+            self.assertEqual(done.returncode, 74, command + done.stderr)
+            self.assertRegex(done.stderr, "^gpt_ckpt: .*No space left on device\n$")
+
     @unittest.skipUnless(shutil.which("xxhsum"), "xxhsum is not installed")
     def test_diff_tells_of_a_configuration_that_differs(self):
         other = self.parent / "configured"
@@ -184,14 +193,19 @@ class GptCkpt(unittest.TestCase):
 
     def test_wrong_usage_and_missing_input_have_their_codes(self):
         self.run_tool(code=64)
-        self.run_tool("frobnicate", self.saved, code=64)
-        self.run_tool("diff", self.saved, code=64)
+        self.assertRegex(self.run_tool("frobnicate", self.saved, code=64),
+                         "^gpt_ckpt: there is no command 'frobnicate'; there are list, verify, .*export\n$")
+        self.assertRegex(self.run_tool("diff", self.saved, code=64), "^gpt_ckpt: .*OTHER")
         self.run_tool("reshard", self.saved, self.parent / "x", "--files", 0, code=64)
         for command in (["reshard", self.saved, "", "--files", 1], ["export", self.saved, ""]):
             self.assertIn("the name is empty", self.run_tool(*command, code=64))
         error = self.run_tool("list", self.saved, code=78, fault="ckpt.before_remane:kill")
         self.assertIn("there is no fault point 'ckpt.before_remane'", error)
         self.run_tool("verify", self.parent / "none", code=66)
+        (self.parent / "a_file").mkdir()
+        (self.parent / "a_file/step_00000100").touch()
+        self.assertIn("step_00000100/manifest.json': Not a directory",
+                      self.run_tool("verify", self.parent / "a_file", code=65))
         self.assertIn("Exit codes", self.run_tool("--help"))
         empty = self.parent / "empty"
         empty.mkdir()

@@ -129,7 +129,7 @@ TEST(Loader, NothingToLoadIsMissingInput) {
   expect_failure(ExitCode::no_input, {"no checkpoint directory", "absent"},
                  [&] { open(folder.path("absent")); });
   expect_failure(ExitCode::no_input, {"no checkpoint in"}, [&] { open(folder.path()); });
-  expect_failure(ExitCode::no_input, {"manifest.json"}, [&] {
+  expect_failure(ExitCode::data, {"manifest.json", "No such file"}, [&] {
     on_rank_0(world, [&] { create_directory(folder.path("step_00000001")); });
     open(folder.path());
   });

@@ -80,6 +80,16 @@ TEST(Saver, NeighboursShareFiles) {
   }
 }
 
+TEST(Saver, FilesAreSharedInsideTheNodesThatAreGiven) {
+  int const size = support::world().size();
+  std::vector<int> nodes;
+  for (int rank = 0; rank < size; ++rank) nodes.push_back(rank / 2);
+  SharedFolder const folder(support::world());
+  save_with(size, folder.path(), {.directory = "", .ranks_per_file = 3, .nodes = nodes}, 5);
+  EXPECT_EQ(shard_files(folder.path("step_00000007")), (size + 1) / 2);
+  load_with(size, folder.path(), 6);
+}
+
 TEST(Saver, AsynchronousSavesTakeTheValuesOfBegin) {
   auto& world = support::world();
   SharedFolder const folder(world);
@@ -212,6 +222,23 @@ TEST(Saver, BoxesThatDoNotCoverATensorAreAnInternalError) {
   snapshot = cut.at(1);
   if (!snapshot.parts.empty()) snapshot.parts.back().sources.clear();
   expect_failure(ExitCode::internal, {"sources cover a box exactly once"}, [&] {
+    saver.begin(snapshot);
+    saver.finish();
+  });
+}
+
+TEST(Saver, AFailureInAGroupIsToldOnceAndWithTheRankThatHasIt) {
+  auto& world = support::world();
+  SharedFolder const folder(world);
+  Saver saver(world.duplicate(), {.directory = folder.path(), .ranks_per_file = 8});
+  auto const tensors = tensors_at(1);
+  Cut cut(tensors, world.rank(), world.size(), 9);
+  auto snapshot = cut.at(1);
+  int const last = world.size() - 1;
+  if (world.rank() == last) snapshot.parts.back().sources.clear();
+  auto const whose =
+      world.size() > 1 ? fmt::format("saving step 1 failed: rank {}: ", last) : "step 1 failed: ";
+  expect_failure(ExitCode::internal, {whose, "sources cover a box exactly once"}, [&] {
     saver.begin(snapshot);
     saver.finish();
   });

@@ -71,6 +71,17 @@ class Trained(unittest.TestCase):
                 self.assertEqual(found[...].tobytes(), nearest.tobytes(), tensor["name"])
         self.assertLess((self.work / "half.h5").stat().st_size, 0.7 * (self.work / "plain.h5").stat().st_size)
 
+    def test_diff_counts_tensors_of_another_type_or_that_one_has_alone(self):
+        run(GPT_TRAIN, *MODEL, "--layers", 1, "--precision", "float64", "--steps", 1, "--save", self.work / "wide")
+        done = subprocess.run([GPT_CKPT, "diff", self.work / "ck", self.work / "wide"], capture_output=True, text=True,
+                              timeout=60)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        lines = done.stdout.splitlines()
+        self.assertEqual(lines[-1], f"{len(self.manifest['tensors'])} tensors differ.")
+        norm = next(line for line in lines if line.startswith("layers.0.") and line.endswith("(32)"))
+        self.assertRegex(norm, r"^layers\.0\.\S+: f32 \(32\) \| f64 \(32\)$")
+        self.assertTrue(any(re.fullmatch(r"layers\.1\.\S+: f32 \(32\) \| \(none\)", line) for line in lines), lines)
+
     def test_h5dump_reads_what_h5py_reads(self):
         out = self.work / "elements"
         for tensor in self.manifest["tensors"]:

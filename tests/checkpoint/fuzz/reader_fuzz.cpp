@@ -52,6 +52,10 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
   FileEntry const entry{"seed.h5", std::ssize(bytes), hash_of(bytes), "anyone"};
   try {
     ShardFileReader reader(stage.directory, FileContent{&entry, {}});
+    try {
+      reader.expect_only(contents_of(stage.manifest).front());
+    } catch (DataError const&) {
+    }
     for (auto const& [tensor, shards] : stage.manifest.tensors) {
       std::array<std::byte, 96> memory{};
       try {
