@@ -188,8 +188,12 @@ TEST_F(Threaded, WhatFailsWhileNobodyWaitsIsToldByTheNextCall) {
     DeviceArray<float> const values(10, 1.0f);
     comm::all_reduce_in_place(group, values, comm::Op::sum, stream.ref()).wait(stream.ref());
     if (world.rank() == 1) throw std::runtime_error("rank 1 leaves");
+    std::atomic<bool> open{false};
+    stream.hold_until(open);
     auto request = comm::all_reduce_in_place(group, values, comm::Op::sum, stream.ref());
     request.wait(stream.ref());
+    open = true;
+    open.notify_all();
     stream.synchronise();  // the stream goes on, with whatever is there
     comm::all_reduce_in_place(group, values, comm::Op::sum, stream.ref()).wait(stream.ref());
   });
@@ -208,7 +212,7 @@ TEST_F(Threaded, AStreamThatCannotBeMarkedIsToldWhenTheOperationStarts) {
   });
 }
 
-TEST_F(Threaded, ARepeatedStepMakesNoEventsOfItsOwn) {
+TEST_F(Threaded, ARepeatedStepMakesNoMoreEvents) {
   run_well(2, [](auto&, auto& group) {
     StreamOfTest stream;
     DeviceArray<float> const values(100, 1.0f);
@@ -218,11 +222,10 @@ TEST_F(Threaded, ARepeatedStepMakesNoEventsOfItsOwn) {
       stream.synchronise();
       group.barrier({}).wait_host();
     };
-    step();  // in which the host waits for the first
-    step();
     cuda::reset_calls();
-    for (int i = 0; i < 5; ++i) step();
-    EXPECT_EQ(cuda::calls().count("cudaEventCreateWithFlags"), 0u);
+    for (int i = 0; i < 50; ++i) step();
+    // Three a step, and of those of the step before that are still being put back.
+    EXPECT_LE(cuda::calls()["cudaEventCreateWithFlags"], 2 * 3);
   });
 }
 
