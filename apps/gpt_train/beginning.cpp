@@ -116,6 +116,20 @@ void check_save(train::RunConfig const& config) {
   if (!c.resume && c.load.empty()) check_steps(c.save, newest_step(c.save), -1);
 }
 
+namespace {
+
+/// The node of each rank where the configuration says it.
+std::vector<int> nodes_by_hand(train::RunConfig const& config, train::Layout const& layout) {
+  std::vector<int> nodes;
+  if (config.parallel.ranks_per_node == 0) return nodes;
+  for (auto const& location : train::planned_locations(config, {layout.tp, layout.pp, layout.dp})) {
+    nodes.push_back(location.node);
+  }
+  return nodes;
+}
+
+}  // namespace
+
 Beginning begin(std::unique_ptr<tessera::comm::Communicator> world, train::RunConfig const& config,
                 train::Plan const& plan, std::int64_t training_samples) {
   auto const& c = config.checkpoint;
@@ -124,7 +138,8 @@ Beginning begin(std::unique_ptr<tessera::comm::Communicator> world, train::RunCo
   auto const make_saver = [&] {
     if (c.save.empty() || beginning.saver) return;
     beginning.saver = std::make_unique<checkpoint::Saver>(
-        world->duplicate(), checkpoint::SaverOptions{c.save, c.keep, c.synchronous, c.ranks_per_file});
+        world->duplicate(), checkpoint::SaverOptions{c.save, c.keep, c.synchronous, c.ranks_per_file,
+                                                     nodes_by_hand(config, plan.layout)});
   };
   // What another job is still writing must not be read: the lock comes first.
   if (c.resume) make_saver();

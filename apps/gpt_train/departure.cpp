@@ -2,12 +2,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "departure.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
+
+#include "tessera/base/log.hpp"
+#include "tessera/checkpoint/files.hpp"
 
 namespace gpt_train {
 
@@ -39,8 +44,14 @@ std::optional<double> seconds_left(double limit_minutes, char const* slurm_end, 
   std::int64_t end = 0;
   auto const [rest, error] = std::from_chars(text.data(), text.data() + text.size(), end);
   double const left = static_cast<double>(end) - now;
-  if (error != std::errc{} || rest != text.data() + text.size() || left <= 0) return std::nullopt;
-  return left;
+  bool const number = error == std::errc{} && rest == text.data() + text.size();
+  if (number && left > 0) return left;
+  tessera::log(tessera::LogLevel::warning,
+               fmt::format("SLURM_JOB_END_TIME is {} {}: the run does not know when to leave; "
+                           "--time-limit-minutes tells it",
+                           tessera::checkpoint::in_quotes(text),
+                           number ? "and has passed" : "and no time in seconds since 1970"));
+  return std::nullopt;
 }
 
 TimeLimit::TimeLimit(double left_s, double save_s)
@@ -55,8 +66,9 @@ bool TimeLimit::reached(double now_s) const { return now_s + step_s_ + save_s_ >
 Departure::Departure(tessera::train::CheckpointConfig const& config,
                      tessera::train::SignalWatch const& signals, bool has_clock, double save_bytes)
     : signals_(&signals), has_clock_(has_clock), interval_s_(60 * config.interval_minutes) {
-  auto const left =
-      seconds_left(config.time_limit_minutes, std::getenv("SLURM_JOB_END_TIME"), seconds_since_1970());
+  auto const left = has_clock ? seconds_left(config.time_limit_minutes, std::getenv("SLURM_JOB_END_TIME"),
+                                             seconds_since_1970())
+                              : std::nullopt;
   if (left) limit_.emplace(*left, save_bytes / believed_bytes_per_s);
 }
 

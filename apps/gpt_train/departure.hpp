@@ -20,8 +20,8 @@ enum class Wish : int { nothing = 0, save, leave_in_time, leave_on_sigterm, leav
 
 /// Seconds from now until the run has to be over: what the configuration says, or else the end of the Slurm
 /// job, which is the text of SLURM_JOB_END_TIME in seconds since 1970; null where there is none. Nothing
-/// where neither is known, or where the text is no number or lies in the past: the end of a job may have been
-/// moved.
+/// where neither is known, or, with a warning in the log, where the text is no number or lies in the past:
+/// the end of a job may have been moved.
 [[nodiscard]] std::optional<double> seconds_left(double limit_minutes, char const* slurm_end, double now);
 
 /// When to leave so that there is still time to save. It knows how long steps and saves have taken and wants,

@@ -44,6 +44,7 @@ int run(comm::Session& session, comm::Communicator& world, std::vector<std::stri
   CommandLine command;
   Inputs inputs;
   auto const parsed = attempt([&] {
+    tessera::checkpoint::read_faults_of(world.size());
     command = parse_command_line(arguments, world.size(),
                                  [&](Settings& settings) { inspect(settings, world, inputs); });
   });

@@ -160,9 +160,11 @@ class Saver::Body {
 
   /// On rank 0, whether the directory is no longer this job's to write.
   [[nodiscard]] std::optional<Failure> loss_of_directory() const {
-    return failure_of([&] {
+    auto failure = failure_of([&] {
       if (lock_) lock_->expect_held();
     });
+    if (failure) failure->named = true;  // it is nobody's in particular
+    return failure;
   }
 
   /// Does what takes long, unless something has failed before.

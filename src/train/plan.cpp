@@ -41,11 +41,16 @@ Plan make_plan(RunConfig const& config, Layout const& layout, Place place) {
   return plan;
 }
 
-mesh::AxisPlan planned_axis(RunConfig const& config, mesh::MeshShape const& shape, mesh::Axis axis) {
+std::vector<mesh::Location> planned_locations(RunConfig const& config, mesh::MeshShape const& shape) {
   mesh::MeshIndex const index(shape, config.parallel.mesh_order);
   auto const locations = mesh::locations_by_hand(index.size(), config.parallel.ranks_per_node);
-  return mesh::plan_axis(index, axis, mesh::in_mesh_order(mesh::place_ranks(index, locations), locations),
-                         config.parallel.tiles > 0, wish_for(config.parallel, axis));
+  return mesh::in_mesh_order(mesh::place_ranks(index, locations), locations);
+}
+
+mesh::AxisPlan planned_axis(RunConfig const& config, mesh::MeshShape const& shape, mesh::Axis axis) {
+  return mesh::plan_axis(mesh::MeshIndex(shape, config.parallel.mesh_order), axis,
+                         planned_locations(config, shape), config.parallel.tiles > 0,
+                         wish_for(config.parallel, axis));
 }
 
 void move_plan(Plan& plan, RunConfig const& config, Place place) {

@@ -51,7 +51,13 @@ SignalWatch::SignalWatch() {
   action.sa_handler = &remember_signal;
   action.sa_flags = SA_RESTART;
   sigemptyset(&action.sa_mask);
-  for (std::size_t i = 0; i < watched.size(); ++i) sigaction(watched[i], &action, &actions_before[i]);
+  sigset_t unblocked;
+  sigemptyset(&unblocked);
+  for (std::size_t i = 0; i < watched.size(); ++i) {
+    sigaction(watched[i], &action, &actions_before[i]);
+    sigaddset(&unblocked, watched[i]);
+  }
+  pthread_sigmask(SIG_UNBLOCK, &unblocked, nullptr);
 }
 
 SignalWatch::~SignalWatch() {

@@ -8,6 +8,9 @@
 #include <cstdlib>
 #include <ctime>
 #include <string>
+#include <string_view>
+
+#include "tessera/base/log.hpp"
 
 namespace gpt_train {
 namespace {
@@ -24,7 +27,11 @@ TEST(SecondsLeft, AreThoseOfTheConfigurationBeforeTheScheduler) {
 TEST(SecondsLeft, AreUnknownWhenTheSchedulerSaysNothingOfUse) {
   for (char const* const text :
        {"", "tomorrow", "1700000060 ", "1.7e9", "1700000000", "0", "-5", "99999999999999999999999999"}) {
+    std::string told;
+    tessera::set_log_sink([&](tessera::LogLevel, std::string_view message) { told += message; });
     EXPECT_EQ(seconds_left(0, text, now), std::nullopt) << text;
+    tessera::set_log_sink({});
+    EXPECT_NE(told.find(std::string("SLURM_JOB_END_TIME is '") + text + "' and "), std::string::npos) << told;
   }
 }
 

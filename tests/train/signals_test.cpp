@@ -26,6 +26,16 @@ TEST(SignalWatch, TakesARequestThatComesTwiceAtOnceForOne) {
   EXPECT_EQ(watch.first(), SIGUSR1);
 }
 
+TEST(SignalWatch, RemembersOneThatWasHeldBackUntilItCame) {
+  sigset_t blocked;
+  sigemptyset(&blocked);
+  sigaddset(&blocked, SIGUSR1);
+  pthread_sigmask(SIG_BLOCK, &blocked, nullptr);
+  std::raise(SIGUSR1);
+  SignalWatch const watch;
+  EXPECT_EQ(watch.first(), SIGUSR1);
+}
+
 TEST(SignalWatch, ForgetsWhenItGoes) {
   {
     SignalWatch const watch;

@@ -36,6 +36,10 @@ struct Plan {
 /// `layout` is resolve()'s for `config`.
 [[nodiscard]] Plan make_plan(RunConfig const& config, Layout const& layout, Place place);
 
+/// Where the ranks are, in mesh order, if the nodes are as parallel.ranks_per_node says.
+[[nodiscard]] std::vector<mesh::Location> planned_locations(RunConfig const& config,
+                                                            mesh::MeshShape const& shape);
+
 /// How the sums of an axis would go, and over which links, if the nodes are as parallel.ranks_per_node says.
 [[nodiscard]] mesh::AxisPlan planned_axis(RunConfig const& config, mesh::MeshShape const& shape,
                                           mesh::Axis axis);

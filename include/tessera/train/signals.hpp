@@ -16,6 +16,9 @@ namespace tessera::train {
 /// without this class. (Sooner, it is the same request that came by two ways.) The other signal changes
 /// nothing: a scheduler that has sent SIGUSR1 sends SIGTERM next, and a save under way had better end well.
 ///
+/// Signals that were blocked are let through from now on: one that came before is remembered too. So whoever
+/// starts the program with them blocked (`env --block-signal=USR1`) loses none.
+///
 /// One may exist at a time.
 class SignalWatch {
  public:

@@ -151,7 +151,7 @@ TEST(SaveDirectory, OneThatGoesAwayIsToldAsSuchWhateverFailedInIt) {
   SharedFolder const folder(world);
   Saver saver(world.duplicate(), {.directory = folder.path("a")});
   save(saver, world, 1);
-  Strings const words{"saving step 2 failed", folder.path("a'"), "was moved away or removed"};
+  Strings const words{"saving step 2 failed: '" + folder.path("a'") + " was moved away or removed"};
   auto const move = [&](char const* from, char const* to) {
     on_rank_0(world, [&] { rename_path(folder.path(from), folder.path(to)); });
   };
