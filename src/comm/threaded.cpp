@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "leaving_pool.hpp"
 #include "tessera/base/error.hpp"
 #include "tessera/comm/call.hpp"
 #include "tessera/comm/progress.hpp"
@@ -39,38 +40,6 @@ Request issue(Communicator& inner, ThreadedCall const& call, StreamRef stream) {
   }
   return {};
 }
-
-/// States of one communicator. A state left to a queue comes back when the queue has passed its gate.
-template <class State>
-class LeavingPool {
- public:
-  template <class... Arguments>
-  State& take(Arguments&... arguments) {
-    std::erase_if(left_, [this](State* state) {
-      if (!state->is_passed()) return false;
-      free_.push_back(state);
-      return true;
-    });
-    if (free_.empty()) {
-      all_.push_back(std::make_unique<State>(arguments...));
-      free_.reserve(all_.size());
-      left_.reserve(all_.size());
-      return *all_.back();
-    }
-    State& state = *free_.back();
-    free_.pop_back();
-    return state;
-  }
-  void give_back(State& state) noexcept { free_.push_back(&state); }
-  void leave(State& state) noexcept { left_.push_back(&state); }
-  [[nodiscard]] bool all_passed() const noexcept {
-    return std::ranges::all_of(left_, [](State const* state) { return state->is_passed(); });
-  }
-
- private:
-  std::vector<std::unique_ptr<State>> all_;
-  std::vector<State*> free_, left_;  // capacity for all
-};
 
 /// What one communicator has done before. An operation of a new kind or size takes memory, in this library
 /// and in the one below, and on a device that may wait for all queues: none may be held until it has ended.
