@@ -245,9 +245,11 @@ class ThreadedCommunicator final : public Communicator {
   template <class Make>
   std::unique_ptr<Communicator> made(Make const& make) {
     wait_until([this] { return unstarted_.load(std::memory_order_acquire) == 0; });
-    std::unique_ptr<Communicator> part;
-    thread_->run([&] { part = make(); });
-    return part ? make_threaded(std::move(part), thread_) : nullptr;
+    std::unique_ptr<Communicator> threaded;
+    thread_->run([&] {
+      if (auto part = make()) threaded = make_threaded(std::move(part), thread_);
+    });
+    return threaded;
   }
 
   std::shared_ptr<CommunicationThread> thread_;
