@@ -26,6 +26,7 @@
 #include "train/watchdog/processes.hpp"
 #include "train/watchdog/records.hpp"
 #include "train/watchdog/side_channel.hpp"
+#include "train/watchdog/wait_clock.hpp"
 
 namespace tessera::train {
 
@@ -93,9 +94,10 @@ struct Watchdog::Parts {
       // Posted by the look before, so that the boards of others that have failed with it tell so too.
       bool const failed = board.own().has_failed;
       // A longer pause is one in which this process did not run: it does not count.
-      bool const overdue =
-          count_wait(std::min(std::chrono::duration_cast<Milliseconds>(now - last), 2 * tick));
-      if (overdue) board.own().overdue = seen_wait;
+      clock.pass(board.own(), std::min(std::chrono::duration_cast<Milliseconds>(now - last), 2 * tick));
+      if (clock.waited() == Milliseconds(0)) poked = poked && failed;
+      bool const overdue = clock.overdue(board.own(), options.timeout_s);
+      if (overdue) board.own().overdue = clock.wait();
       if (overdue || failed) alarm();
       last = now;
       devices.post_failure(board.own());
@@ -104,29 +106,14 @@ struct Watchdog::Parts {
   }
 
   void wait_for_events() {
-    std::vector<pollfd> files{{wake, POLLIN, 0}, {channel.listener(), POLLIN, 0}};
+    std::vector<pollfd> files{{wake, POLLIN, 0}};
     for (int const file : neighbours) files.push_back({file, POLLIN, 0});
+    channel.add_wishes(files);
     if (poll(files.data(), files.size(), static_cast<int>(tick.count())) <= 0) return;
-    if (files[1].revents != 0) channel.serve([this](Question question) { return answer(question); });
+    channel.serve(std::span(files).subspan(1 + neighbours.size()), answers);
     for (std::size_t i = 0; i < neighbours.size(); ++i) {
-      if (files[i + 2].revents != 0) neighbour_ended(i);
+      if (files[i + 1].revents != 0) neighbour_ended(i);
     }
-  }
-
-  /// Whether the wait that this process is in lasts too long.
-  bool count_wait(Milliseconds passed) {
-    auto const& own = board.own();
-    auto const wait = own.waits.load(std::memory_order_acquire);
-    if (wait != seen_wait || wait % 2 == 0) {
-      seen_wait = wait;
-      waited = Milliseconds(0);
-      poked = poked && board.own().has_failed;
-      return false;
-    }
-    waited += passed;
-    comm::PostedCall call;
-    int const patience = own.waiting.read(call) ? own.channels[call.channel].patience : 1;
-    return std::chrono::duration<double>(waited).count() > options.timeout_s * patience;
   }
 
   void alarm() {
@@ -134,9 +121,14 @@ struct Watchdog::Parts {
     if (poked && Clock::now() - poked_at < time_to_report) return;
     int const speaker = poked ? rank : lowest_living();
     if (speaker == rank) return report_hang();
+    leave_report_to_other();
+    poke(speaker);
+  }
+
+  /// For as long as a report takes.
+  void leave_report_to_other() {
     poked = true;
     poked_at = Clock::now();
-    poke(speaker);
   }
 
   [[noreturn]] void end_process() {
@@ -151,6 +143,7 @@ struct Watchdog::Parts {
     auto const running = ProcessRecord::Phase::running;
     if (board.records()[i].phase != running || board.own().phase != running) return;
     if ((board.own().orders & (order_end | order_be_quiet)) != 0 || board.lowest_living() != rank) return;
+    if (!board.claim_report(time_to_report)) return leave_report_to_other();
     report("a process has ended early", own_node());
   }
 
@@ -174,21 +167,21 @@ struct Watchdog::Parts {
     auto const& here = board.ranks();
     auto const place = std::ranges::find(here, speaker);
     if (place == here.end()) {
-      (void)channel.ask(std::span(&speaker, 1), Question::speak, time_to_answer);
+      (void)channel.ask(std::span(&speaker, 1), Question::speak, time_to_answer, answers);
     } else {
       board.records()[static_cast<std::size_t>(place - here.begin())].orders |= order_speak;
     }
   }
 
-  [[nodiscard]] int lowest_living() const {
+  [[nodiscard]] int lowest_living() {
     int const here = board.lowest_living();
     std::vector<int> others;
     for (int other = 0; other < std::min(here, most_speakers); ++other) {
       if (places[static_cast<std::size_t>(other)].node != board.ranks().front()) others.push_back(other);
     }
-    auto const answers = channel.ask(others, Question::ping, time_to_answer);
+    auto const told = channel.ask(others, Question::ping, time_to_answer, answers);
     for (std::size_t i = 0; i < others.size(); ++i) {
-      if (answers[i]) return others[i];
+      if (told[i]) return others[i];
     }
     return here;
   }
@@ -199,7 +192,7 @@ struct Watchdog::Parts {
   /// Asks each other node through one of its ranks, and another if that is silent: use(answer). The nodes
   /// that are silent all the same.
   template <class Use>
-  std::set<int> ask_nodes(Question question, Use const& use) const {
+  std::set<int> ask_nodes(Question question, Use const& use) {
     std::set<int> silent;
     for (auto const& place : places) {
       if (place.node != board.ranks().front()) silent.insert(place.node);
@@ -212,10 +205,10 @@ struct Watchdog::Parts {
           nodes.push_back(node);
         }
       }
-      auto const answers = channel.ask(asked, question, time_to_answer);
+      auto const told = channel.ask(asked, question, time_to_answer, answers);
       for (std::size_t i = 0; i < asked.size(); ++i) {
-        if (!answers[i]) continue;
-        use(*answers[i]);
+        if (!told[i]) continue;
+        use(*told[i]);
         silent.erase(nodes[i]);
       }
     }
@@ -223,7 +216,7 @@ struct Watchdog::Parts {
   }
 
   /// The processes of all nodes.
-  [[nodiscard]] std::vector<ProcessView> all_nodes() const {
+  [[nodiscard]] std::vector<ProcessView> all_nodes() {
     auto views = own_node();
     auto const silent = ask_nodes(Question::board, [&](std::string const& answer) {
       auto more = unpacked(answer);
@@ -237,12 +230,13 @@ struct Watchdog::Parts {
   }
 
   void report_hang() {
+    if (!board.claim_report(time_to_report)) return leave_report_to_other();
     auto const views = all_nodes();
     // While the boards came in, the job may have moved on.
     bool const failed =
         std::ranges::any_of(views, [](ProcessView const& view) { return view.failure.has_value(); });
     if (failed) report("communication between devices has failed", views);
-    if (std::ranges::none_of(views, &ProcessView::overdue)) return;
+    if (std::ranges::none_of(views, &ProcessView::overdue)) return board.release_report();
     report(fmt::format("the job has not moved for {:g} s", options.timeout_s), views);
   }
 
@@ -261,12 +255,12 @@ struct Watchdog::Parts {
   std::vector<RankPlace> places;  // (world)
   Milliseconds tick;
   int wake;
+  SideChannel::Answer const answers = [this](Question question) { return answer(question); };
   std::vector<int> neighbours;  // (records): files that tell the end of a process; -1: none
   std::atomic<bool> stopped = false;
   DeviceWatch devices;
   // Of the thread:
-  std::uint64_t seen_wait = 0;
-  Milliseconds waited{0};
+  WaitClock clock;
   bool poked = false;
   Clock::time_point poked_at;
   std::thread thread;

@@ -79,7 +79,10 @@ class OnHosts(unittest.TestCase):
         """A run that goes on until something happens to it, past its first saved step."""
         process = self.start(places, GPT_TRAIN, *RUN, "--save", "ck", "--save-interval", "1", "--metrics", "m.jsonl",
                              "--steps", "1000000", "--log-interval", "1000", *arguments)
-        cluster.wait_until("a step is saved", lambda: (self.work / "ck/latest").exists())
+        cluster.wait_until("a step is saved, or the run has ended",
+                           lambda: (self.work / "ck/latest").exists() or process.poll() is not None)
+        if process.poll() is not None:
+            self.fail("the run has ended: " + "".join(process.communicate()))
         return process
 
     def steps(self):

@@ -71,11 +71,12 @@ struct ProcessRecord {
   std::atomic<std::uint64_t> overdue{0};  ///< the wait that lasts too long, as its process finds; 0: none
   std::atomic<std::uint32_t> orders{0};   ///< what its watchdog is asked to do (train/watchdog.hpp)
   std::atomic<std::int64_t> end_at{0};    ///< when to obey the order to end, ns of the node's steady clock
-  std::atomic<bool> has_failed{false};    ///< a communicator, for good; the next two were written before
-  std::array<char, 16> failed{};          ///< its name
-  std::array<char, 240> failure{};        ///< what its library says
-  PostedSlot waiting{};                   ///< what it is blocked in, or was the last time
-  PostedSlot last{};                      ///< the last call of all channels
+  std::atomic<std::int64_t> claimed{0};  ///< the node's first record: when one of it began to report; 0: none
+  std::atomic<bool> has_failed{false};   ///< a communicator, for good; the next two were written before
+  std::array<char, 16> failed{};         ///< its name
+  std::array<char, 240> failure{};       ///< what its library says
+  PostedSlot waiting{};                  ///< what it is blocked in, or was the last time
+  PostedSlot last{};                     ///< the last call of all channels
   std::array<ChannelRecord, most_channels> channels{};
 };
 

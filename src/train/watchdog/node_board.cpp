@@ -85,6 +85,14 @@ int NodeBoard::lowest_living() const {
   return ranks_[i];
 }
 
+bool NodeBoard::claim_report(std::chrono::milliseconds time) const noexcept {
+  std::chrono::nanoseconds const now = std::chrono::steady_clock::now().time_since_epoch(), given = time;
+  auto& claimed = records().front().claimed;
+  auto before = claimed.load();
+  bool const free = before == 0 || now.count() - before >= given.count();
+  return free && claimed.compare_exchange_strong(before, now.count());
+}
+
 void NodeBoard::order_all(std::uint32_t order) const noexcept {
   for (auto& record : records()) record.orders |= order;
 }

@@ -29,6 +29,10 @@ class NodeBoard {
   [[nodiscard]] std::vector<int> const& ranks() const noexcept { return ranks_; }
   /// The lowest rank of the node whose process runs; at most this one, which does.
   [[nodiscard]] int lowest_living() const;
+  /// Takes the node's report for this process: false while another has had it for less than `time`.
+  [[nodiscard]] bool claim_report(std::chrono::milliseconds time) const noexcept;
+  /// For the process that has claimed the report and finds nothing to tell.
+  void release_report() const noexcept { records().front().claimed = 0; }
   /// Sets a flag in the orders of all processes of the node.
   void order_all(std::uint32_t order) const noexcept;
   /// The same for the order to end, which they obey at one moment, those that were stopped as well: a

@@ -21,10 +21,9 @@ namespace tessera::train {
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
-using Milliseconds = SideChannel::Milliseconds;
-
 constexpr std::size_t at_the_same_time = 64;  // ranks asked: a process may have some thousand connections
+constexpr std::size_t most_visits = 256;
+constexpr SideChannel::Milliseconds time_for_visit{2000};
 
 in6_addr mapped(in_addr address) {
   in6_addr wide{};
@@ -57,8 +56,10 @@ void find_addresses(Endpoint& endpoint) {
   if (endpoint.count == 0) add(mapped({htonl(INADDR_LOOPBACK)}));
 }
 
+}  // namespace
+
 /// One attempt to ask one rank at one of its addresses.
-class Attempt {
+class SideChannel::Attempt {
  public:
   Attempt(std::size_t target, Endpoint const& endpoint, std::size_t address, std::string letter)
       : target_(target), letter_(std::move(letter)) {
@@ -128,36 +129,48 @@ class Attempt {
   int file_ = -1;
 };
 
-/// Moves all attempts on until each target has answered, none is left, or the time is over.
-void converse(std::vector<std::unique_ptr<Attempt>>& attempts,
-              std::vector<std::optional<std::string>>& answers, Clock::time_point end) {
-  while (true) {
-    std::erase_if(attempts,
-                  [&](auto const& one) { return !one->open() || answers[one->target()].has_value(); });
-    auto const left = std::chrono::duration_cast<Milliseconds>(end - Clock::now()).count();
-    if (attempts.empty() || left <= 0) return;
-    std::vector<pollfd> wishes;
-    for (auto const& one : attempts) wishes.push_back(one->wish());
-    if (poll(wishes.data(), wishes.size(), static_cast<int>(left)) <= 0) continue;
-    for (std::size_t i = 0; i < attempts.size(); ++i) {
-      if (wishes[i].revents == 0) continue;
-      if (auto answer = attempts[i]->advance()) answers[attempts[i]->target()] = std::move(answer);
+/// One who asks.
+class SideChannel::Visit {
+ public:
+  explicit Visit(int file) : file_(file) {}
+  Visit(Visit const&) = delete;
+  Visit& operator=(Visit const&) = delete;
+  ~Visit() { close(file_); }
+
+  [[nodiscard]] bool over() const noexcept { return over_ || Clock::now() > end_; }
+  [[nodiscard]] pollfd wish() const noexcept {
+    return {file_, static_cast<short>(answer_.empty() ? POLLIN : POLLOUT), 0};
+  }
+  /// `reply`: what to say to a whole letter, if anything.
+  template <class Reply>
+  void advance(Reply const& reply) {
+    if (answer_.empty()) {
+      auto const got = recv(file_, reinterpret_cast<char*>(&letter_) + got_, sizeof(letter_) - got_, 0);
+      if (got <= 0) return failed(got);
+      got_ += static_cast<std::size_t>(got);
+      if (got_ < sizeof(letter_)) return;
+      std::optional<std::string> const text = reply(letter_);
+      over_ = !text;
+      if (over_) return;
+      std::uint64_t const size = text->size();
+      answer_ = std::string(reinterpret_cast<char const*>(&size), sizeof(size)) + *text;
     }
+    auto const sent = send(file_, answer_.data(), answer_.size(), MSG_NOSIGNAL);
+    if (sent <= 0) return failed(sent);
+    answer_.erase(0, static_cast<std::size_t>(sent));
+    over_ = answer_.empty();
   }
-}
 
-/// Reads or writes all of it, within the time limit of the socket.
-template <class Move>
-bool move_all(std::size_t bytes, Move const& move) {
-  for (std::size_t done = 0; done < bytes;) {
-    auto const moved = move(done);
-    if (moved <= 0) return false;
-    done += static_cast<std::size_t>(moved);
-  }
-  return true;
-}
+ private:
+  void failed(ssize_t moved) noexcept { over_ = moved == 0 || (errno != EAGAIN && errno != EINTR); }
 
-}  // namespace
+  int file_;
+  Clock::time_point end_ = Clock::now() + time_for_visit;
+  Letter letter_;
+  std::size_t got_ = 0;
+  std::string answer_;
+  bool over_ = false;
+};
 
 SideChannel::SideChannel(comm::Communicator& world) : rank_(world.rank()) {
   listen();
@@ -204,8 +217,29 @@ void SideChannel::listen() {
   listener_ = -1;
 }
 
+/// Moves all attempts on until each target has answered, none is left, or the time is over.
+void SideChannel::converse(std::vector<std::unique_ptr<Attempt>>& attempts,
+                           std::vector<std::optional<std::string>>& answers, Clock::time_point end,
+                           Answer const& answer) {
+  while (true) {
+    std::erase_if(attempts,
+                  [&](auto const& one) { return !one->open() || answers[one->target()].has_value(); });
+    auto const left = std::chrono::duration_cast<Milliseconds>(end - Clock::now()).count();
+    if (attempts.empty() || left <= 0) return;
+    std::vector<pollfd> wishes;
+    for (auto const& one : attempts) wishes.push_back(one->wish());
+    add_wishes(wishes);
+    if (poll(wishes.data(), wishes.size(), static_cast<int>(left)) <= 0) continue;
+    for (std::size_t i = 0; i < attempts.size(); ++i) {
+      if (wishes[i].revents == 0) continue;
+      if (auto text = attempts[i]->advance()) answers[attempts[i]->target()] = std::move(text);
+    }
+    serve(std::span(wishes).subspan(attempts.size()), answer);
+  }
+}
+
 std::vector<std::optional<std::string>> SideChannel::ask(std::span<int const> ranks, Question question,
-                                                         Milliseconds time) const {
+                                                         Milliseconds time, Answer const& answer) {
   std::vector<std::optional<std::string>> answers(ranks.size());
   for (std::size_t first = 0; first < ranks.size(); first += at_the_same_time) {
     std::vector<std::unique_ptr<Attempt>> attempts;
@@ -218,30 +252,29 @@ std::vector<std::optional<std::string>> SideChannel::ask(std::span<int const> ra
             i, endpoint, address, std::string(reinterpret_cast<char const*>(&letter), sizeof(letter))));
       }
     }
-    converse(attempts, answers, Clock::now() + time);
+    converse(attempts, answers, Clock::now() + time, answer);
   }
   return answers;
 }
 
-void SideChannel::serve(std::function<std::string(Question)> const& answer) const {
-  int const file = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
-  if (file < 0) return;
-  timeval const limit{0, 300'000};
-  setsockopt(file, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-  setsockopt(file, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-  Letter letter;
-  auto* const bytes = reinterpret_cast<char*>(&letter);
-  bool const whole = move_all(
-      sizeof(letter), [&](std::size_t done) { return recv(file, bytes + done, sizeof(letter) - done, 0); });
-  if (whole && letter.secret == secret_ && letter.to == rank_) {
-    auto const text = answer(letter.question);
-    std::uint64_t const size = text.size();
-    auto const framed = std::string(reinterpret_cast<char const*>(&size), sizeof(size)) + text;
-    (void)move_all(framed.size(), [&](std::size_t done) {
-      return send(file, framed.data() + done, framed.size() - done, MSG_NOSIGNAL);
-    });
+void SideChannel::add_wishes(std::vector<pollfd>& wishes) const {
+  wishes.push_back({visits_.size() < most_visits ? listener_ : -1, POLLIN, 0});
+  for (auto const& visit : visits_) wishes.push_back(visit->wish());
+}
+
+void SideChannel::serve(std::span<pollfd const> wishes, Answer const& answer) {
+  auto const reply = [&](Letter const& letter) -> std::optional<std::string> {
+    if (letter.secret != secret_ || letter.to != rank_) return std::nullopt;
+    return answer(letter.question);
+  };
+  for (std::size_t i = 0; i < visits_.size(); ++i) {
+    if (wishes[i + 1].revents != 0) visits_[i]->advance(reply);
   }
-  close(file);
+  if (wishes.front().revents != 0) {
+    int const file = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (file >= 0) visits_.push_back(std::make_unique<Visit>(file));
+  }
+  std::erase_if(visits_, [](auto const& visit) { return visit->over(); });
 }
 
 }  // namespace tessera::train

@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // How the watchdogs of a job ask each other something while the communication library is stuck: each listens
-// on a TCP port that the system chose. One short question on a connection, one answer.
+// on a TCP port that the system chose. One short question on a connection, one answer. Of one thread, but for
+// the constructor.
 #pragma once
 
 #include <array>
@@ -10,12 +11,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include <netinet/in.h>
+#include <poll.h>
 
 #include "tessera/comm/communicator.hpp"
 
@@ -38,6 +41,7 @@ struct Endpoint {
 
 class SideChannel {
  public:
+  using Clock = std::chrono::steady_clock;
   using Milliseconds = std::chrono::milliseconds;
 
   /// Collective over `world`.
@@ -46,15 +50,18 @@ class SideChannel {
   SideChannel& operator=(SideChannel const&) = delete;
   ~SideChannel();
 
-  /// Asks all `ranks` at the same time. The answers in their order; nothing of those that do not answer
-  /// within `time`. Any thread.
+  using Answer = std::function<std::string(Question)>;
+  /// Asks all `ranks` at the same time, and serves those who ask meanwhile: they would else take this process
+  /// for a silent one, and two that ask each other would wait for each other. The answers in the order of the
+  /// ranks; nothing of those that do not answer within `time`.
   [[nodiscard]] std::vector<std::optional<std::string>> ask(std::span<int const> ranks, Question question,
-                                                            Milliseconds time) const;
+                                                            Milliseconds time, Answer const& answer);
 
-  /// Polls readable when somebody asks; -1: never.
-  [[nodiscard]] int listener() const noexcept { return listener_; }
-  /// Takes one question and answers it with what `answer` gives. Strangers get nothing.
-  void serve(std::function<std::string(Question)> const& answer) const;
+  /// Adds what to poll for those who ask.
+  void add_wishes(std::vector<pollfd>& wishes) const;
+  /// Takes questions and answers them with what `answer` gives, as far as that goes without waiting, after a
+  /// poll of what add_wishes added. Strangers get nothing.
+  void serve(std::span<pollfd const> wishes, Answer const& answer);
 
  private:
   struct Letter {
@@ -62,12 +69,18 @@ class SideChannel {
     std::int32_t to = 0;
     Question question = Question::ping;
   };
+  class Attempt;
+  class Visit;
   void listen();
+  void converse(std::vector<std::unique_ptr<Attempt>>& attempts,
+                std::vector<std::optional<std::string>>& answers, Clock::time_point end,
+                Answer const& answer);
 
   int listener_ = -1;
   int rank_ = 0;
   std::array<std::uint64_t, 2> secret_{};
   std::vector<Endpoint> endpoints_;  // (world)
+  std::vector<std::unique_ptr<Visit>> visits_;
 };
 
 }  // namespace tessera::train

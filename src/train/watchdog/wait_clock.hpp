@@ -1,0 +1,42 @@
+// SPDX-FileCopyrightText: The Tessera developers
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+#include "tessera/comm/call_board.hpp"
+
+namespace tessera::train {
+
+/// How long the process that a record is of has been in the wait it is in.
+class WaitClock {
+ public:
+  using Milliseconds = std::chrono::milliseconds;
+
+  /// To be called with the time since the call before; whether the process waits at all, or in another wait
+  /// than then, is seen at such moments only.
+  void pass(comm::ProcessRecord const& record, Milliseconds passed) {
+    auto const now = record.waits.load(std::memory_order_acquire);
+    waits_ = now % 2 == 1;
+    waited_ = now == wait_ && waits_ ? waited_ + passed : Milliseconds(0);
+    wait_ = now;
+  }
+  /// Whether the wait has lasted too long, with the patience of the communicator that it is on.
+  [[nodiscard]] bool overdue(comm::ProcessRecord const& record, double timeout_s) const {
+    comm::PostedCall call;
+    int const patience = record.waiting.read(call) ? record.channels[call.channel].patience : 1;
+    return waits_ && std::chrono::duration<double>(waited_).count() > timeout_s * patience;
+  }
+  /// The number of the wait, or of the last one.
+  [[nodiscard]] std::uint64_t wait() const noexcept { return wait_; }
+  /// Zero in the first look at a wait, and outside waits.
+  [[nodiscard]] Milliseconds waited() const noexcept { return waited_; }
+
+ private:
+  std::uint64_t wait_ = 0;
+  Milliseconds waited_{0};
+  bool waits_ = false;
+};
+
+}  // namespace tessera::train
