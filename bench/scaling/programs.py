@@ -72,14 +72,23 @@ def arguments(program, point, work):
     return words
 
 
-def key(program, plan, point, machine):
-    """What defines a point, as a hash: runs of one key are repetitions of one measurement."""
+def identity(plan, point):
+    """What defines a point whatever its number and label are, as a hash."""
     config = point.options.get("config")
     defines = {
-        "program": program.sha256, "arguments": plans.flags(point.options) + point.arguments,
+        "program": plan.program, "arguments": plans.flags(point.options) + point.arguments,
         "config": _digest(plans.config_path(config)) if config else "", "ranks": point.ranks,
         "nodes": point.nodes, "threads": plan.threads, "environment": plan.environment,
-        "warmup_steps": plan.warmup_steps, "machine": machine}
+        "warmup_steps": plan.warmup_steps}
     if config:  # its contents count, not where it lies
         defines["arguments"] = [word for word in defines["arguments"] if word != str(plans.config_path(config))]
-    return hashlib.sha256(json.dumps(defines, sort_keys=True).encode()).hexdigest()[:16]
+    return _hash(defines)
+
+
+def key(program, plan, point, machine):
+    """The same with what measures it, as a hash: runs of one key are repetitions of one measurement."""
+    return _hash({"point": identity(plan, point), "program": program.sha256, "machine": machine})
+
+
+def _hash(values):
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]

@@ -63,8 +63,10 @@ class Driver:
         self.git = facts.git_version()
         self.host = facts.host(launcher.program)
         self.left = False
-        self.plan_points = [{"point": point.number, "label": point.label, "ranks": point.ranks,
-                             "nodes": point.nodes} for point in plan.points]
+        # Of all points: one that had another number when it was measured is measured all the same.
+        self.records = store.read(folder) if folder.exists() else []
+        self.plan_points = [{"point": point.number, "label": point.label, "identity": programs.identity(plan, point),
+                             "ranks": point.ranks, "nodes": point.nodes} for point in plan.points]
 
     @property
     def interrupted(self):
@@ -75,9 +77,7 @@ class Driver:
 
     def missing(self, point):
         """Repetitions that are not there yet."""
-        path = store.file_of(self.folder, point)
-        done = store.done(store.read_file(path), self.key(point)) if path.exists() else 0
-        return max(0, self.plan.repetitions - done)
+        return max(0, self.plan.repetitions - store.done(self.records, self.key(point)))
 
     def measure(self, point):
         """Makes one run and records it. True if it gave its figures."""
@@ -90,8 +90,9 @@ class Driver:
         command = self.launcher.command(point, words)
         record = {
             "plan": self.plan.name, "kind": self.plan.kind, "scaling": self.plan.scaling, "title": self.plan.title,
-            "plan_points": self.plan_points, "repetitions": self.plan.repetitions, "point": point.number, "label": point.label, "baseline": point.baseline, "key": self.key(point),
-            "run": number, "ranks": point.ranks, "nodes": point.nodes, "threads": self.plan.threads,
+            "plan_points": self.plan_points, "repetitions": self.plan.repetitions, "point": point.number,
+            "label": point.label, "identity": programs.identity(self.plan, point), "baseline": point.baseline,
+            "key": self.key(point), "run": number, "ranks": point.ranks, "nodes": point.nodes, "threads": self.plan.threads,
             "options": point.options, "command": shlex.join(command), "git": self.git,
             "program": {"name": self.program.name, "sha256": self.program.sha256, "version": self.program.version},
             "host": self.host, "slurm": facts.slurm(), "busy_cores": facts.busy_cores(),
@@ -102,6 +103,7 @@ class Driver:
             shutil.rmtree(work / "scratch", ignore_errors=True)
         record.update(self.result(outcome, work))
         store.append(path, record)
+        self.records.append(record)
         return record
 
     def result(self, outcome, work):
@@ -148,12 +150,14 @@ def measure_all(driver, points):
             if not record["ok"]:
                 failed.add(point.number)
                 todo[point.number] = 0  # it would fail again
-            print(_line(point, record), flush=True)
+            print(_line(point, record, driver), flush=True)
     return failed
 
 
-def _line(point, record):
+def _line(point, record, driver):
     text = f"point {point.number} ({point.label}): run {record['run']}, {record['wall_s']:.1f} s"
+    if not record["ok"] and driver.interrupted:
+        return f"{text}: left before its end, to be run again"
     if not record["ok"]:
         return f"{text}: FAILED, exit code {record['exit_code']}: {record['error']}"
     if "step_s" in record["figures"]:
@@ -192,7 +196,8 @@ def run(options):
     folder.mkdir(parents=True, exist_ok=True)
     driver = Driver(plan, program, launcher, folder)
     failed = measure_all(driver, points)
-    print(f"{plan.name}: {len(points) - len(failed)} of {len(points)} points measured; results in {folder}")
+    measured = sum(driver.missing(point) == 0 for point in points)
+    print(f"{plan.name}: {measured} of {len(points)} points measured; results in {folder}")
     if driver.interrupted:
         return exit_codes.REQUEUE
     return exit_codes.POINT_FAILED if failed else exit_codes.OK
@@ -209,7 +214,11 @@ def main(words):
         return error.code
     except OSError as error:
         print(f"run.py: error: {error.filename or options.out}: {error.strerror}", file=sys.stderr)
-        return exit_codes.CANNOT_CREATE
+        return exit_codes.NO_INPUT if isinstance(error, FileNotFoundError) else exit_codes.CANNOT_CREATE
+    except KeyboardInterrupt:
+        print("run.py: interrupted: the run under way is not recorded; start the same command again to go on",
+              file=sys.stderr)
+        return 128 + signal.SIGINT
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import os
 import pathlib
 import sys
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 def file_of(folder, point):

@@ -89,8 +89,8 @@ def _series(records):
     records = sorted(records, key=lambda record: (record["began"], record["run"]))
     last = records[-1]
     known = {entry["point"]: entry for entry in last["plan_points"]}
-    points = [_point(entry, [record for record in records if record["point"] == number])
-              for number, entry in sorted(known.items())]
+    points = [_point(entry, [record for record in records if record["identity"] == entry["identity"]])
+              for _, entry in sorted(known.items())]
     series = Series(last["plan"], last["kind"], last["scaling"], last["title"], last["repetitions"], points)
     series.remarks = remarks(series)
     return series

@@ -61,6 +61,20 @@ class Driver(Stage):
         _, output, _ = self.run_plan(plan.replace(str(deck), str(moved)))
         self.assertEqual(output.count("measured already"), 2)
 
+    def test_a_point_keeps_its_runs_when_another_is_put_before_it(self):
+        self.run_plan(PLAN)
+        longer = PLAN.replace("[[points]]\nranks = 1\n",
+                              "[[points]]\nranks = 1\noptions = { seed = 9 }\nlabel = \"first\"\n"
+                              "[[points]]\nlabel = \"renamed\"\nranks = 1\n")
+        status, output, _ = self.run_plan(longer)
+        self.assertEqual((status, output.count("measured already")), (0, 2), output)
+        self.assertEqual(len(self.records()), 6)
+        _, report, _ = self.tool("report.py", "out", "--plots", "none")
+        rows = [line for line in report.splitlines() if line.startswith(("first", "renamed", "tp 2"))]
+        self.assertEqual([row.split()[0] for row in rows], ["first", "renamed", "tp"], report)
+        self.assertIn("400.0", rows[2])  # ms of two ranks
+        self.assertNotIn("MIXED", report)
+
     def test_one_point_alone(self):
         status, _, _ = self.run_plan(PLAN, "--point", "2")
         self.assertEqual(status, 0)
@@ -85,27 +99,38 @@ class Driver(Stage):
                 self.assertEqual([record["ok"] for record in good], [True, True])
 
     def test_a_run_that_leaves_early_asks_for_the_same_command_again(self):
-        status, _, _ = self.run_plan(PLAN.replace("ranks = 1\n", "ranks = 1\noptions = { seed = 4 }\n"))
+        status, output, _ = self.run_plan(PLAN.replace("ranks = 1\n", "ranks = 1\noptions = { seed = 4 }\n"))
         self.assertEqual(status, 75)
+        self.assertIn("left before its end", output)
+        self.assertIn("trial: 0 of 2 points measured", output)
         self.assertEqual(len(self.records()), 1)
         self.assertEqual(self.run_plan(PLAN)[0], 0)
 
     def test_usr1_ends_the_run_under_way_and_begins_no_other(self):
+        self.assertEqual(self.interrupted_by(signal.SIGUSR1), (75, ""))
+        self.assertEqual([record["error"] for record in self.records()], ["had to leave"])
+
+    def test_an_interrupt_from_the_keyboard_gets_one_line(self):
+        code, errors = self.interrupted_by(signal.SIGINT)
+        self.assertEqual((code, errors.count("\n")), (130, 1), errors)
+        self.assertIn("start the same command again", errors)
+
+    def interrupted_by(self, number):
+        """Exit code and errors of a driver that gets a signal while a run is under way."""
         plan = self.write("plan.toml", PLAN.replace("timeout_s = 2", "timeout_s = 60").replace(
             "ranks = 1\n", "ranks = 1\noptions = { seed = 3 }\n"))
         process = subprocess.Popen([sys.executable, str(TOOLS / "run.py"), str(plan), "--programs", "programs",
-                                    "--out", "out"], cwd=self.folder, stdout=subprocess.PIPE, text=True,
-                                   env={**os.environ, "MPIEXEC": str(self.mpirun)})
+                                    "--out", "out"], cwd=self.folder, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True, env={**os.environ, "MPIEXEC": str(self.mpirun)})
         self.addCleanup(process.kill)
         deadline = time.monotonic() + 60
         while not list(self.folder.glob("out/trial/runs/*/stdout")):
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.05)
         time.sleep(0.5)
-        process.send_signal(signal.SIGUSR1)
-        process.communicate(timeout=30)
-        self.assertEqual(process.returncode, 75)
-        self.assertEqual([record["error"] for record in self.records()], ["had to leave"])
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=30)
+        return process.returncode, errors
 
     def test_a_line_that_a_crash_cut_off_costs_only_itself(self):
         self.run_plan(PLAN)

@@ -27,11 +27,12 @@ def record(point, run, step_s, ranks=None, **changes):
                          "microbatches_per_replica": 4}}
     if figures["begin"]["pp"] > 1:
         figures["begin"]["tp"] = 1
-    return {"schema": 1, "plan": "trial", "kind": "strong", "scaling": "strong", "title": "A trial",
-            "plan_points": [{"point": number, "label": f"tp {number}", "ranks": number, "nodes": 1}
+    return {"schema": 2, "plan": "trial", "kind": "strong", "scaling": "strong", "title": "A trial",
+            "plan_points": [{"point": number, "label": f"tp {number}", "identity": f"id-{number}", "ranks": number,
+                             "nodes": 1}
                             for number in changes.pop("points", (1, 2, 4))],
-            "repetitions": 2, "point": point, "label": f"tp {point}", "baseline": point == 1, "key": f"key-{point}",
-            "run": run, "ranks": ranks, "nodes": 1, "threads": 1, "options": {}, "git": "abc",
+            "repetitions": 2, "point": point, "label": f"tp {point}", "identity": f"id-{point}",
+            "baseline": point == 1, "key": f"key-{point}", "run": run, "ranks": ranks, "nodes": 1, "threads": 1, "options": {}, "git": "abc",
             "program": {"name": "gpt_train", "sha256": "5a", "version": "gpt_train of Tessera 9"},
             "host": {"processor": "P", "cores": 8, "usable_cores": 8, "memory_bytes": 2**34, "launcher": "mpirun",
                      "gpus": []},
