@@ -146,7 +146,7 @@ file(GENERATE OUTPUT ${PROJECT_BINARY_DIR}/package/tessera.pc
 install(FILES ${PROJECT_BINARY_DIR}/package/tessera.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
         COMPONENT development)
 
-# Programs, the run configurations they read, job scripts, the module file. It says nothing of its own place, so that
+# Programs, the run configurations they read, job scripts, scaling plans and their driver, the module file. It says nothing of its own place, so that
 # one file fits every prefix.
 get_property(TESSERA_ALL_PROGRAMS GLOBAL PROPERTY TESSERA_PROGRAMS)
 if(TESSERA_ALL_PROGRAMS)
@@ -163,6 +163,9 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/inputs DESTINATION ${TESSERA_SHARE_DIR} 
 # Not the job that runs the tests of a build tree, which an installation has not.
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/slurm DESTINATION ${TESSERA_SHARE_DIR} COMPONENT data
         USE_SOURCE_PERMISSIONS PATTERN parallel_tests.py EXCLUDE PATTERN tests.sbatch EXCLUDE)
+# Started as `python3 run.py`: nothing that is installed needs Python by itself.
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/bench/scaling DESTINATION ${TESSERA_SHARE_DIR}/bench COMPONENT data
+        PATTERN __pycache__ EXCLUDE)
 set(TESSERA_MODULE_DIR ${TESSERA_SHARE_DIR}/modulefiles/tessera)
 string(REPLACE "-" "%-" TESSERA_MODULE_DIR_PATTERN ${TESSERA_MODULE_DIR})
 configure_file(${PROJECT_SOURCE_DIR}/cmake/modulefile.lua.in

@@ -36,6 +36,7 @@ if(MPI_CXX_LIBRARIES MATCHES "openmpi")
 elseif(MPI_CXX_LIBRARIES MATCHES "mpich")
   set(CPACK_DEBIAN_PACKAGE_RECOMMENDS mpich)
 endif()
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS "python3 (>= 3.11)")  # of the driver of scaling plans
 include(CPack)
 
 # What Debian wants to find beside the programs, in the package alone.

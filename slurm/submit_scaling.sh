@@ -22,8 +22,9 @@ esac
 shift
 home=$(realpath "$(dirname "$0")/..")
 export TESSERA_HOME=${home}
-list=$(python3 "${home}/bench/scaling/run.py" "${plan}" --list --launcher srun \
-  --programs "${TESSERA_BUILD:-${home}/build/release}" --out "${TESSERA_RUN_DIR:-scaling-results}")
+programs=()
+[[ ! -d ${TESSERA_BUILD:=${home}/build/release} ]] || programs=(--programs "${TESSERA_BUILD}")  # else from PATH
+list=$(python3 "${home}/bench/scaling/run.py" "${plan}" --list --launcher srun "${programs[@]}" --out "${TESSERA_RUN_DIR:-scaling-results}")
 
 declare -A points=() tasks=()
 while IFS=$'\t' read -r number nodes ranks runs _; do

@@ -56,6 +56,7 @@ class DebianPackage(unittest.TestCase):
         self.assertEqual({name for name in files if name.startswith("usr/bin/")}, {f"usr/bin/{p}" for p in PROGRAMS})
         for name in ("usr/share/doc/tessera/copyright", "usr/share/doc/tessera/changelog.gz",
                      "usr/share/tessera/inputs/tiny.toml", "usr/share/tessera/slurm/gpt_train.sbatch",
+                     "usr/share/tessera/bench/scaling/run.py",
                      f"usr/share/tessera/modulefiles/tessera/{self.fields['Version']}.lua"):
             self.assertIn(name, files)
         places = re.compile(r"usr/(bin|libexec/tessera|share/(tessera|doc/tessera))/")
@@ -82,6 +83,12 @@ class DebianPackage(unittest.TestCase):
         plugin = output_of("bash", "-c", 'source "$0"; mpi_plugin_of "$1"', share / "slurm/job.sh",
                            self.root / "usr/bin/gpt_train")
         self.assertEqual(plugin.strip(), {"openmpi-bin": "pmix", "mpich": "pmi2"}[self.fields["Recommends"]])
+
+    def test_scaling_plans_are_measured_with_the_programs_of_the_package(self):
+        scaling = self.root / "usr/share/tessera/bench/scaling"
+        listed = output_of(sys.executable, "-B", scaling / "run.py", scaling / "plans/strong-small.toml", "--programs", self.root / "usr",
+                           "--out", DEB.parent / "no-results", "--list")
+        self.assertRegex(listed, r"(?m)^1\t1\t1\t0/\d+\t")
 
     def test_launchers_are_for_every_processor(self):
         if not self.levels:
