@@ -1,7 +1,10 @@
 # SPDX-FileCopyrightText: The Tessera developers
 # SPDX-License-Identifier: Apache-2.0
 """Tessera for Benchpark: an application definition of Ramble. Copy it to repo/tessera/application.py of a Benchpark
-tree, beside the Spack recipe of the same name."""
+tree, beside the Spack recipe of the same name.
+
+Ramble expands {...} in regular expressions as well, and matches them from the beginning of a line on: no counts in
+braces here. All criteria of success hold for all workloads; the line that each is known by is a variable of it."""
 
 from ramble.appkit import *
 
@@ -27,12 +30,16 @@ class Tessera(ExecutableApplication):
     workload_variable("min_bytes", default="4K", description="smallest message", workloads=["collectives"])
     workload_variable("max_bytes", default="16M", description="largest message", workloads=["collectives"])
 
-    figure_of_merit("Figure of Merit (FOM)", fom_regex=r"Figure of Merit \(FOM\):\s+(?P<fom>[0-9]+\.[0-9]*)",
+    workload_variable("success_line", default=r"Weights: [0-9a-f]+$", description="what a run that went well prints",
+                      workloads=["training"])
+    workload_variable("success_line", default=r"# Out of bounds values : 0 OK$",
+                      description="what a run that went well prints", workloads=["collectives"])
+
+    figure_of_merit("Figure of Merit (FOM)", fom_regex=r"(# )?Figure of Merit \(FOM\):\s+(?P<fom>[0-9]+\.[0-9]*)",
                     group_name="fom", units="tokens/s or GB/s")
     figure_of_merit("Share of the measured peak", fom_regex=r"model FLOP/s: (?P<peak>[0-9]+\.[0-9]*)% of the measured",
                     group_name="peak", units="%")
     figure_of_merit("Average bus bandwidth", fom_regex=r"# Avg bus bandwidth\s+:\s+(?P<busbw>[0-9.e+-]+)",
                     group_name="busbw", units="GB/s")
 
-    success_criteria("trained", mode="string", match=r"Weights: [0-9a-f]{16}", file="{experiment_run_dir}/{experiment_name}.out",
-                     applicable_workloads=["training"])
+    success_criteria("went well", mode="string", match="{success_line}", file="{log_file}")

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import unittest
 
+from ramble_double import Application
 from support import ROOT, Folder
 
 GPT_TRAIN, MPIEXEC, BENCH_COMM = sys.argv[1:4]
@@ -162,7 +163,7 @@ class MlperfLog(Runs):
 
 
 class Suites(Runs):
-    """JUBE, ReFrame and Benchpark find their figures in what the programs print."""
+    """JUBE, ReFrame and Ramble (Benchpark) find their figures in what the programs print."""
 
     def environment(self):
         folder = self.folder / "programs"
@@ -204,18 +205,24 @@ class Suites(Runs):
                              "launcher=mpirun", "--prefix", self.folder / "stage", "--performance-report"], environment)
         self.assertRegex(output, r"Ran 6/6 test case\(s\) from 6 check\(s\) \(0 failure\(s\)")
 
-    def test_benchparks_patterns(self):
-        text = (ROOT / "bench/benchpark/application.py").read_text()
-        patterns = dict(re.findall(r"fom_regex=r\"(.+?)\",\s+group_name=\"(\w+)\"", text))
-        named = {group: pattern for pattern, group in patterns.items()}
-        self.assertEqual(set(named), {"fom", "peak", "busbw"})
-        training = self.train(1)
-        collectives = self.job(2, BENCH_COMM, "--format", "nccl", "--max-bytes", "4K", "--iterations", "2")
-        for group, output in (("fom", training), ("fom", collectives), ("peak", training), ("busbw", collectives)):
-            found = re.search(named[group], output)
-            self.assertIsNotNone(found, group)
-            self.assertGreater(float(found.group(group)), 0)
-        compile(text, "application.py", "exec")
+    def test_benchpark(self):
+        application = Application(ROOT / "bench/benchpark/application.py")
+        training = application.command("training", options=" ".join(SMALL))
+        collectives = application.command("collectives", max_bytes="4K")
+        self.assertEqual((training[0], collectives[0]), ("gpt_train", "bench_comm"))
+        output = {"training": self.job(1, GPT_TRAIN, *training[1:]),
+                  "collectives": self.job(2, BENCH_COMM, *collectives[1:], "--iterations", "2")}
+        wanted = {"training": {"Figure of Merit (FOM)", "Share of the measured peak"},
+                  "collectives": {"Figure of Merit (FOM)", "Average bus bandwidth"}}
+        for workload, other in (("training", "collectives"), ("collectives", "training")):
+            well, figures = application.analysed(workload, output[workload])
+            self.assertTrue(well, workload)
+            self.assertEqual(set(figures), wanted[workload])
+            self.assertTrue(all(float(value) > 0 for value in figures.values()), figures)
+            # Not by what the other one prints, nor by a run that broke off before its end.
+            self.assertFalse(application.analysed(workload, output[other])[0], workload)
+            cut = re.sub(r"Weights: .*|values : 0 OK", "", output[workload])
+            self.assertFalse(application.analysed(workload, cut)[0], workload)
 
 
 class Driver(Runs):
