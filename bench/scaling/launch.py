@@ -30,7 +30,7 @@ class Outcome:
     exit_code: int       # of a run that was stopped: minus the signal
     wall_s: float
     timed_out: bool
-    left: bool           # it was asked to leave, as USR1 asks before the end of a job
+    left: bool           # before its end, as USR1 asks before the end of a job
 
 
 class Leaving:
@@ -84,7 +84,8 @@ def run(command, values, folder, timeout_s):
             raise
         finally:
             leaving.process = None
-    return Outcome(code, time.monotonic() - began, timed_out, leaving.asked or code == exit_codes.REQUEUE)
+    left = code == exit_codes.REQUEUE or (leaving.asked and code != exit_codes.OK)
+    return Outcome(code, time.monotonic() - began, timed_out, left)
 
 
 def _end(process):

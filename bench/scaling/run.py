@@ -108,7 +108,7 @@ class Driver:
 
     def result(self, outcome, work):
         result = {"exit_code": outcome.exit_code, "timed_out": outcome.timed_out, "wall_s": round(outcome.wall_s, 3),
-                  "ok": False}
+                  "ok": False, "left": outcome.left}
         if outcome.left:
             self.left = True
             return {**result, "error": "had to leave"}
@@ -147,7 +147,7 @@ def measure_all(driver, points):
                 continue
             todo[point.number] -= 1
             record = driver.measure(point)
-            if not record["ok"]:
+            if not record["ok"] and not record["left"]:
                 failed.add(point.number)
                 todo[point.number] = 0  # it would fail again
             print(_line(point, record, driver), flush=True)
@@ -156,7 +156,7 @@ def measure_all(driver, points):
 
 def _line(point, record, driver):
     text = f"point {point.number} ({point.label}): run {record['run']}, {record['wall_s']:.1f} s"
-    if not record["ok"] and driver.interrupted:
+    if record["left"]:
         return f"{text}: left before its end, to be run again"
     if not record["ok"]:
         return f"{text}: FAILED, exit code {record['exit_code']}: {record['error']}"
@@ -198,7 +198,7 @@ def run(options):
     failed = measure_all(driver, points)
     measured = sum(driver.missing(point) == 0 for point in points)
     print(f"{plan.name}: {measured} of {len(points)} points measured; results in {folder}")
-    if driver.interrupted:
+    if driver.interrupted and measured < len(points):
         return exit_codes.REQUEUE
     return exit_codes.POINT_FAILED if failed else exit_codes.OK
 

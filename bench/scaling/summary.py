@@ -100,7 +100,7 @@ def _point(entry, records):
     good = [record for record in records if record["ok"]]
     newest = good[-1]["key"] if good else None
     runs = [record for record in good if record["key"] == newest]
-    failures = [record for record in records if not record["ok"]
+    failures = [record for record in records if not record["ok"] and not record.get("left")
                 and (not good or record["began"] > good[-1]["began"])]
     return Measured(entry["point"], entry["label"], entry["ranks"], entry["nodes"], runs, failures,
                     any(record["baseline"] for record in records))

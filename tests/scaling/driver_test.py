@@ -109,25 +109,38 @@ class Driver(Stage):
     def test_usr1_ends_the_run_under_way_and_begins_no_other(self):
         self.assertEqual(self.interrupted_by(signal.SIGUSR1), (75, ""))
         self.assertEqual([record["error"] for record in self.records()], ["had to leave"])
+        _, report, _ = self.tool("report.py", "out", "--plots", "none")
+        self.assertIn("MISSING: not measured yet: 1 (1 rank), 2 (tp 2)", report)
+        self.assertNotIn("FAILED", report)
+
+    def test_a_run_that_ends_well_all_the_same_counts(self):
+        code, errors = self.interrupted_by(signal.SIGUSR1, seed=6)
+        self.assertEqual((code, errors), (75, ""))
+        self.assertEqual([record["ok"] for record in self.records()], [True])
+        # Nothing is left to do after the only run that was wanted.
+        code, _ = self.interrupted_by(signal.SIGUSR1, "--point", "1", seed=6)
+        self.assertEqual(code, 0)
+        self.assertEqual([record["ok"] for record in self.records()], [True, True])
 
     def test_an_interrupt_from_the_keyboard_gets_one_line(self):
         code, errors = self.interrupted_by(signal.SIGINT)
         self.assertEqual((code, errors.count("\n")), (130, 1), errors)
         self.assertIn("start the same command again", errors)
 
-    def interrupted_by(self, number):
+    def interrupted_by(self, number, *words, seed=3):
         """Exit code and errors of a driver that gets a signal while a run is under way."""
+        begun = lambda: sum("begun" in path.read_text() for path in self.folder.glob("out/trial/runs/*/stdout"))
+        before = begun()
         plan = self.write("plan.toml", PLAN.replace("timeout_s = 2", "timeout_s = 60").replace(
-            "ranks = 1\n", "ranks = 1\noptions = { seed = 3 }\n"))
+            "ranks = 1\n", f"ranks = 1\noptions = {{ seed = {seed} }}\n"))
         process = subprocess.Popen([sys.executable, str(TOOLS / "run.py"), str(plan), "--programs", "programs",
-                                    "--out", "out"], cwd=self.folder, stdout=subprocess.PIPE,
+                                    "--out", "out", *words], cwd=self.folder, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True, env={**os.environ, "MPIEXEC": str(self.mpirun)})
         self.addCleanup(process.kill)
         deadline = time.monotonic() + 60
-        while not list(self.folder.glob("out/trial/runs/*/stdout")):
+        while begun() == before:
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.05)
-        time.sleep(0.5)
         process.send_signal(number)
         _, errors = process.communicate(timeout=30)
         return process.returncode, errors

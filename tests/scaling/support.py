@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOOLS = ROOT / "bench" / "scaling"
 sys.path.insert(0, str(TOOLS))
 
-# Behaves as --seed says: 1 trains, 2 fails, 3 hangs, 4 leaves early, 5 writes no step.
+# Behaves as --seed says: 1 trains, 2 fails, 3 hangs, 4 leaves early, 5 writes no step, 6 trains once USR1 has come.
 TRAIN = f"""#!{sys.executable}
 import json, signal, sys, time
 words = sys.argv[1:]
@@ -26,7 +26,12 @@ seed = int(value("--seed", "1"))
 if seed == 2:
     print("gpt_train: error: the seed is bad", file=sys.stderr); sys.exit(78)
 if seed == 3:
+    print("begun", flush=True)
     time.sleep(60)
+if seed == 6:
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+    print("begun", flush=True)
+    signal.sigwait([signal.SIGUSR1])
 if seed == 4:
     sys.exit(75)
 tp = int(value("--tp", "1"))
