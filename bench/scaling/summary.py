@@ -6,6 +6,7 @@ has to be told before believing them."""
 import dataclasses
 import statistics
 
+EVEN_WORK = 0.25   # by which a rank's work may differ from the baseline's in weak scaling: models grow by whole layers
 QUIET_CORES = 0.3  # that others may use before a run counts as disturbed
 
 
@@ -135,6 +136,12 @@ def ideal_bubble(point):
     return (stages - 1) / (microbatches + stages - 1) if stages and microbatches else None
 
 
+def work_of_step(point):
+    """FLOP of the model in a step; tokens where that is all there is; None where not even those."""
+    times, rates = point.figure("step_s"), point.figure("flops_per_s")
+    return rates.median * times.median if rates and times else point.first("tokens_per_step")
+
+
 def axes(point):
     """What the ranks of a point were used for: "tp x dp"; empty for one rank."""
     options, ranks = point.runs[-1]["options"], point.ranks
@@ -152,7 +159,7 @@ def cores_of(run):
 
 def remarks(series):
     """What must be said before any number."""
-    return [text for rule in (_oversubscribed, _disturbed, _mixed, _not_what_it_says, _incomplete)
+    return [text for rule in (_oversubscribed, _disturbed, _mixed, _not_strong, _not_weak, _incomplete)
             for text in rule(series)]
 
 
@@ -182,7 +189,7 @@ def _mixed(series):
             yield f"MIXED: the points come from {len(different)} {what}; run the plan again to compare like with like"
 
 
-def _not_what_it_says(series):
+def _not_strong(series):
     if series.scaling != "strong":
         return
     for what, path in (("tokens a step", ("tokens_per_step",)), ("parameters", ("begin", "parameters"))):
@@ -190,6 +197,18 @@ def _not_what_it_says(series):
         if len(values) > 1:
             yield (f"NOT STRONG SCALING: the plan says so, but its points have different {what}: "
                    f"{', '.join(map(str, sorted(values)))}")
+
+
+def _not_weak(series):
+    """Weak scaling means that a rank's work stays the same."""
+    base = series.base
+    if series.scaling != "weak" or base is None or not work_of_step(base):
+        return
+    share = lambda point: (work_of_step(point) or 0) / point.ranks * base.ranks / work_of_step(base)
+    off = [f"{point.label} {share(point):.2f}" for point in series.measured if abs(share(point) - 1) > EVEN_WORK]
+    if off:
+        yield ("NOT WEAK SCALING: the plan says so, but the work of a step does not grow with the ranks; a rank's, with "
+               f"1 for the baseline's: {', '.join(off)}")
 
 
 def _incomplete(series):

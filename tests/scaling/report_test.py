@@ -110,6 +110,12 @@ class Numbers(unittest.TestCase):
                       remarks(record(1, 1, 1.0), record(2, 1, 1.0, git="def")))
         self.assertIn("NOT STRONG SCALING: the plan says so, but its points have different tokens a step: 1000, 2000",
                       remarks(record(1, 1, 1.0), record(2, 1, 1.0, tokens=2000)))
+        weak = {"kind": "weak", "scaling": "weak"}
+        self.assertIn("NOT WEAK SCALING: the plan says so, but the work of a step does not grow with the ranks; a rank's, "
+                      "with 1 for the baseline's: tp 2 0.50, tp 4 1.50",
+                      remarks(record(1, 1, 1.0, **weak), record(2, 1, 1.3, **weak),
+                              record(4, 1, 2.0, flops=36e6, **weak)))
+        self.assertNotIn("NOT WEAK", remarks(record(1, 1, 1.0, **weak), record(2, 1, 1.0, flops=13e6, **weak)))
         quiet = [record(point, run, 1.0 / point) for point in (1, 2, 4) for run in (1, 2)]
         self.assertEqual(remarks(*quiet), "")
 
