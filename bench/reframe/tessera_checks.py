@@ -4,12 +4,14 @@
 
     TESSERA_PROGRAMS=$PWD/build/release reframe -c bench/reframe/tessera_checks.py -r --performance-report
 
-Without a configuration of the site ReFrame runs them here; -S num_tasks=..., -S steps=... change the runs. The
-launcher is the partition's; on a generic system `-S launcher=mpirun` starts the ranks.
+Without a configuration of the site ReFrame runs them here, where nothing starts ranks: mpirun does. Elsewhere the
+launcher is the partition's; -S launcher=... is another one. -S num_tasks=..., -S steps=... change the runs. A check
+that ran on other than num_tasks ranks has failed.
 """
 
 import os
 import pathlib
+import shutil
 
 import reframe as rfm
 import reframe.utility.sanity as sn
@@ -26,8 +28,19 @@ class TesseraCheck(rfm.RunOnlyRegressionTest):
 
     @run_before("run")
     def choose_launcher(self):
-        if self.launcher:
-            self.job.launcher = rfm.core.backends.getlauncher(self.launcher)()
+        launcher = self.launcher
+        if not launcher and self.job.launcher.registered_name == "local" and self.num_tasks > 1:
+            launcher = "mpirun"
+            if shutil.which(launcher) is None:
+                raise rfm.core.exceptions.ReframeError(
+                    f"{self.num_tasks} ranks want a launcher: this partition has none and mpirun is not on PATH; "
+                    "give -S launcher=... or a configuration of the site")
+        if launcher:
+            self.job.launcher = rfm.core.backends.getlauncher(launcher)()
+
+    def all_ranks_ran(self, told):
+        """`told`: how many ranks the program says it had."""
+        return sn.assert_eq(told, self.num_tasks, msg="{0} ranks ran in place of {1}: see -S launcher=...")
 
     def program(self, name, folder):
         places = [PROGRAMS / name, PROGRAMS / "bin" / name, PROGRAMS / folder / name]
@@ -49,7 +62,8 @@ class Training(TesseraCheck):
 
     @sanity_function
     def ends_with_weights(self):
-        return sn.assert_found(r"^Weights: [0-9a-f]{16}$", self.stdout)
+        ranks = sn.extractsingle(r"^Mesh: (\d+) ranks", self.stdout, 1, int)
+        return sn.all([sn.assert_found(r"^Weights: [0-9a-f]{16}$", self.stdout), self.all_ranks_ran(ranks)])
 
     @performance_function("tokens/s")
     def fom(self):
@@ -74,7 +88,8 @@ class Collectives(TesseraCheck):
 
     @sanity_function
     def nothing_is_wrong(self):
-        return sn.assert_found(r"^# Out of bounds values : 0 OK", self.stdout)
+        ranks = sn.count(sn.findall(r"^#  Rank +\d+ ", self.stdout))
+        return sn.all([sn.assert_found(r"^# Out of bounds values : 0 OK", self.stdout), self.all_ranks_ran(ranks)])
 
     @performance_function("GB/s")
     def busbw(self):

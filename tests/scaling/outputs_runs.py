@@ -201,9 +201,13 @@ class Suites(Runs):
 
     def test_reframe(self):
         reframe, environment = self.tool_path("reframe"), self.environment()
-        output = self.suite([reframe, "-c", ROOT / "bench/reframe/tessera_checks.py", "-r", "-S", "steps=4", "-S",
-                             "launcher=mpirun", "--prefix", self.folder / "stage", "--performance-report"], environment)
+        words = [reframe, "-c", ROOT / "bench/reframe/tessera_checks.py", "--prefix", self.folder / "stage", "-r"]
+        output = self.suite([*words, "-S", "steps=4", "--performance-report"], environment)
         self.assertRegex(output, r"Ran 6/6 test case\(s\) from 6 check\(s\) \(0 failure\(s\)")
+        alone = subprocess.run([*map(str, words), "-n", "all_reduce", "-S", "launcher=local"], capture_output=True,
+                               text=True, cwd=self.folder, env=environment, timeout=100)
+        self.assertEqual(alone.returncode, 1, alone.stdout + alone.stderr)
+        self.assertIn("1 ranks ran in place of 2", alone.stdout)
 
     def test_benchpark(self):
         application = Application(ROOT / "bench/benchpark/application.py")
