@@ -70,17 +70,15 @@ float of_rank_0(std::size_t i, std::size_t, std::size_t, std::size_t) { return c
 double twice_others(double ranks) { return 2 * (ranks - 1) / ranks; }
 double others(double ranks) { return (ranks - 1) / ranks; }
 double once(double) { return 1; }
-std::size_t all_bytes(std::size_t bytes, std::size_t) { return bytes; }
-std::size_t bytes_of_rank(std::size_t bytes, std::size_t ranks) { return bytes / ranks; }
 
 constexpr Collective table[] = {
-    {"all_reduce", "Allreduce", "sum", -1, true, &twice_others, &all_bytes, &all_reduce, &whole_result,
+    {"all_reduce", "Allreduce", "sum", -1, true, false, false, &twice_others, &all_reduce, &whole_result,
      &sum_everywhere},
-    {"all_gather", "Allgather", "none", -1, true, &others, &bytes_of_rank, &all_gather, &whole_result,
+    {"all_gather", "Allgather", "none", -1, true, true, true, &others, &all_gather, &whole_result,
      &of_its_rank},
-    {"reduce_scatter", "Reduce_scatter", "sum", -1, true, &others, &all_bytes, &reduce_scatter, &part_result,
+    {"reduce_scatter", "Reduce_scatter", "sum", -1, true, true, false, &others, &reduce_scatter, &part_result,
      &sum_of_part},
-    {"broadcast", "Broadcast", "none", 0, false, &once, &all_bytes, &broadcast, &whole_result, &of_rank_0}};
+    {"broadcast", "Broadcast", "none", 0, false, false, false, &once, &broadcast, &whole_result, &of_rank_0}};
 
 }  // namespace
 

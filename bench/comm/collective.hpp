@@ -11,7 +11,8 @@
 
 namespace tessera::bench {
 
-/// The memory of one case, on a rank of n: `whole` and `other` hold n times the elements of `part`.
+/// The memory of one case, on a rank of n: `whole` and `other` hold as much as each other, and n times the
+/// elements of `part` where the collective is in parts; elsewhere there is no `part`.
 struct Buffers {
   std::vector<float> part, whole, other;
 };
@@ -23,9 +24,9 @@ struct Collective {
   std::string_view redop;     ///< as nccl-tests writes it
   int root;                   ///< -1: none
   bool out_of_place;          ///< whether there is such a call, beside the one in place
+  bool in_parts;        ///< whether each rank gives or gets an equal part, so that sizes divide by the ranks
+  bool osu_names_part;  ///< whether a size of the OSU benchmarks is that of a part
   double (*bus_factor)(double ranks);
-  /// Bytes that the OSU benchmarks would call this by, of `bytes`.
-  std::size_t (*osu_bytes)(std::size_t bytes, std::size_t ranks);
   void (*run)(comm::Communicator&, Buffers&, bool in_place);
   /// What rank `rank` has in place of its result, and what belongs there, element by element.
   std::span<float const> (*result)(Buffers const&, bool in_place, std::size_t rank);

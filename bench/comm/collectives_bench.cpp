@@ -64,14 +64,45 @@ bool wanted(std::vector<std::string> const& list, std::string_view name) {
   return list.empty() || std::ranges::find(list, name) != list.end();
 }
 
+/// Wanted kinds that `kinds` lacks. Throws ConfigError (code usage) for one that never is.
+std::vector<std::string> left_out(Communicator const& world, Kinds const& kinds, Options const& options) {
+  std::vector<std::string> all{family(world), "tree", "hierarchical"};
+  for (auto const& name : options.kinds) {
+    if (!wanted(all, name))
+      throw tessera::ConfigError({fmt::format("--kind: there is no \"{}\", only {}", name, listed(all))},
+                                 tessera::ExitCode::usage);
+  }
+  std::erase_if(all, [&](auto const& name) {
+    auto const is_it = [&](auto const& comm) { return family(*comm) == name; };
+    return !wanted(options.kinds, name) || std::ranges::any_of(kinds, is_it);
+  });
+  return all;
+}
+
+std::string without_communicator(Communicator const& world, std::vector<std::string> const& kinds) {
+  return fmt::format(
+      "{} rank{} have no communicator of kind {}: tree wants a power of two, hierarchical 4 ranks or more of "
+      "it",
+      world.size(), world.size() == 1 ? "" : "s", listed(kinds));
+}
+
+/// Says on standard error which of the wanted kinds are left out. Empty if that is all: an error, told here
+/// and not thrown, so that no other rank's end makes the launcher end rank 0 before it has spoken.
 Kinds chosen_kinds(Communicator& world, Options const& options) {
   auto kinds = all_kinds(world);
+  auto const absent = left_out(world, kinds, options);
   std::erase_if(kinds, [&](auto const& comm) { return !wanted(options.kinds, family(*comm)); });
-  if (kinds.empty())
-    throw tessera::ConfigError(
-        {fmt::format("--kind: {} ranks have no communicator of this kind", world.size())},
-        tessera::ExitCode::usage);
+  if (!absent.empty() && world.rank() == 0)
+    fmt::print(stderr, "bench_comm: {}: {}\n", kinds.empty() ? "error: --kind" : "left out",
+               without_communicator(world, absent));
   return kinds;
+}
+
+/// What is called `size` in the chosen format, as bytes of the whole buffer.
+std::size_t whole_bytes(Communicator const& comm, Collective const& collective, Options const& options,
+                        std::size_t size) {
+  bool const of_part = options.format == Format::osu && collective.osu_names_part;
+  return of_part ? size * static_cast<std::size_t>(comm.size()) : size;
 }
 
 /// Calls `action` for every wanted collective, size and manner of `comm`.
@@ -145,7 +176,7 @@ class Output {
 };
 
 /// Collective. Where every rank runs.
-RunHead make_head(Communicator& world, Options const& options) {
+RunHead make_head(Communicator& world, Kinds const& kinds, Options const& options) {
   std::array<char, 64> name{};
   gethostname(name.data(), name.size() - 1);
   std::vector<std::uint8_t> const own(name.begin(), name.end());
@@ -157,7 +188,8 @@ RunHead make_head(Communicator& world, Options const& options) {
                options.factor,
                options.repetition_of(options.min_bytes),
                {},
-               {}};
+               {},
+               left_out(world, kinds, options)};
   for (std::size_t at = 0; at < all.size(); at += own.size())
     head.hosts.emplace_back(reinterpret_cast<char const*>(&all[at]));
   head.processes = all_gather_values(world, std::int32_t{getpid()});
@@ -167,7 +199,7 @@ RunHead make_head(Communicator& world, Options const& options) {
 /// The other formats. Gives the number of wrong elements.
 std::int64_t run_format(Communicator& world, Kinds const& kinds, Options const& options) {
   Output output(options.output, world.rank() == 0);
-  auto const head = make_head(world, options);
+  auto const head = make_head(world, kinds, options);
   std::vector<Measurement> all;
   output.write(opening(options.format, head));
   for (auto const& collective : collectives()) {
@@ -175,7 +207,8 @@ std::int64_t run_format(Communicator& world, Kinds const& kinds, Options const& 
     for (auto const& comm : kinds) {
       auto const first = all.size();
       for_each_case(collective, options, [&](std::size_t bytes, bool in_place) {
-        all.push_back(measure(*comm, collective, bytes, in_place, options.repetition_of(bytes)));
+        all.push_back(measure(*comm, collective, whole_bytes(*comm, collective, options, bytes), in_place,
+                              options.repetition_of(bytes)));
       });
       output.write(group_text(options.format, std::span(all).subspan(first), first == 0));
     }
@@ -196,6 +229,7 @@ int run(int argc, char** argv) {
     return 0;
   }
   auto const kinds = chosen_kinds(*world, options);
+  if (kinds.empty()) return static_cast<int>(tessera::ExitCode::usage);
   if (options.format != Format::table)
     return run_format(*world, kinds, options) == 0 ? 0 : static_cast<int>(tessera::ExitCode::internal);
   std::vector<char*> words{argv[0]};

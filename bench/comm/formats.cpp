@@ -49,18 +49,18 @@ std::string nccl_opening(RunHead const& head) {
   return text;
 }
 
-/// Sizes that the group was measured with, each once.
+/// Sizes that the group was asked for, each once.
 std::vector<std::size_t> sizes_of(std::span<Measurement const> group) {
   std::vector<std::size_t> sizes;
   for (auto const& one : group) {
-    if (sizes.empty() || sizes.back() != one.bytes) sizes.push_back(one.bytes);
+    if (sizes.empty() || sizes.back() != one.asked_bytes) sizes.push_back(one.asked_bytes);
   }
   return sizes;
 }
 
-Measurement const* find(std::span<Measurement const> group, std::size_t bytes, bool in_place) {
+Measurement const* find(std::span<Measurement const> group, std::size_t asked_bytes, bool in_place) {
   auto const found = std::ranges::find_if(
-      group, [&](auto const& one) { return one.bytes == bytes && one.in_place == in_place; });
+      group, [&](auto const& one) { return one.asked_bytes == asked_bytes && one.in_place == in_place; });
   return found == group.end() ? nullptr : &*found;
 }
 
@@ -75,10 +75,11 @@ std::string nccl_group(std::span<Measurement const> group) {
   for (int half = 0; half < 2; ++half)
     text += fmt::format("  {:>7}  {:>6}  {:>6}  {:>5}", "(us)", "(GB/s)", "(GB/s)", "");
   text += '\n';
-  for (auto const bytes : sizes_of(group)) {
-    text += fmt::format("{:12}  {:12}  {:>8}  {:>6}  {:>6}{}{}\n", bytes, bytes / sizeof(float), "float",
-                        collective.redop, collective.root, nccl_half(find(group, bytes, false)),
-                        nccl_half(find(group, bytes, true)));
+  for (auto const asked : sizes_of(group)) {
+    auto const *const out = find(group, asked, false), *const in = find(group, asked, true);
+    auto const& one = out != nullptr ? *out : *in;
+    text += fmt::format("{:12}  {:12}  {:>8}  {:>6}  {:>6}{}{}\n", one.bytes, one.count(), "float",
+                        collective.redop, collective.root, nccl_half(out), nccl_half(in));
   }
   return text;
 }
@@ -91,13 +92,13 @@ std::string osu_group(std::span<Measurement const> group) {
       collective.osu_name, version(), collective.name, group.front().kind);
   text += fmt::format("{:<10}{:>20}{:>20}{:>20}{:>20}\n", "# Size", "Avg Latency(us)", "Min Latency(us)",
                       "Max Latency(us)", "Iterations");
-  for (auto const bytes : sizes_of(group)) {
-    auto const* const out = find(group, bytes, false);
-    auto const& one = out != nullptr ? *out : *find(group, bytes, true);
+  for (auto const asked : sizes_of(group)) {
+    auto const* const out = find(group, asked, false);
+    auto const& one = out != nullptr ? *out : *find(group, asked, true);
     text +=
         fmt::format("{:<10}{:>20.2f}{:>20.2f}{:>20.2f}{:>20}\n",
-                    collective.osu_bytes(bytes, static_cast<std::size_t>(one.ranks)), one.rank_mean_s * micro,
-                    one.rank_min_s * micro, one.rank_max_s * micro, one.iterations);
+                    collective.osu_names_part ? asked / static_cast<std::size_t>(one.ranks) : asked,
+                    one.rank_mean_s * micro, one.rank_min_s * micro, one.rank_max_s * micro, one.iterations);
   }
   return text;
 }
@@ -114,8 +115,9 @@ std::vector<Cell> cells(Measurement const& one) {
   return {{"collective", std::string(one.collective->name), true},
           {"kind", one.kind, true},
           {"ranks", std::to_string(one.ranks)},
+          {"asked_bytes", std::to_string(one.asked_bytes)},
           {"bytes", std::to_string(one.bytes)},
-          {"count", std::to_string(one.bytes / sizeof(float))},
+          {"count", std::to_string(one.count())},
           {"type", "float", true},
           {"in_place", one.in_place ? "true" : "false"},
           {"iterations", std::to_string(one.iterations)},
@@ -146,11 +148,19 @@ std::string comma_separated(std::vector<Cell> const& row, Value const& value) {
 
 }  // namespace
 
+std::string listed(std::span<std::string const> names, std::string_view quote) {
+  std::string text;
+  for (auto const& name : names)
+    text += fmt::format("{}{}{}{}", text.empty() ? "" : ", ", quote, name, quote);
+  return text;
+}
+
 std::string opening(Format format, RunHead const& head) {
   if (format == Format::nccl) return nccl_opening(head);
   if (format == Format::json)
-    return fmt::format("{{\"program\":\"bench_comm\",\"version\":\"{}\",\"ranks\":{},\"rows\":[\n", version(),
-                       head.ranks);
+    return fmt::format(
+        "{{\"program\":\"bench_comm\",\"version\":\"{}\",\"ranks\":{},\"left_out\":[{}],\"rows\":[\n",
+        version(), head.ranks, listed(head.left_out, "\""));
   if (format == Format::csv)
     return comma_separated(cells({.collective = collectives().data(), .kind = "", .median_s = 1}),
                            [](Cell const& cell) { return cell.name; });

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "measurement.hpp"
@@ -29,7 +30,12 @@ struct RunHead {
   Repetition repetition;
   std::vector<std::string> hosts;  ///< by rank
   std::vector<int> processes;      ///< ids, by rank
+  /// Kinds that were asked for and that so many ranks have no communicator of.
+  std::vector<std::string> left_out;
 };
+
+/// "a, b", each in quotation marks if such are given.
+[[nodiscard]] std::string listed(std::span<std::string const> names, std::string_view quote = {});
 
 /// What comes before all, and after.
 [[nodiscard]] std::string opening(Format format, RunHead const& head);

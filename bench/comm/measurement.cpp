@@ -36,14 +36,25 @@ void summarise(Measurement& result, std::vector<double>& last_s, double own_mean
 
 }  // namespace
 
+std::size_t Measurement::count() const {
+  return bytes / sizeof(float) / (collective->in_parts ? static_cast<std::size_t>(ranks) : 1);
+}
+
 Measurement measure(comm::Communicator& comm, Collective const& collective, std::size_t bytes, bool in_place,
                     Repetition const& repetition) {
   auto const ranks = static_cast<std::size_t>(comm.size());
   auto const rank = static_cast<std::size_t>(comm.rank());
-  std::size_t const part = std::max<std::size_t>(bytes / sizeof(float) / ranks, 1);
-  Buffers data{std::vector<float>(part), std::vector<float>(part * ranks), std::vector<float>(part * ranks)};
-  Measurement result{&collective, std::string(comm.backend()), comm.size(), part * ranks * sizeof(float),
-                     in_place,    repetition.iterations};
+  auto const parts = collective.in_parts ? ranks : 1;
+  std::size_t const count = std::max<std::size_t>(bytes / sizeof(float) / parts, 1);
+  Buffers data{std::vector<float>(collective.in_parts ? count : 0), std::vector<float>(count * parts),
+               std::vector<float>(count * parts)};
+  Measurement result{.collective = &collective,
+                     .kind = std::string(comm.backend()),
+                     .ranks = comm.size(),
+                     .asked_bytes = bytes,
+                     .bytes = count * parts * sizeof(float),
+                     .in_place = in_place,
+                     .iterations = repetition.iterations};
   fill(data, rank);
   collective.run(comm, data, in_place);
   result.wrong =

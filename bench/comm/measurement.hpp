@@ -19,7 +19,8 @@ struct Measurement {
   Collective const* collective = nullptr;
   std::string kind;  ///< Communicator::backend
   int ranks = 1;
-  std::size_t bytes = 0;  ///< of the whole buffer, as far as its elements divide by the ranks
+  std::size_t asked_bytes = 0;  ///< of the whole buffer, as the caller said
+  std::size_t bytes = 0;        ///< as it was: whole elements, and equal parts where it is in parts
   bool in_place = true;
   int iterations = 0;
   std::int64_t wrong = 0;  ///< elements of the results of all ranks
@@ -28,6 +29,8 @@ struct Measurement {
   /// Of each rank's own mean, over the ranks.
   double rank_mean_s = 0, rank_min_s = 0, rank_max_s = 0;
 
+  /// Elements of a part, or of the whole where there are no parts.
+  [[nodiscard]] std::size_t count() const;
   [[nodiscard]] double algorithm_rate() const { return static_cast<double>(bytes) / median_s; }
   [[nodiscard]] double bus_rate() const { return algorithm_rate() * collective->bus_factor(ranks); }
 };

@@ -77,7 +77,7 @@ def _of_collectives(folder, _output, _plan):
     wrong = [row for row in document["rows"] if row["wrong"]]
     if wrong:
         raise NoFigures(f"{len(wrong)} rows have wrong results, first {wrong[0]}")
-    return {"rows": document["rows"]}
+    return {"rows": document["rows"], "left_out": document.get("left_out", [])}
 
 
 def _of_checkpoint(_folder, output, _plan):

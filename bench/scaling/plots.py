@@ -99,7 +99,7 @@ def _collective_charts(series):
             for row in run["figures"]["rows"]:
                 line = values.setdefault(row["collective"], {}).setdefault(
                     f"{row['kind']}, {point.label}" + (", in place" if row["in_place"] else ""), {})
-                line.setdefault(row["bytes"], []).append(row["busbw_gbps"])
+                line.setdefault(summary.asked_bytes(row), []).append(row["busbw_gbps"])
     charts = []
     for collective, lines in sorted(values.items()):
         drawn = [Line(name, [(size, spread.median, spread.low, spread.high) for size in sorted(sizes)

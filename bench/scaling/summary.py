@@ -142,6 +142,11 @@ def work_of_step(point):
     return rates.median * times.median if rates and times else point.first("tokens_per_step")
 
 
+def asked_bytes(row):
+    """Size of a collective by which rows of different ranks meet; programs that only told the other had just that."""
+    return row.get("asked_bytes", row["bytes"])
+
+
 def axes(point):
     """What the ranks of a point were used for: "tp x dp"; empty for one rank."""
     options, ranks = point.runs[-1]["options"], point.ranks
@@ -159,7 +164,7 @@ def cores_of(run):
 
 def remarks(series):
     """What must be said before any number."""
-    return [text for rule in (_oversubscribed, _disturbed, _mixed, _not_strong, _not_weak, _incomplete)
+    return [text for rule in (_oversubscribed, _disturbed, _mixed, _not_strong, _not_weak, _left_out, _incomplete)
             for text in rule(series)]
 
 
@@ -209,6 +214,12 @@ def _not_weak(series):
     if off:
         yield ("NOT WEAK SCALING: the plan says so, but the work of a step does not grow with the ranks; a rank's, with "
                f"1 for the baseline's: {', '.join(off)}")
+
+
+def _left_out(series):
+    for point in series.measured:
+        if kinds := point.first("left_out"):
+            yield f"LEFT OUT: point {point.number} ({point.label}): {point.ranks} ranks have no {' nor '.join(kinds)}"
 
 
 def _incomplete(series):

@@ -43,12 +43,13 @@ def training(series):
 
 
 def collectives(series):
-    """Median time and bus bandwidth by collective, size and kind of communicator, a column for each point."""
+    """Median time and bus bandwidth by collective, size and kind of communicator, a column for each point. A size is
+    the one asked for: gathers and scatters have the multiple of their ranks next to it."""
     cells = {}
     for point in series.measured:
         for run in point.runs:
             for row in run["figures"]["rows"]:
-                place = (row["collective"], row["kind"], row["bytes"], row["in_place"])
+                place = (row["collective"], row["kind"], summary.asked_bytes(row), row["in_place"])
                 cells.setdefault(place, {}).setdefault(point.number, []).append(row)
     columns = ["collective", "kind", "bytes", "in place"]
     for point in series.points:

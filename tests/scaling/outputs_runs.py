@@ -45,15 +45,22 @@ class Collectives(Runs):
         return self.job(2, BENCH_COMM, "--format", form, "--kind", "mpi", "--min-bytes", "64", "--max-bytes", "4K",
                         "--factor", "8", "--iterations", "3", *words)
 
+    def groups(self, output, heading):
+        parts = re.split(heading, output, flags=re.MULTILINE)[1:]
+        return list(zip(parts[0::2], parts[1::2]))
+
     def test_rows_are_those_of_nccl_tests(self):
         output = self.bench("nccl")
-        rows = [line.split() for line in output.splitlines() if line and not line.startswith("#")]
+        rows = [(name, line.split()) for name, text in self.groups(output, r"^# (\w+) by mpi$")
+                for line in text.splitlines() if line and not line.startswith("#")]
         self.assertEqual(len(rows), 12)
         buses = []
-        for row in rows:
+        for name, row in rows:
             self.assertEqual(len(row), 13, row)
             size, count, kind, redop, root = int(row[0]), int(row[1]), row[2], row[3], int(row[4])
-            self.assertEqual((size, kind), (4 * count, "float"))
+            self.assertEqual(kind, "float")
+            shared = name in ("all_gather", "reduce_scatter")  # nccl-tests counts the elements of one rank
+            self.assertEqual(size, 4 * count * (2 if shared else 1))
             self.assertIn((redop, root), (("sum", -1), ("none", -1), ("none", 0)))
             for time, algorithm, bus, wrong in (row[5:9], row[9:13]):
                 if time == "N/A":  # a broadcast out of place
@@ -71,19 +78,36 @@ class Collectives(Runs):
 
     def test_tables_are_those_of_the_osu_benchmarks(self):
         output = self.bench("osu")
-        parts = re.split(r"^# OSU MPI (\S+) Latency Test$", output, flags=re.MULTILINE)[1:]
-        self.assertEqual(parts[0::2], ["Allreduce", "Allgather", "Reduce_scatter", "Broadcast"])
-        for name, text in zip(parts[0::2], parts[1::2]):
+        groups = self.groups(output, r"^# OSU MPI (\S+) Latency Test$")
+        self.assertEqual([name for name, _ in groups], ["Allreduce", "Allgather", "Reduce_scatter", "Broadcast"])
+        for _, text in groups:
             lines = [line.split() for line in text.splitlines() if line and not line.startswith("#")]
             # The first column has 10 places, the others 20.
             self.assertIn("# Size         Avg Latency(us)     Min Latency(us)     Max Latency(us)          Iterations\n",
                           text)
             sizes = [int(line[0]) for line in lines]
-            self.assertEqual(sizes, [32, 256, 2048] if name == "Allgather" else [64, 512, 4096])
+            self.assertEqual(sizes, [64, 512, 4096])
             for _, mean, low, high, iterations in lines:
                 self.assertLessEqual(float(low), float(mean) + 0.005)
                 self.assertLessEqual(float(mean), float(high) + 0.005)
                 self.assertEqual(iterations, "3")
+
+    def test_sizes_on_three_ranks(self):
+        words = ["--min-bytes", "8", "--max-bytes", "64", "--factor", "8", "--iterations", "2"]
+        done = subprocess.run([MPIEXEC, "-n", "3", BENCH_COMM, "--format", "json", *words], capture_output=True,
+                              text=True, timeout=200)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("bench_comm: left out: 3 ranks have no communicator of kind tree, hierarchical", done.stderr)
+        document = json.loads(done.stdout)
+        self.assertEqual(document["left_out"], ["tree", "hierarchical"])
+        sizes = {}
+        for row in document["rows"]:
+            sizes.setdefault(row["collective"], set()).add((row["asked_bytes"], row["bytes"], row["count"]))
+        whole, parts = {(8, 8, 2), (64, 64, 16)}, {(8, 12, 1), (64, 60, 5)}
+        self.assertEqual(sizes, {"all_reduce": whole, "broadcast": whole, "all_gather": parts, "reduce_scatter": parts})
+        osu = self.job(3, BENCH_COMM, "--format", "osu", *words)
+        self.assertEqual(re.findall(r"^(\d+) ", osu, re.MULTILINE), ["8", "64"] * 4)
+        self.assertIn("--kind: 3 ranks", self.job(3, BENCH_COMM, "--format", "osu", "--kind", "tree", code=64))
 
     def test_json_and_csv_hold_the_same_columns(self):
         document = json.loads(self.bench("json"))

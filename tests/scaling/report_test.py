@@ -156,14 +156,18 @@ class Reports(Folder):
         self.assertIn("**MISSING", page)
 
     def test_collectives_and_checkpoints_have_tables_of_their_own(self):
-        row = {"collective": "all_reduce", "kind": "mpi", "bytes": 1024, "in_place": True}
+        row = {"collective": "all_gather", "kind": "mpi", "asked_bytes": 1024, "in_place": True}
         runs = []
-        for run, time_us in ((1, 10.0), (2, 12.0)):
-            entry = record(2, run, 1.0, kind="collectives", scaling="", points=(2,))
-            entry["figures"] = {"rows": [{**row, "time_us": time_us, "busbw_gbps": 5.0}]}
+        for ranks, run, time_us in ((2, 1, 10.0), (2, 2, 12.0), (3, 1, 30.0)):
+            entry = record(ranks, run, 1.0, kind="collectives", scaling="", points=(2, 3))
+            # Three ranks cannot share 1024 bytes, but the rows meet.
+            entry["figures"] = {"rows": [{**row, "bytes": 1024 // ranks // 4 * 4 * ranks, "time_us": time_us,
+                                          "busbw_gbps": 5.0}], "left_out": ["tree"] * (ranks == 3)}
             runs.append(entry)
         _, output, _ = self.tool("report.py", self.results(runs), "--plots", "none")
-        self.assertRegex(output, r"all_reduce +mpi +1024 +yes +11\.0 \[10\.0\.\.12\.0\] +5\.00 \[5\.00\.\.5\.00\]")
+        self.assertRegex(output, r"all_gather +mpi +1024 +yes +11\.0 \[10\.0\.\.12\.0\] +5\.00 \[5\.00\.\.5\.00\] +30\.0 +5\.00")
+        self.assertIn("LEFT OUT: point 3 (tp 3): 3 ranks have no tree\n", output)
+        runs.pop()
         for entry, seconds in zip(runs, (2.0, 4.0)):
             entry["kind"] = "checkpoint"
             entry["figures"] = {"rows": {"save": {"seconds": seconds, "rate_gbps": 1 / seconds}}}
