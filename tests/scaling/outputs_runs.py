@@ -213,14 +213,15 @@ class Suites(Runs):
 
     def test_jube(self):
         jube, environment = self.tool_path("jube"), self.environment()
-        for tag, columns, count in (("train", ["ranks", "tp", "pp", "fom[tokens/s]", "of_peak[%]", "weights"], 3),
+        # Without a tag it is training.
+        for tag, columns, count in (("", ["ranks", "tp", "pp", "fom[tokens/s]", "of_peak[%]", "weights"], 3),
                                     ("collectives", ["operation", "ranks", "busbw[GB/s]", "wrong"], 3)):
-            place = self.folder / tag
-            self.suite([jube, "run", ROOT / "bench/jube/tessera.yaml", "--outpath", place, "--tag", tag], environment)
+            place, tags = self.folder / f"jube-{tag}", ["--tag", tag] if tag else []
+            self.suite([jube, "run", ROOT / "bench/jube/tessera.yaml", "--outpath", place, *tags], environment)
             rows = list(csv.DictReader(io.StringIO(self.suite([jube, "result", place, "--id", "last"], environment))))
             self.assertEqual((list(rows[0]), len(rows)), (columns, count))
             self.assertTrue(all(float(row[columns[3] if tag == "train" else columns[2]]) > 0 for row in rows), rows)
-            if tag == "train":
+            if not tag:
                 self.assertEqual(len({row["weights"] for row in rows}), 1)
 
     def test_reframe(self):
