@@ -5,6 +5,7 @@
 import dataclasses
 import itertools
 import shutil
+import textwrap
 
 import anchors as published
 import summary
@@ -20,30 +21,49 @@ class Line:
 
 
 MOST_TICKS = 12
+MOST_LETTERS = 45    # of all names of ticks, side by side
+LINE_LETTERS = 72    # of a heading
 
 
 @dataclasses.dataclass
 class Chart:
     stem: str
-    title: str
+    title: str           # in lines
     x: str
     y: str
     lines: list
     log_x: bool = True
-    log_y: bool = False
+    log_y: int = 0       # base; 0: not logarithmic
     labels: dict = dataclasses.field(default_factory=dict)   # by x, where x only numbers things: they are not joined
     note: str = ""       # what a reader of the picture alone has to know
 
     def ticks(self):
         """Values of x with their names, unless there are too many to be written side by side."""
         values = sorted({point[0] for line in self.lines for point in line.points})
-        return {x: self.labels.get(x, f"{x:g}") for x in values} if len(values) <= MOST_TICKS else {}
+        name = _bytes if self.x == "bytes" else "{:g}".format
+        return {x: self.labels.get(x, name(x)) for x in values} if len(values) <= MOST_TICKS else {}
+
+    def slanted(self):
+        """Whether the names of the ticks would run into each other."""
+        return sum(map(len, self.ticks().values())) > MOST_LETTERS
+
+    def heading(self):
+        """Lines that are short enough for the picture."""
+        told = f"{self.note}: see the report" if self.note else ""
+        return [part for line in (*self.title.splitlines(), told) for part in textwrap.wrap(line, LINE_LETTERS)]
 
     def x_range(self):
         """With some room beside the first and the last mark."""
         values = [point[0] for line in self.lines for point in line.points]
         low, high = min(values), max(values)
         return (low / 1.15, high * 1.15) if self.log_x else (low - 0.5, high + 0.5)
+
+
+def _bytes(count):
+    for unit in ("", "K", "M", "G"):
+        if count % 1024 or unit == "G":
+            return f"{count}{unit}"
+        count //= 1024
 
 
 def _by_label(series, value):
@@ -69,27 +89,40 @@ def _scaling_charts(series, names):
     speed.append(Line("ideal", [(count, count / base, None, None) for count in ranks], ideal=True))
     share = _by_label(series, lambda point: summary.efficiency(series, point))
     share.append(Line("ideal", [(count, 1.0, None, None) for count in ranks], ideal=True))
-    for name in names:
-        points = [(anchor.ranks, anchor.efficiency, None, None)
-                  for anchor in published.of_scaling(name, series.scaling)]
-        if points:
-            share.append(Line(f"{name} (published)", points, marks_only=True))
-    title = f"{series.title} ({what})"
-    return [Chart(f"{series.name}-speedup", title, "ranks", "speed-up", speed, log_y=True),
-            Chart(f"{series.name}-efficiency", title, "ranks", "share of linear", share)]
+    share += [line for name in names for line in _published(name, series.scaling)]
+    time = _by_label(series, lambda point: point.figure("step_s") and point.figure("step_s").scaled(1e3))
+    of_base = 1e3 * series.base.figure("step_s").median
+    best = lambda count: of_base * base / count if series.scaling == "strong" else of_base
+    time.append(Line("ideal", [(count, best(count), None, None) for count in ranks], ideal=True))
+    title = f"{series.title}\n{what}"
+    return [Chart(f"{series.name}-speedup", title, "ranks", "speed-up", speed, log_y=2),
+            Chart(f"{series.name}-efficiency", title, "ranks", "share of linear", share),
+            Chart(f"{series.name}-time", title, "ranks", "time per update, ms", time, log_y=2)]
 
 
-def _parts_chart(series):
-    """Shares of a step, over the points in the plan's order."""
-    lines = []
-    for name, figure in (("exposed communication", "exposed_share"), ("pipeline bubble", "bubble_share"),
-                         ("comm / compute", "comm_compute_ratio")):
-        points = [(point.number, spread.median, spread.low, spread.high) for point in series.measured
-                  if (spread := point.figure(figure))]
-        lines.append(Line(name, points))
+def _published(name, scaling):
+    """A line of marks for each set of axes that others split."""
+    points = {}
+    for anchor in published.of_scaling(name, scaling):
+        points.setdefault(anchor.axes, []).append((anchor.ranks, anchor.efficiency, None, None))
+    return [Line(f"{name}, {axes} (published)", places, marks_only=True) for axes, places in points.items()]
+
+
+def _point_charts(series):
+    """What is no matter of scaling, over the points in the plan's order."""
     labels = {point.number: point.label for point in series.measured}
-    return Chart(f"{series.name}-parts", f"{series.title}: parts of a step", "point of the plan", "share of a step",
-                 lines, log_x=False, labels=labels)
+
+    def chart(stem, what, y, **figures):
+        lines = [Line(name.replace("_", " "),
+                      [(point.number, spread.median, spread.low, spread.high) for point in series.measured
+                       if (spread := point.figure(figure))]) for name, figure in figures.items()]
+        return Chart(f"{series.name}-{stem}", f"{series.title}\n{what}", "point of the plan", y, lines, log_x=False,
+                     labels=labels)
+
+    return [chart("parts", "parts of a step", "share of a step", exposed_communication="exposed_share",
+                  pipeline_bubble="bubble_share"),
+            chart("ratio", "communication against compute", "comm / compute", comm_per_compute="comm_compute_ratio"),
+            chart("balance", "parameters kept by a rank", "mean / largest", shard_balance="shard_balance")]
 
 
 def _collective_charts(series):
@@ -105,8 +138,8 @@ def _collective_charts(series):
         drawn = [Line(name, [(size, spread.median, spread.low, spread.high) for size in sorted(sizes)
                              if (spread := summary.Spread.of(sizes[size]))])
                  for name, sizes in sorted(lines.items())]
-        charts.append(Chart(f"{series.name}-{collective}", f"{series.title}: {collective}", "bytes", "bus GB/s", drawn,
-                            log_y=True))
+        charts.append(Chart(f"{series.name}-{collective}", f"{series.title}\n{collective}", "bytes", "bus GB/s", drawn,
+                            log_y=10))
     return charts
 
 
@@ -121,7 +154,7 @@ def _checkpoint_chart(series):
             if spread:
                 points.append((point.ranks, spread.median, spread.low, spread.high))
         lines.append(Line(name, points))
-    return Chart(f"{series.name}-rate", series.title, "ranks", "GB/s", lines, log_y=True)
+    return Chart(f"{series.name}-rate", series.title, "ranks", "GB/s", lines, log_y=10)
 
 
 def charts(series, names):
@@ -132,7 +165,8 @@ def charts(series, names):
     elif series.kind == "checkpoint":
         drawn = [_checkpoint_chart(series)]
     else:
-        drawn = [*_scaling_charts(series, names), _parts_chart(series)]
+        drawn = [*_scaling_charts(series, names), *_point_charts(series)]
+    drawn = [chart for chart in drawn if any(line.points for line in chart.lines)]
     loud = [text.split(":")[0] for text in series.remarks]
     for chart in drawn:
         chart.note = ", ".join(dict.fromkeys(loud))

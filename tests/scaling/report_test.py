@@ -7,6 +7,7 @@ import importlib.util
 import json
 import shutil
 import unittest
+import unittest.mock
 
 from support import Folder
 
@@ -165,7 +166,8 @@ class Reports(Folder):
                                           "busbw_gbps": 5.0}], "left_out": ["tree"] * (ranks == 3)}
             runs.append(entry)
         _, output, _ = self.tool("report.py", self.results(runs), "--plots", "none")
-        self.assertRegex(output, r"all_gather +mpi +1024 +yes +11\.0 \[10\.0\.\.12\.0\] +5\.00 \[5\.00\.\.5\.00\] +30\.0 +5\.00")
+        self.assertRegex(output, r"all_gather +mpi +1024 +yes +11\.0 \[10\.0\.\.12\.0\] +5\.00 \[5\.00\.\.5\.00\] "
+                                 r"+30\.0 +5\.00")
         self.assertIn("LEFT OUT: point 3 (tp 3): 3 ranks have no tree\n", output)
         runs.pop()
         for entry, seconds in zip(runs, (2.0, 4.0)):
@@ -185,7 +187,7 @@ class Reports(Folder):
         place = self.results(strong())
         status, _, errors = self.tool("report.py", place, "--plots", tool, "--anchors", "megatron2019")
         self.assertEqual(status, 0, errors)
-        for name in ("speedup", "efficiency", "parts"):
+        for name in ("speedup", "efficiency", "time", "parts", "ratio", "balance"):
             drawing = (place / f"report/trial-{name}.svg").read_text()
             self.assertIn("<svg", drawing)
             self.assertGreater((place / f"report/trial-{name}.png").stat().st_size, 2000)
@@ -201,12 +203,59 @@ class Reports(Folder):
 
     def test_charts_hold_the_numbers_and_the_ideal(self):
         [series] = summary.series_of(strong())
-        speed, share, parts = plots.charts(series, ["megatron2019"])
-        lines = {line.name: line for line in speed.lines}
-        self.assertEqual([point[:2] for point in lines["ideal"].points], [(1, 1), (2, 2), (4, 4)])
-        self.assertEqual([(x, round(y, 3)) for x, y, _, _ in lines["tp"].points], [(1, 1), (2, 1.778), (4, 2)])
-        self.assertEqual([point[0] for point in share.lines[-1].points], [2, 4, 8])
-        self.assertIn("plot $line0", draw_gnuplot.script(parts, "svg", "x.svg"))
+        drawn = {chart.stem: {line.name: [(x, round(y, 3)) for x, y, _, _ in line.points] for line in chart.lines}
+                 for chart in plots.charts(series, ["megatron2019"])}
+        self.assertEqual(drawn["trial-speedup"], {"ideal": [(1, 1), (2, 2), (4, 4)], "tp": [(1, 1), (2, 1.778), (4, 2)]})
+        self.assertEqual(drawn["trial-efficiency"]["megatron2019, tp (published)"], [(2, 0.82), (4, 0.585), (8, 0.372)])
+        self.assertEqual(drawn["trial-time"], {"ideal": [(1, 8000), (2, 4000), (4, 2000)],
+                                               "tp": [(1, 8000), (2, 4500), (4, 4000)]})
+        at = lambda value: [(1, value), (2, value), (4, value)]
+        self.assertEqual(drawn["trial-parts"], {"exposed communication": at(0.125), "pipeline bubble": at(0.25)})
+        self.assertEqual(drawn["trial-ratio"], {"comm per compute": at(0.5)})
+        self.assertEqual(drawn["trial-balance"], {"shard balance": at(0.75)})
+
+    def test_published_numbers_say_what_was_split(self):
+        changes = {"kind": "weak", "scaling": "weak"}
+        [series] = summary.series_of([record(1, 1, 8.0, **changes), record(2, 1, 10.0, flops=12e6, **changes)])
+        drawn = {chart.stem: chart for chart in plots.charts(series, ["megatron2019"])}
+        marks = {line.name: len(line.points) for line in drawn["trial-efficiency"].lines if line.marks_only}
+        self.assertEqual(marks, {"megatron2019, tp (published)": 1, "megatron2019, tp x dp (published)": 2})
+        ideal = next(line for line in drawn["trial-time"].lines if line.ideal)
+        self.assertEqual([y for _, y, _, _ in ideal.points], [8000, 8000])
+
+    def crowded_chart(self):
+        """Long words all over, and a line that fills the picture."""
+        points = [(x, 10.0 ** x, 9.0 ** x, 11.0 ** x) for x in range(1, 9)]
+        title = "Scaling of a model with a \"name\" that is long, " + "and longer " * 6 + "\nspeed-up"
+        lines = [plots.Line(f"line number {i} with a name", points) for i in range(10)]
+        return plots.Chart("crowded", title, "ranks", "GB/s", lines, log_y=10,
+                           labels={x: f"tp {x} x pp 2" for x in range(1, 9)},
+                           note="OVERSUBSCRIBED, DISTURBED, NOT STRONG SCALING, FEW RUNS, MISSING, MIXED")
+
+    def test_long_words_have_their_room(self):
+        chart = self.crowded_chart()
+        self.assertTrue(all(len(line) <= 72 for line in chart.heading()))
+        self.assertEqual(" ".join(chart.heading()).count("see the report"), 1)
+        self.assertIn("speed-up", chart.heading())
+        script = draw_gnuplot.script(chart, "svg", "x.svg")
+        title = next(line for line in script.splitlines() if line.startswith("set title"))
+        self.assertEqual(title.count("\\n"), len(chart.heading()) - 1)
+        self.assertIn("rotate", script)
+        self.assertIn("plot $line0", script)
+        sizes = plots.Chart("sizes", "t", "bytes", "y", [plots.Line("a", [(64, 1, 1, 1), (2**22, 1, 1, 1)])])
+        self.assertEqual(list(sizes.ticks().values()), ["64", "4M"])
+
+    @unittest.skipUnless(importlib.util.find_spec("matplotlib"), "this Python has no matplotlib")
+    def test_a_legend_covers_no_line(self):
+        import draw_matplotlib
+        with unittest.mock.patch.object(draw_matplotlib.plt, "close") as close:
+            draw_matplotlib.draw(self.crowded_chart(), self.folder)
+        [figure] = close.call_args.args
+        self.addCleanup(draw_matplotlib.plt.close, figure)
+        [legend], [axes] = figure.legends, figure.axes
+        self.assertLess(legend.get_window_extent().y1, axes.get_tightbbox().y0)
+        self.assertGreaterEqual(legend.get_window_extent().y0, 0)
+        self.assertLessEqual(axes.title.get_window_extent().x1, figure.bbox.x1)
 
     def test_without_any_plotter_the_report_says_so(self):
         place = self.results(strong())
