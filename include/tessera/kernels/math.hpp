@@ -25,7 +25,7 @@
 #include <limits>
 #include <type_traits>
 
-#include "tessera/base/bf16.hpp"
+#include "tessera/base/wide.hpp"
 #include "tessera/base/kokkos.hpp"
 
 namespace tessera::kernels::math {
