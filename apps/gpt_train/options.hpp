@@ -58,7 +58,8 @@ using Value = std::variant<bool, std::int64_t, double, std::string, std::vector<
 
 /// What other training programs call options, as flags: "--learning-rate". Hints for who tries them here.
 [[nodiscard]] std::vector<std::string> other_names();
-/// An argument that says an option and its value in one, --bf16 or --fp16, as --option=value; others as they are.
+/// An argument that says an option and its value in one, --bf16 or --fp16, as --option=value; others as they
+/// are.
 [[nodiscard]] std::string spelled_out(std::string const& argument);
 /// The option behind one of other_names(); null where there is none, nor one that does nearly the same.
 [[nodiscard]] Option const* option_called(std::string_view flag);

@@ -22,8 +22,7 @@ Pending<Residual<T>> reduce(Context const& context, Partial<T> partial, Matrix<T
           comm::reduce_scatter(*context.tp, partial.value, shard, comm::Op::sum, context.stream())};
 }
 
-#define TESSERA_INSTANTIATE(T) \
-  template Pending<Replicated<T>> gather(Context const&, Residual<T>, Matrix<T>);
+#define TESSERA_INSTANTIATE(T) template Pending<Replicated<T>> gather(Context const&, Residual<T>, Matrix<T>);
 TESSERA_FOR_COMPUTE_TYPES(TESSERA_INSTANTIATE)
 template Pending<Residual<float>> reduce(Context const&, Partial<float>, Matrix<float>);
 template Pending<Residual<double>> reduce(Context const&, Partial<double>, Matrix<double>);

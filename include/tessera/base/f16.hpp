@@ -1,9 +1,9 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// Half precision, IEEE 754's binary16: 11 significant bits from 2^-14 to 65504, fewer down to 2^-24. As bf16 it
-// is a type to store and to move, not one to compute in: it converts to float by itself and from float only
-// where the code says so, and that is the one place where something is rounded.
+// Half precision, IEEE 754's binary16: 11 significant bits from 2^-14 to 65504, fewer down to 2^-24. As bf16
+// it is a type to store and to move, not one to compute in: it converts to float by itself and from float
+// only where the code says so, and that is the one place where something is rounded.
 #pragma once
 
 #include <cstdint>
@@ -37,7 +37,8 @@ KOKKOS_INLINE_FUNCTION To same_bits(From from) {
 KOKKOS_INLINE_FUNCTION float f16_widened(std::uint16_t bits) {
   std::uint32_t const magnitude = static_cast<std::uint32_t>(bits & 0x7FFFu) << 13;
   // 2^-14 more than a subnormal number is a normal float with the same digits.
-  std::uint32_t const subnormal = same_bits<std::uint32_t>(same_bits<float>(magnitude + 0x38800000u) - 0x1p-14f);
+  std::uint32_t const subnormal =
+      same_bits<std::uint32_t>(same_bits<float>(magnitude + 0x38800000u) - 0x1p-14f);
   std::uint32_t const normal = magnitude + 0x38000000u;
   std::uint32_t const special = magnitude | (magnitude > 0x0F800000u ? 0x7FC00000u : 0x7F800000u);
   std::uint32_t const finite = magnitude < 0x00800000u ? subnormal : normal;
@@ -67,7 +68,8 @@ struct f16 {
   std::uint16_t bits;
 
   f16() = default;
-  /// The nearest one, of two equally near ones the even, infinity where that is beyond 65504; a NaN stays one.
+  /// The nearest one, of two equally near ones the even, infinity where that is beyond 65504; a NaN stays
+  /// one.
   KOKKOS_INLINE_FUNCTION explicit f16(float value) : bits(rounded(value)) {}
   KOKKOS_INLINE_FUNCTION operator float() const {
 #if defined(__CUDA_ARCH__)

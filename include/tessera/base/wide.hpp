@@ -2,8 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <type_traits>
-
 namespace tessera {
 
 namespace detail {
@@ -17,9 +15,5 @@ struct WideOf {
 /// T.
 template <class T>
 using Wide = typename detail::WideOf<T>::type;
-
-/// Whether T is a type to store and to move only: bf16 and f16.
-template <class T>
-inline constexpr bool is_narrow_type = !std::is_same_v<T, Wide<T>>;
 
 }  // namespace tessera

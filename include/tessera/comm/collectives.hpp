@@ -99,7 +99,7 @@ concept Writable = Readable<V> && !std::is_const_v<detail::ElementOf<V>>;
 /// The same, of a type that ranks combine. bf16 and f16 only travel: their sums are float32
 /// sums, rounded at the end.
 template <class V>
-concept Combinable = Writable<V> && !is_narrow_type<detail::ElementOf<V>>;
+concept Combinable = Writable<V> && !is_narrow(dtype_of<detail::ElementOf<V>>);
 
 template <class A, class B>
 concept SameElement =

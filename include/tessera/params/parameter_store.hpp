@@ -50,8 +50,8 @@ struct Parameter {
 };
 
 /// The parameters of one pipeline stage on one rank, flat and contiguous: values, gradients, two moments, all
-/// of Wide<T>. Where the compute type T is bf16 or f16 these values are the masters, and `weight` is what they round
-/// to: a second store that products and lookups read, made anew whenever the values have changed
+/// of Wide<T>. Where the compute type T is bf16 or f16 these values are the masters, and `weight` is what
+/// they round to: a second store that products and lookups read, made anew whenever the values have changed
 /// (kernels::round of values() into weights()).
 ///
 /// Order in the store: replicated tensors first (their gradients are completed by one packed sum over tp),

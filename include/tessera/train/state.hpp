@@ -7,10 +7,10 @@
 //   optimizer/exp_avg/NAME        first moments of Adam
 //   optimizer/exp_avg_sq/NAME     second moments
 //
-// All are float32, also of a bf16 or fp16 run, whose weights they are the masters of; float64 of a float64 run. All
-// have the tensor's true global shape; the padding of tiles is nowhere. A rank writes boxes: of a cut
-// tensor the run of its tiles, of a replicated one the whole or some rows. What several ranks hold alike is
-// written by one of them. So the files say nothing about tiles, and any layout reads what any other wrote.
+// All are float32, also of a bf16 or fp16 run, whose weights they are the masters of; float64 of a float64
+// run. All have the tensor's true global shape; the padding of tiles is nowhere. A rank writes boxes: of a
+// cut tensor the run of its tiles, of a replicated one the whole or some rows. What several ranks hold alike
+// is written by one of them. So the files say nothing about tiles, and any layout reads what any other wrote.
 //
 // Beside the tensors: the step, the updates made (fewer, where steps were skipped), the position in the data,
 // and a loss scale that changes. Random numbers are functions of seed and step, so there is no generator to

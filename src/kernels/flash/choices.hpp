@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// The shapes of blocks that a head size D is worked on with, for the 16-bit types T. They are constants of the arithmetic: a tuning
-// that changes them changes bits.
+// The shapes of blocks that a head size D is worked on with, for the 16-bit types T. They are constants of
+// the arithmetic: a tuning that changes them changes bits.
 #pragma once
 
 #include <type_traits>

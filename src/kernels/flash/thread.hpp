@@ -5,10 +5,10 @@
 //
 //   template <class Thread> void operator()(Thread const& thread, int block) const
 //
-// with constants `threads` and `shared_bytes`, a count `blocks()`, and the type `Element` of what it reads and
-// writes (bf16, f16, float); every thread of every block calls it. There are two kinds of Thread, each for an
-// Element: CudaThread (cuda_thread.hpp) is one of a GPU's and costs nothing; the tests
-// have one that plays whole blocks on the host, so that the same bodies are checked where there is no GPU.
+// with constants `threads` and `shared_bytes`, a count `blocks()`, and the type `Element` of what it reads
+// and writes (bf16, f16, float); every thread of every block calls it. There are two kinds of Thread, each
+// for an Element: CudaThread (cuda_thread.hpp) is one of a GPU's and costs nothing; the tests have one that
+// plays whole blocks on the host, so that the same bodies are checked where there is no GPU.
 //
 // A Thread gives
 //   index(), lane(), warp()     its place among the block's threads, in its warp of 32, and that warp's
