@@ -239,5 +239,6 @@ void expect_same_bits(RunConfig const& config, std::vector<LayoutCase> const& la
 #define TESSERA_INSTANTIATE(T) \
   template void expect_same_bits<T>(RunConfig const&, std::vector<LayoutCase> const&);
 TESSERA_FOR_COMPUTE_TYPES(TESSERA_INSTANTIATE)
+#undef TESSERA_INSTANTIATE
 
 }  // namespace tessera::train::test

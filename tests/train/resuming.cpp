@@ -79,5 +79,6 @@ RunConfig cut_run(TokenFile const& tokens) {
   template void save(comm::Communicator&, TrainingRun<T>&, std::string const&, bool); \
   template void load(comm::Communicator&, TrainingRun<T>&, std::string const&);
 TESSERA_FOR_COMPUTE_TYPES(TESSERA_INSTANTIATE)
+#undef TESSERA_INSTANTIATE
 
 }  // namespace tessera::train::test
