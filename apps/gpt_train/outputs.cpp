@@ -101,6 +101,16 @@ std::optional<std::int64_t> step_of(std::string_view line) {
   return std::nullopt;
 }
 
+/// The regular file that `path` names or links to; nothing where it is none, or names what a descriptor of
+/// this process goes to (/dev/stdout).
+std::optional<std::string> earlier_file(std::string const& path) {
+  std::error_code error;
+  auto const name = std::filesystem::absolute(path, error).lexically_normal().string();
+  bool const of_descriptor = name.starts_with("/dev/") || name.starts_with("/proc/");
+  if (of_descriptor || !std::filesystem::is_regular_file(path, error)) return std::nullopt;
+  return plain(path).string();
+}
+
 /// Takes the lines about steps after `last` out of a file, and one that does not end.
 void keep_steps(std::string const& option, std::string const& path, std::int64_t last) {
   auto const temporary = fmt::format("{}.tmp-{}", path, getpid());
@@ -116,11 +126,11 @@ void keep_steps(std::string const& option, std::string const& path, std::int64_t
 /// Opens an output that must not destroy an earlier one.
 std::ofstream create(std::string const& option, std::string const& path) {
   std::error_code ignored;
-  if (std::filesystem::is_regular_file(path, ignored)) {
-    auto kept = path + ".previous";
+  if (auto const earlier = earlier_file(path)) {
+    auto kept = *earlier + ".previous";
     for (int number = 2; std::filesystem::exists(kept, ignored); ++number)
-      kept = fmt::format("{}.previous-{}", path, number);
-    std::filesystem::rename(path, kept, ignored);
+      kept = fmt::format("{}.previous-{}", *earlier, number);
+    std::filesystem::rename(*earlier, kept, ignored);
   }
   auto const pipe = hold_pipe(option, path);
   std::ofstream file(path);
@@ -193,9 +203,8 @@ tessera::checkpoint::Descriptor hold_pipe(std::string const& option, std::string
 LineFile::LineFile(std::string option, std::string const& path, std::optional<std::int64_t> resumed)
     : option_(std::move(option)), path_(path) {
   if (path_.empty()) return;
-  std::error_code ignored;
-  if (resumed && std::filesystem::is_regular_file(path_, ignored)) {
-    keep_steps(option_, path_, *resumed);
+  if (auto const earlier = earlier_file(path_); resumed && earlier) {
+    keep_steps(option_, *earlier, *resumed);
     file_.open(path_, std::ios::app);
     if (!file_) throw cannot_create(option_, path_);
   } else {

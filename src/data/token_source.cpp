@@ -91,8 +91,8 @@ class FileTokens final : public TokenSource {
   }
 
   [[nodiscard]] std::vector<std::string> files() const override {
-    std::vector<std::string> paths;
-    for (Piece const& piece : pieces_) paths.push_back(piece.path);
+    std::vector<std::string> paths(pieces_.size());
+    std::ranges::transform(pieces_, paths.begin(), &Piece::path);
     return paths;
   }
 

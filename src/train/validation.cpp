@@ -110,9 +110,11 @@ void check_explicit_tiles(Checks& checks, RunConfig const& c, bool grid, int dp)
       p.tiles, ffn, power_of_two_in(ffn));
   checks.expect(
       c.batch.seq_length % p.tiles == 0,
-      "batch.seq_length = {} is not a multiple of parallel.tiles = {}, into which its positions are cut: "
-      "take {}",
-      c.batch.seq_length, p.tiles, nearest_multiples(c.batch.seq_length, p.tiles));
+      "batch.seq_length = {} is not a multiple of parallel.tiles = {}, into which its positions are cut: {}",
+      c.batch.seq_length, p.tiles,
+      p.tiles > c.model.max_positions
+          ? fmt::format("its largest legal number of tiles is {}", power_of_two_in(c.batch.seq_length))
+          : fmt::format("take {}", nearest_multiples(c.batch.seq_length, p.tiles)));
   if (!grid) return;
   int const head_tiles = head_tile_count(p.tiles, c.model.heads);
   checks.expect(

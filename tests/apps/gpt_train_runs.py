@@ -387,10 +387,12 @@ class Runs(Folder):
         self.assertEqual(len(warnings), 1, output)
         self.assertIn(str(max(dropped)), warnings[0])
 
-    def test_an_earlier_metrics_file_is_kept(self):
+    def test_an_earlier_metrics_file_is_kept_and_a_link_to_it_stays_one(self):
+        (self.work / "m.jsonl").symlink_to("real")
         for _ in range(2):
             self.weights_and_losses(1, [])
-        self.assertEqual(sorted(path.name for path in self.work.iterdir()), ["m.jsonl", "m.jsonl.previous"])
+        self.assertEqual(sorted(path.name for path in self.work.iterdir()), ["m.jsonl", "real", "real.previous"])
+        self.assertTrue((self.work / "m.jsonl").is_symlink())
 
 
 if __name__ == "__main__":

@@ -258,6 +258,7 @@ std::vector<std::optional<std::string>> SideChannel::ask(std::span<int const> ra
 }
 
 void SideChannel::add_wishes(std::vector<pollfd>& wishes) const {
+  wishes.reserve(wishes.size() + 1 + visits_.size());
   wishes.push_back({visits_.size() < most_visits ? listener_ : -1, POLLIN, 0});
   for (auto const& visit : visits_) wishes.push_back(visit->wish());
 }
