@@ -34,7 +34,7 @@ auto in_precision(RunConfig const& config, Run const& run) {
 /// `optimizer.loss_scale`, and where that leaves it to the precision what it comes to: 0, which is auto, with
 /// fp16, whose range gradients leave, else 1.
 [[nodiscard]] inline std::int64_t loss_scale_of(RunConfig const& config) {
-  if (config.optimizer.loss_scale != -1) return config.optimizer.loss_scale;
+  if (config.optimizer.loss_scale != loss_scale_by_precision) return config.optimizer.loss_scale;
   return compute_type(config) == DType::f16 ? 0 : 1;
 }
 
