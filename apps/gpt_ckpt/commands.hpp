@@ -28,7 +28,7 @@ int diff(std::string const& a, std::string const& b);
 int reshard(std::string const& path, std::string const& out, int files);
 
 /// Writes one plain HDF5 file, every tensor whole under its name; needs memory for the largest. `file` must
-/// not exist. With `dtype` (f32 or bf16; empty: as they are) tensors of another floating-point type are
+/// not exist. With `dtype` (f32, bf16 or f16; empty: as they are) tensors of another floating-point type are
 /// rounded, or widened, to it.
 int export_file(std::string const& path, std::string const& file, std::string const& dtype);
 

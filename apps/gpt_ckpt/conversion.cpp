@@ -10,7 +10,7 @@
 #include "commands.hpp"
 #include "opened.hpp"
 #include "partial.hpp"
-#include "tessera/base/bf16.hpp"
+#include "tessera/base/compute_types.hpp"
 #include "tessera/base/error.hpp"
 #include "tessera/base/version.hpp"
 #include "tessera/checkpoint/commit.hpp"
@@ -103,19 +103,27 @@ std::vector<std::byte> converted(std::vector<std::byte> const& from) {
   return to;
 }
 
-/// `elements` of the floating-point type `from` as `to`, f32 or bf16.
-std::vector<std::byte> converted(std::vector<std::byte> elements, DType from, DType to) {
-  using tessera::bf16;
-  if (from == to) return elements;
-  if (to == DType::f32) {
-    return from == DType::f64 ? converted<float, double>(elements) : converted<float, bf16>(elements);
+template <class To>
+std::vector<std::byte> converted_to(std::vector<std::byte> const& elements, DType from) {
+  switch (from) {
+    case DType::f64: return converted<To, double>(elements);
+    case DType::bf16: return converted<To, tessera::bf16>(elements);
+    case DType::f16: return converted<To, tessera::f16>(elements);
+    default: return converted<To, float>(elements);
   }
-  return from == DType::f64 ? converted<bf16, double>(elements) : converted<bf16, float>(elements);
+}
+
+/// `elements` of the floating-point type `from` as `to`, f32, bf16 or f16.
+std::vector<std::byte> converted(std::vector<std::byte> elements, DType from, DType to) {
+  if (from == to) return elements;
+  if (to == DType::bf16) return converted_to<tessera::bf16>(elements, from);
+  if (to == DType::f16) return converted_to<tessera::f16>(elements, from);
+  return converted_to<float>(elements, from);
 }
 
 /// What an exported tensor is made of.
 DType exported_type(DType own, std::string const& wanted) {
-  bool const floating = own == DType::f32 || own == DType::f64 || own == DType::bf16;
+  bool const floating = own == DType::f32 || own == DType::f64 || own == DType::bf16 || own == DType::f16;
   return floating && !wanted.empty() ? checkpoint::parse_dtype(wanted).value() : own;
 }
 

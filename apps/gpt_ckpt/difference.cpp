@@ -13,7 +13,7 @@
 
 #include "commands.hpp"
 #include "opened.hpp"
-#include "tessera/base/bf16.hpp"
+#include "tessera/base/compute_types.hpp"
 #include "tessera/checkpoint/files.hpp"
 
 namespace gpt_ckpt {
@@ -75,6 +75,7 @@ void compare(tessera::DType dtype, std::vector<std::byte> const& a, std::vector<
     case DType::f32: return compare<float>(a, b, before, difference);
     case DType::f64: return compare<double>(a, b, before, difference);
     case DType::bf16: return compare<tessera::bf16>(a, b, before, difference);
+    case DType::f16: return compare<tessera::f16>(a, b, before, difference);
   }
 }
 

@@ -65,8 +65,8 @@ void declare(CLI::App& app, Arguments& arguments, std::function<int()>& action) 
   auto* const export_file = command("export", "Write one plain HDF5 file with every tensor whole",
                                     [&] { return gpt_ckpt::export_file(directory, out, dtype); });
   export_file->add_option("FILE", out, "the file, which must not exist")->required()->check(a_name);
-  export_file->add_option("--dtype", dtype, "type of floating-point tensors there: f32 or bf16")
-      ->check(CLI::IsMember({"f32", "bf16"}));
+  export_file->add_option("--dtype", dtype, "type of floating-point tensors there: f32, bf16 or f16")
+      ->check(CLI::IsMember({"f32", "bf16", "f16"}));
 }
 
 /// Throws ConfigError when the first word is the name of no command.

@@ -12,6 +12,7 @@
 
 #include "config_file.hpp"
 #include "tessera/base/version.hpp"
+#include "tessera/train/precision.hpp"
 #include "tessera/train/validation.hpp"
 
 namespace gpt_train {
@@ -193,6 +194,8 @@ std::string complete(Settings& settings, int ranks) {
          layout.explicit_tiles ? "largest power of two up to tiles in the microbatches" : "dp, in fast mode");
   derive(config.parallel.pipeline_layers.empty() && layout.pp > 1, "parallel", "pipeline_layers",
          layout.stage_layers, "even, the first stages take what is left over");
+  derive(config.optimizer.loss_scale == tessera::train::loss_scale_by_precision, "optimizer", "loss_scale",
+         tessera::train::loss_scale_of(config), "training.precision");
   // A warm-up that is longer than the run is legal as long as nobody says where the decay ends.
   derive(config.optimizer.decay_steps == 0 && layout.decay_steps >= config.optimizer.warmup_steps,
          "optimizer", "decay_steps", layout.decay_steps, "training.steps");

@@ -110,24 +110,46 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
+/// What its numbers 0, -1, ... may be written as.
+std::vector<std::string_view> words_of(Option const& option) {
+  std::vector<std::string_view> words;
+  for (auto rest = option.words; !rest.empty();) {
+    auto const end = std::min(rest.find(','), rest.size());
+    words.push_back(rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return words;
+}
+
+/// The number that one of these words stands for.
+std::optional<std::int64_t> number_of(Option const& option, std::string_view word) {
+  auto const words = words_of(option);
+  auto const found = std::ranges::find(words, word);
+  return found != words.end() ? std::optional(words.begin() - found) : std::nullopt;
+}
+
 }  // namespace
 
-std::string_view type_name(Option const& option) {
+std::string type_name(Option const& option) {
+  std::string result = "an integer";
+  auto const words = words_of(option);
+  for (auto const word : words) result += fmt::format("{} {}", word == words.back() ? " or" : ",", word);
+  if (!words.empty()) return result;
   constexpr std::string_view names[] = {"true or false", "an integer", "an integer",
                                         "a number",      "a string",   "a list of integers"};
-  return option.zero_is_auto ? "an integer or auto" : names[option.field.index()];
+  return std::string(names[option.field.index()]);
 }
 
 std::optional<Value> parse(Option const& option, std::string const& text) {
-  if (option.zero_is_auto && text == "auto") return std::int64_t{0};
+  if (auto const number = number_of(option, text)) return *number;
   return std::visit([&]<class T>(Accessor<T>) { return parse_as(static_cast<T*>(nullptr), text); },
                     option.field);
 }
 
 std::optional<std::string> assign(RunConfig& config, Option const& option, Value const& given) {
   auto const* const word = std::get_if<std::string>(&given);
-  Value const value =
-      option.zero_is_auto && word != nullptr && *word == "auto" ? Value(std::int64_t{0}) : given;
+  auto const number = word != nullptr ? number_of(option, *word) : std::nullopt;
+  Value const value = number ? Value(*number) : given;
   auto const store = [&]<class T>(Accessor<T> field) -> std::optional<std::string> {
     if constexpr (std::is_same_v<T, double>) {
       auto const* const integer = std::get_if<std::int64_t>(&value);
@@ -157,7 +179,10 @@ std::optional<std::string> assign(RunConfig& config, Option const& option, Value
 std::string to_toml(RunConfig const& config, Option const& option) {
   RunConfig copy = config;
   auto const text = std::visit([&](auto field) { return toml_of(field(copy)); }, option.field);
-  return option.zero_is_auto && text == "0" ? "\"auto\"" : text;
+  for (auto const word : words_of(option)) {
+    if (text == fmt::format("{}", number_of(option, word).value())) return fmt::format("\"{}\"", word);
+  }
+  return text;
 }
 
 namespace {

@@ -31,7 +31,7 @@ struct Option {
   std::string_view flags;    ///< comma-separated; the long name, Megatron-LM's where it has one, comes first
   Field field;
   std::string_view help;
-  bool zero_is_auto = false;  ///< 0 may be written, and is dumped, as auto
+  std::string_view words = {};  ///< what 0, -1, ... may be written, and are dumped, as; comma-separated
 
   [[nodiscard]] std::string name() const;                     ///< "parallel.tp"
   [[nodiscard]] std::vector<std::string> flag_names() const;  ///< with dashes
@@ -47,7 +47,7 @@ struct Option {
 using Value = std::variant<bool, std::int64_t, double, std::string, std::vector<std::int64_t>>;
 
 /// What an option takes, in words: "an integer".
-[[nodiscard]] std::string_view type_name(Option const& option);
+[[nodiscard]] std::string type_name(Option const& option);
 /// The text of a flag read as the type of `option`; nullopt when it is not one.
 [[nodiscard]] std::optional<Value> parse(Option const& option, std::string const& text);
 /// Stores `value`. Gives what is wrong when it does not fit: another type, not finite, beyond the type's
@@ -58,7 +58,8 @@ using Value = std::variant<bool, std::int64_t, double, std::string, std::vector<
 
 /// What other training programs call options, as flags: "--learning-rate". Hints for who tries them here.
 [[nodiscard]] std::vector<std::string> other_names();
-/// An argument that says an option and its value in one, --bf16, as --option=value; others as they are.
+/// An argument that says an option and its value in one, --bf16 or --fp16, as --option=value; others as they
+/// are.
 [[nodiscard]] std::string spelled_out(std::string const& argument);
 /// The option behind one of other_names(); null where there is none, nor one that does nearly the same.
 [[nodiscard]] Option const* option_called(std::string_view flag);

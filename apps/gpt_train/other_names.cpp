@@ -111,7 +111,7 @@ std::vector<std::string> other_names() {
 }
 
 std::string spelled_out(std::string const& argument) {
-  return argument == "--bf16" ? "--precision=bf16" : argument;
+  return argument == "--bf16" || argument == "--fp16" ? "--precision=" + argument.substr(2) : argument;
 }
 
 Option const* option_called(std::string_view flag) {

@@ -206,8 +206,6 @@ RunResult Run<T>::finish(train::AllocationMeter const& meter) {
   return {0, hash, progress_.tokens_per_s(), used};
 }
 
-template class Run<float>;
-template class Run<double>;
-template class Run<tessera::bf16>;
+TESSERA_COMPUTE_TYPES(template class, Run)
 
 }  // namespace gpt_train

@@ -83,8 +83,6 @@ class Run {
   tessera::train::StepReport last_;
 };
 
-extern template class Run<float>;
-extern template class Run<double>;
-extern template class Run<tessera::bf16>;
+TESSERA_COMPUTE_TYPES(extern template class, Run)
 
 }  // namespace gpt_train

@@ -29,6 +29,7 @@ cudaDataType_t code(DType type) {
     case DType::f32: return CUDA_R_32F;
     case DType::f64: return CUDA_R_64F;
     case DType::bf16: return CUDA_R_16BF;
+    case DType::f16: return CUDA_R_16F;
     default: throw InternalError(fmt::format("no cuBLASLt products of {}", to_string(type)));
   }
 }
@@ -95,7 +96,7 @@ int family_of(cublasLtMatmulAlgo_t const& algorithm) {
   return static_cast<int>(attribute(algorithm, CUBLASLT_ALGO_CONFIG_ID));
 }
 
-bool on_tensor_cores(Problem const& p) { return p.operands == DType::bf16 || p.tf32; }
+bool on_tensor_cores(Problem const& p) { return is_narrow(p.operands) || p.tf32; }
 
 /// Elements of the product for each processor of the GPU.
 double results_of_processor(ColumnMajor const& product) {

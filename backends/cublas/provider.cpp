@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// Matrix products by cuBLASLt on the stream of the caller: f32, f64, and bf16 with a bf16 or f32 result.
+// Matrix products by cuBLASLt on the stream of the caller: f32, f64, and bf16 and f16 with a result of the
+// same type or f32.
 #include "provider.hpp"
 
 #include <fmt/format.h>
@@ -67,7 +68,7 @@ class Provider final : public kernels::MatmulProvider {
 
   [[nodiscard]] std::string_view name() const noexcept override { return name_; }
   [[nodiscard]] bool supports(DType operands) const noexcept override {
-    return operands == DType::f32 || operands == DType::f64 || operands == DType::bf16;
+    return operands == DType::f32 || operands == DType::f64 || is_narrow(operands);
   }
 
   void multiply(StreamRef stream, DType operands, DType result, kernels::MatmulShape const& shape,
@@ -77,7 +78,7 @@ class Provider final : public kernels::MatmulProvider {
 
   [[nodiscard]] bool fuses(DType operands, DType result, kernels::MatmulShape const& shape,
                            kernels::Ending ending) const override {
-    bool const on_tensor_cores = operands == DType::bf16 || (operands == DType::f32 && tf32());
+    bool const on_tensor_cores = is_narrow(operands) || (operands == DType::f32 && tf32());
     if (!endings_ || !on_tensor_cores || result != operands || shape.m == 0 || shape.n == 0) return false;
     return plan_of({operands, result, tf32(), shape, ending}).possible();
   }

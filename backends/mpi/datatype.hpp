@@ -10,7 +10,7 @@
 
 namespace tessera::backends::mpi {
 
-/// bf16 only travels: sums of it are not asked of a backend (comm/collectives.hpp).
+/// bf16 and f16 only travel: sums of them are not asked of a backend (comm/collectives.hpp).
 inline MPI_Datatype to_mpi(DType type) {
   switch (type) {
     case DType::u8: return MPI_UINT8_T;
@@ -19,7 +19,8 @@ inline MPI_Datatype to_mpi(DType type) {
     case DType::u64: return MPI_UINT64_T;
     case DType::f32: return MPI_FLOAT;
     case DType::f64: return MPI_DOUBLE;
-    case DType::bf16: return MPI_UINT16_T;
+    case DType::bf16:
+    case DType::f16: return MPI_UINT16_T;
   }
   return MPI_DATATYPE_NULL;
 }

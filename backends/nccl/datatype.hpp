@@ -17,6 +17,7 @@ inline ncclDataType_t to_nccl(DType type) {
     case DType::f32: return ncclFloat32;
     case DType::f64: return ncclFloat64;
     case DType::bf16: return ncclBfloat16;
+    case DType::f16: return ncclFloat16;
   }
   return ncclNumTypes;
 }

@@ -127,19 +127,22 @@ void throw_read_error(std::string_view action, std::string const& path) {
 
 namespace {
 
-/// Sign, 8 bits of exponent, 7 of mantissa, little-endian: readers without such a type get floats. Lives as
-/// long as the process, as the predefined types do.
-hid_t make_bf16() {
+/// Sign, `exponent` bits of exponent, the other of 16 of mantissa, little-endian: readers without such a type
+/// get floats. Lives as long as the process, as the predefined types do.
+hid_t make_half(std::size_t exponent) {
   hid_t const type = H5Tcopy(H5T_IEEE_F32LE);
-  bool const made = type >= 0 && H5Tset_fields(type, 15, 7, 8, 0, 7) >= 0 && H5Tset_size(type, 2) >= 0 &&
-                    H5Tset_ebias(type, 127) >= 0 && H5Tlock(type) >= 0;
+  std::size_t const mantissa = 15 - exponent;
+  bool const made = type >= 0 && H5Tset_fields(type, 15, mantissa, exponent, 0, mantissa) >= 0 &&
+                    H5Tset_size(type, 2) >= 0 &&
+                    H5Tset_ebias(type, (std::size_t{1} << (exponent - 1)) - 1) >= 0 && H5Tlock(type) >= 0;
   return made ? type : H5I_INVALID_HID;
 }
 
 }  // namespace
 
 hid_t type_in_file(DType type) {
-  static hid_t const bf16_in_file = make_bf16();
+  static hid_t const bf16_in_file = make_half(8);
+  static hid_t const f16_in_file = make_half(5);
   switch (type) {
     case DType::u8: return H5T_STD_U8LE;
     case DType::i32: return H5T_STD_I32LE;
@@ -148,6 +151,7 @@ hid_t type_in_file(DType type) {
     case DType::f32: return H5T_IEEE_F32LE;
     case DType::f64: return H5T_IEEE_F64LE;
     case DType::bf16: return bf16_in_file;
+    case DType::f16: return f16_in_file;
   }
   return H5I_INVALID_HID;
 }

@@ -64,7 +64,7 @@ bool is_dataset_of(std::string_view dataset, std::string_view tensor) {
 
 std::optional<DType> parse_dtype(std::string_view text) {
   for (auto const type :
-       {DType::u8, DType::i32, DType::i64, DType::u64, DType::f32, DType::f64, DType::bf16}) {
+       {DType::u8, DType::i32, DType::i64, DType::u64, DType::f32, DType::f64, DType::bf16, DType::f16}) {
     if (text == to_string(type)) return type;
   }
   return std::nullopt;

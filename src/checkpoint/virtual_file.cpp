@@ -10,7 +10,7 @@
 #include <limits>
 
 #include "checkpoint/hdf5_output.hpp"
-#include "tessera/base/bf16.hpp"
+#include "tessera/base/compute_types.hpp"
 
 namespace tessera::checkpoint {
 
@@ -33,6 +33,7 @@ std::array<std::byte, 8> fill_value(DType type) {
     case DType::f32: return bytes_of_value(std::numeric_limits<float>::quiet_NaN());
     case DType::f64: return bytes_of_value(std::numeric_limits<double>::quiet_NaN());
     case DType::bf16: return bytes_of_value(bf16(std::numeric_limits<float>::quiet_NaN()));
+    case DType::f16: return bytes_of_value(f16(std::numeric_limits<float>::quiet_NaN()));
   }
   return {};
 }

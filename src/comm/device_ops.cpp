@@ -150,7 +150,8 @@ void add(void* to, void const* a, void const* b, std::size_t count, DType type, 
     case DType::u64: return add_typed<std::uint64_t>(to, a, b, count, stream);
     case DType::f32: return add_typed<float>(to, a, b, count, stream);
     case DType::f64: return add_typed<double>(to, a, b, count, stream);
-    case DType::bf16: throw InternalError("bf16 is not added: its sums travel in f32");
+    case DType::bf16:
+    case DType::f16: throw InternalError("bf16 and f16 are not added: their sums travel in f32");
   }
 }
 

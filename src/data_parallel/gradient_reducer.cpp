@@ -95,8 +95,6 @@ params::ReducedGradients<T> GradientReducer<T>::finish(params::LocalGradients<T>
   return params::ReducedGradients<T>(*store_);
 }
 
-template class GradientReducer<float>;
-template class GradientReducer<double>;
-template class GradientReducer<bf16>;
+TESSERA_COMPUTE_TYPES(template class, GradientReducer)
 
 }  // namespace tessera::data_parallel

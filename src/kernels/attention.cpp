@@ -93,9 +93,7 @@ void attention_backward(ExecutionSpace const& exec, AttentionShape const& shape,
   template void attention_backward<T>(ExecutionSpace const&, AttentionShape const&, ConstMatrix<T>, \
                                       ConstMatrix<T>, ConstVector<Wide<T>>, ConstMatrix<T>,         \
                                       DropoutHeads const&, Matrix<T>);
-TESSERA_INSTANTIATE(float)
-TESSERA_INSTANTIATE(double)
-TESSERA_INSTANTIATE(bf16)
+TESSERA_FOR_COMPUTE_TYPES(TESSERA_INSTANTIATE)
 
 template std::size_t attention_scratch_bytes<float>(AttentionShape const&);
 template std::size_t attention_scratch_bytes<double>(AttentionShape const&);

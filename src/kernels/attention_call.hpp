@@ -48,6 +48,7 @@ KOKKOS_INLINE_FUNCTION T score_scale(AttentionShape const& shape) {
 /// Everything a forward call works on.
 template <class T>
 struct Forward {
+  using Element = T;
   AttentionShape shape;
   T const* qkv;
   T* out;
@@ -59,6 +60,7 @@ struct Forward {
 /// Everything a backward call works on.
 template <class T>
 struct Backward {
+  using Element = T;
   AttentionShape shape;
   T const* qkv;
   T const* out;

@@ -53,8 +53,6 @@ void column_sums_by_tile(ExecutionSpace const& exec, ConstMatrix<T> x, Matrix<Wi
   template void add_bias<T>(ExecutionSpace const&, Matrix<T>, ConstVector<Wide<T>>);          \
   template void column_sums<T>(ExecutionSpace const&, ConstMatrix<T>, Vector<Wide<T>>, bool); \
   template void column_sums_by_tile<T>(ExecutionSpace const&, ConstMatrix<T>, Matrix<Wide<T>>, bool);
-TESSERA_INSTANTIATE(float)
-TESSERA_INSTANTIATE(double)
-TESSERA_INSTANTIATE(bf16)
+TESSERA_FOR_COMPUTE_TYPES(TESSERA_INSTANTIATE)
 
 }  // namespace tessera::kernels

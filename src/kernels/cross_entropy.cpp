@@ -116,9 +116,7 @@ void cross_entropy_backward(ExecutionSpace const& exec, Matrix<T> logits, std::i
   template void cross_entropy_backward<T>(ExecutionSpace const&, Matrix<T>, std::int64_t,                  \
                                           ConstVector<Wide<T>>, ConstVector<Wide<T>>,                      \
                                           Vector<std::int32_t const>, std::int64_t, Wide<T>);
-TESSERA_INSTANTIATE(float)
-TESSERA_INSTANTIATE(double)
-TESSERA_INSTANTIATE(bf16)
+TESSERA_FOR_COMPUTE_TYPES(TESSERA_INSTANTIATE)
 
 template void cross_entropy_loss<float>(ExecutionSpace const&, ConstVector<float>, ConstVector<float>,
                                         ConstVector<float>, Vector<float>);

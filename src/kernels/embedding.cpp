@@ -146,8 +146,6 @@ void position_backward(ExecutionSpace const& exec, ConstMatrix<T> dx, std::int64
                                     std::int64_t, std::int64_t, DropoutRows const&, Matrix<T>);          \
   template void position_backward<T>(ExecutionSpace const&, ConstMatrix<T>, std::int64_t, std::int64_t,  \
                                      Matrix<Wide<T>>);
-TESSERA_INSTANTIATE(float)
-TESSERA_INSTANTIATE(double)
-TESSERA_INSTANTIATE(bf16)
+TESSERA_FOR_COMPUTE_TYPES(TESSERA_INSTANTIATE)
 
 }  // namespace tessera::kernels

@@ -73,8 +73,6 @@ void gelu_backward(ExecutionSpace const& exec, ConstMatrix<T> dout, ConstMatrix<
 #define TESSERA_INSTANTIATE(T)                                                                           \
   template void bias_gelu_forward<T>(ExecutionSpace const&, Matrix<T>, ConstVector<Wide<T>>, Matrix<T>); \
   template void gelu_backward<T>(ExecutionSpace const&, ConstMatrix<T>, ConstMatrix<T>, Matrix<T>);
-TESSERA_INSTANTIATE(float)
-TESSERA_INSTANTIATE(double)
-TESSERA_INSTANTIATE(bf16)
+TESSERA_FOR_COMPUTE_TYPES(TESSERA_INSTANTIATE)
 
 }  // namespace tessera::kernels

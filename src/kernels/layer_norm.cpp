@@ -90,8 +90,6 @@ void layer_norm_backward_parameters(ExecutionSpace const& exec, ConstMatrix<Wide
   template void layer_norm_backward_parameters<T>(                                                       \
       ExecutionSpace const&, ConstMatrix<Wide<T>>, ConstMatrix<T>, ConstVector<Wide<T>>,                 \
       ConstVector<Wide<T>>, Matrix<Wide<T>>, Matrix<Wide<T>>, bool);
-TESSERA_INSTANTIATE(float)
-TESSERA_INSTANTIATE(double)
-TESSERA_INSTANTIATE(bf16)
+TESSERA_FOR_COMPUTE_TYPES(TESSERA_INSTANTIATE)
 
 }  // namespace tessera::kernels

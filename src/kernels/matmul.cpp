@@ -72,7 +72,7 @@ void MatmulProvider::multiply_ending(StreamRef, DType, DType, MatmulShape const&
 }
 
 std::unique_ptr<MatmulProvider> make_matmul_provider(Table table, std::string_view name, DType type) {
-  if (runs_on_host && type == DType::bf16) return make_widened(make_matmul_provider(table, name, DType::f32));
+  if (runs_on_host && is_narrow(type)) return make_widened(make_matmul_provider(table, name, DType::f32));
   if (name == "auto") return make_fastest(table, type, "");
   auto chosen = make_by_name(table, name);
   if (!chosen) {
@@ -84,7 +84,7 @@ std::unique_ptr<MatmulProvider> make_matmul_provider(Table table, std::string_vi
 }
 
 std::size_t matmul_scratch_bytes(DType operands) {
-  return runs_on_host && operands == DType::bf16 ? widened_scratch_bytes() : 0;
+  return runs_on_host && is_narrow(operands) ? widened_scratch_bytes() : 0;
 }
 
 }  // namespace tessera::kernels

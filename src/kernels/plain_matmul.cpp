@@ -154,7 +154,7 @@ template <class T, class C>
 void multiply(ExecutionSpace const& exec, Operands<T, C> const& x) {
   if constexpr (!runs_on_host) {
     multiply_on_device(exec, x);
-  } else if constexpr (std::is_same_v<T, Wide<T>>) {  // a host widens bf16 before it multiplies
+  } else if constexpr (std::is_same_v<T, Wide<T>>) {  // a host widens 16 bits before it multiplies
     multiply_on_host(exec, x);
   }
 }
@@ -163,20 +163,26 @@ class PlainMatmul final : public MatmulProvider {
  public:
   [[nodiscard]] std::string_view name() const noexcept override { return "plain"; }
   [[nodiscard]] bool supports(DType operands) const noexcept override {
-    return operands == DType::f32 || operands == DType::f64 || (operands == DType::bf16 && !runs_on_host);
+    return operands == DType::f32 || operands == DType::f64 || (is_narrow(operands) && !runs_on_host);
   }
   void multiply(StreamRef stream, DType operands, DType result, MatmulShape const& shape, void const* a,
                 void const* b, double beta, void* c) const override {
     require(beta == 0 || beta == 1, "a product overwrites or accumulates: beta is 0 or 1");
-    require(supports(operands), "the plain product takes f32 and f64, and bf16 on devices");
+    require(supports(operands), "the plain product takes f32 and f64, and bf16 and f16 on devices");
     ExecutionSpace const exec = stream.exec() != nullptr ? *stream.exec() : ExecutionSpace();
     if (operands == DType::f32) return run<float, float>(exec, shape, a, b, beta, c);
     if (operands == DType::f64) return run<double, double>(exec, shape, a, b, beta, c);
-    if (result == DType::f32) return run<bf16, float>(exec, shape, a, b, beta, c);
-    run<bf16, bf16>(exec, shape, a, b, beta, c);
+    if (operands == DType::f16) return run_narrow<f16>(exec, result, shape, a, b, beta, c);
+    run_narrow<bf16>(exec, result, shape, a, b, beta, c);
   }
 
  private:
+  template <class T>
+  static void run_narrow(ExecutionSpace const& exec, DType result, MatmulShape const& shape, void const* a,
+                         void const* b, double beta, void* c) {
+    if (result == DType::f32) return run<T, float>(exec, shape, a, b, beta, c);
+    run<T, T>(exec, shape, a, b, beta, c);
+  }
   template <class T, class C>
   static void run(ExecutionSpace const& exec, MatmulShape const& shape, void const* a, void const* b,
                   double beta, void* c) {

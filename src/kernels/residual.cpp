@@ -84,8 +84,6 @@ void bias_dropout_add_layer_norm(ExecutionSpace const& exec, ConstMatrix<Wide<T>
                                                ConstVector<Wide<T>>, ConstMatrix<T>, DropoutRows const&,   \
                                                ConstVector<Wide<T>>, ConstVector<Wide<T>>, Wide<T>,        \
                                                Matrix<T>, Matrix<T>, Vector<Wide<T>>, Vector<Wide<T>>);
-TESSERA_INSTANTIATE(float)
-TESSERA_INSTANTIATE(double)
-TESSERA_INSTANTIATE(bf16)
+TESSERA_FOR_COMPUTE_TYPES(TESSERA_INSTANTIATE)
 
 }  // namespace tessera::kernels

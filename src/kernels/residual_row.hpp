@@ -3,7 +3,7 @@
 #pragma once
 
 #include "kernels/row_lines.hpp"
-#include "tessera/base/bf16.hpp"
+#include "tessera/base/wide.hpp"
 #include "tessera/kernels/dropout.hpp"
 
 namespace tessera::kernels {

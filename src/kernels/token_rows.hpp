@@ -10,7 +10,7 @@
 
 #include <cstdint>
 
-#include "tessera/base/bf16.hpp"
+#include "tessera/base/wide.hpp"
 #include "tessera/kernels/launch.hpp"
 
 namespace tessera::kernels::token_rows {

@@ -113,7 +113,11 @@ void add_positive_zero(ExecutionSpace const& exec, Vector<T> v) {
   template void add_positive_zero<T>(ExecutionSpace const&, Vector<T>);
 TESSERA_INSTANTIATE(float)
 TESSERA_INSTANTIATE(double)
-template void copy<bf16>(ExecutionSpace const&, ConstVector<bf16>, Vector<bf16>);
-template void round<bf16>(ExecutionSpace const&, ConstVector<float>, Vector<bf16>);
+#undef TESSERA_INSTANTIATE
+#define TESSERA_INSTANTIATE(T)                                             \
+  template void copy<T>(ExecutionSpace const&, ConstVector<T>, Vector<T>); \
+  template void round<T>(ExecutionSpace const&, ConstVector<float>, Vector<T>);
+TESSERA_INSTANTIATE(bf16)
+TESSERA_INSTANTIATE(f16)
 
 }  // namespace tessera::kernels

@@ -20,22 +20,24 @@ constexpr std::ptrdiff_t block_n = 512;
 constexpr std::ptrdiff_t block_k = 2048;
 
 /// An operand as it is stored.
+template <class T>
 struct Stored {
-  bf16 const* data;
+  T const* data;
   std::ptrdiff_t ld;
   bool transposed;
 };
 
 /// Rows [row, row + rows) and columns [column, column + columns) of op(x) in `to`, stored as x is, without
 /// gaps. Returns the leading dimension there.
-std::ptrdiff_t widen(Stored const& x, std::ptrdiff_t row, std::ptrdiff_t column, std::ptrdiff_t rows,
+template <class T>
+std::ptrdiff_t widen(Stored<T> const& x, std::ptrdiff_t row, std::ptrdiff_t column, std::ptrdiff_t rows,
                      std::ptrdiff_t columns, float* to) {
   if (x.transposed) {
     std::swap(row, column);
     std::swap(rows, columns);
   }
   for (std::ptrdiff_t r = 0; r < rows; ++r) {
-    bf16 const* const from = x.data + (row + r) * x.ld + column;
+    T const* const from = x.data + (row + r) * x.ld + column;
     float* const line = to + r * columns;
     detail::independent(columns, [&](std::ptrdiff_t c) { line[c] = from[c]; });
   }
@@ -53,18 +55,24 @@ class WidenedMatmul final : public MatmulProvider {
   explicit WidenedMatmul(std::unique_ptr<MatmulProvider> inner) : inner_(std::move(inner)) {}
   [[nodiscard]] std::string_view name() const noexcept override { return inner_->name(); }
   [[nodiscard]] bool supports(DType operands) const noexcept override {
-    return operands == DType::bf16 || inner_->supports(operands);
+    return is_narrow(operands) || inner_->supports(operands);
   }
 
   void multiply(StreamRef stream, DType operands, DType result, MatmulShape const& shape, void const* a,
                 void const* b, double beta, void* c) const override {
-    if (operands != DType::bf16) {
-      return inner_->multiply(stream, operands, result, shape, a, b, beta, c);
-    }
-    require(result == DType::f32 || beta == 0, "a bf16 result is only written");
+    if (!is_narrow(operands)) return inner_->multiply(stream, operands, result, shape, a, b, beta, c);
+    require(result == DType::f32 || beta == 0, "a result of 16 bits is only written");
     take_memory();
-    Stored const left{static_cast<bf16 const*>(a), shape.lda, shape.transpose_a == Transpose::yes};
-    Stored const right{static_cast<bf16 const*>(b), shape.ldb, shape.transpose_b == Transpose::yes};
+    if (operands == DType::f16) return multiply<f16>(stream, result, shape, a, b, beta, c);
+    multiply<bf16>(stream, result, shape, a, b, beta, c);
+  }
+
+ private:
+  template <class T>
+  void multiply(StreamRef stream, DType result, MatmulShape const& shape, void const* a, void const* b,
+                double beta, void* c) const {
+    Stored<T> const left{static_cast<T const*>(a), shape.lda, shape.transpose_a == Transpose::yes};
+    Stored<T> const right{static_cast<T const*>(b), shape.ldb, shape.transpose_b == Transpose::yes};
     for (std::ptrdiff_t i = 0; i < shape.m; i += block_m) {
       for (std::ptrdiff_t j = 0; j < shape.n; j += block_n) {
         auto part = shape;
@@ -75,13 +83,12 @@ class WidenedMatmul final : public MatmulProvider {
           multiply_block(stream, part, left, right, i, j, beta, {static_cast<float*>(c) + place, shape.ldc});
         } else {
           multiply_block(stream, part, left, right, i, j, 0, {c_.data(), part.n});
-          round_block(part, static_cast<bf16*>(c) + place, shape.ldc);
+          round_block(part, static_cast<T*>(c) + place, shape.ldc);
         }
       }
     }
   }
 
- private:
   void take_memory() const {
     if (a_.data() != nullptr) return;
     a_ = memory_.vector<float>(static_cast<std::size_t>(block_m * block_k));
@@ -90,7 +97,8 @@ class WidenedMatmul final : public MatmulProvider {
   }
 
   /// The block of `part`'s size at (i, j), k cut into fixed pieces that are added one after another.
-  void multiply_block(StreamRef stream, MatmulShape part, Stored const& left, Stored const& right,
+  template <class T>
+  void multiply_block(StreamRef stream, MatmulShape part, Stored<T> const& left, Stored<T> const& right,
                       std::ptrdiff_t i, std::ptrdiff_t j, double beta, Block const& out) const {
     std::ptrdiff_t const k = part.k;
     part.ldc = out.ld;
@@ -105,11 +113,12 @@ class WidenedMatmul final : public MatmulProvider {
     }
   }
 
-  void round_block(MatmulShape const& part, bf16* to, std::ptrdiff_t ld) const {
+  template <class T>
+  void round_block(MatmulShape const& part, T* to, std::ptrdiff_t ld) const {
     for (std::ptrdiff_t r = 0; r < part.m; ++r) {
       float const* const from = c_.data() + r * part.n;
-      bf16* const line = to + r * ld;
-      detail::independent(part.n, [&](std::ptrdiff_t c) { line[c] = static_cast<bf16>(from[c]); });
+      T* const line = to + r * ld;
+      detail::independent(part.n, [&](std::ptrdiff_t c) { line[c] = static_cast<T>(from[c]); });
     }
   }
 

@@ -8,9 +8,9 @@
 
 namespace tessera::kernels {
 
-/// Host only: adds bf16 operands to what `inner` supports, by products of f32. Blocks of the operands are
-/// widened into scratch memory, so its size does not depend on the product; which blocks there are depends on
-/// the shape alone, so equal calls stay equal calls. The memory is taken by the first product.
+/// Host only: adds bf16 and f16 operands to what `inner` supports, by products of f32. Blocks of the operands
+/// are widened into scratch memory, so its size does not depend on the product; which blocks there are
+/// depends on the shape alone, so equal calls stay equal calls. The memory is taken by the first product.
 [[nodiscard]] std::unique_ptr<MatmulProvider> make_widened(std::unique_ptr<MatmulProvider> inner);
 
 /// Bytes of that memory.

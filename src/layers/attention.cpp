@@ -105,11 +105,7 @@ Pending<Residual<Wide<T>>> Attention<T>::backward(Context const& context, Residu
   return dx;
 }
 
-template struct AttentionSaved<float>;
-template struct AttentionSaved<double>;
-template struct AttentionSaved<bf16>;
-template class Attention<float>;
-template class Attention<double>;
-template class Attention<bf16>;
+TESSERA_COMPUTE_TYPES(template struct, AttentionSaved)
+TESSERA_COMPUTE_TYPES(template class, Attention)
 
 }  // namespace tessera::layers

@@ -96,8 +96,6 @@ params::Range ColumnLinear<T>::range() const {
   return hull((*store_)[weight_].range, (*store_)[bias_].range);
 }
 
-template class ColumnLinear<float>;
-template class ColumnLinear<double>;
-template class ColumnLinear<bf16>;
+TESSERA_COMPUTE_TYPES(template class, ColumnLinear)
 
 }  // namespace tessera::layers

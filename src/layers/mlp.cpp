@@ -46,11 +46,7 @@ Pending<Residual<Wide<T>>> Mlp<T>::backward(Context const& context, Residual<T> 
   return dx;
 }
 
-template struct MlpSaved<float>;
-template struct MlpSaved<double>;
-template struct MlpSaved<bf16>;
-template class Mlp<float>;
-template class Mlp<double>;
-template class Mlp<bf16>;
+TESSERA_COMPUTE_TYPES(template struct, MlpSaved)
+TESSERA_COMPUTE_TYPES(template class, Mlp)
 
 }  // namespace tessera::layers

@@ -44,11 +44,7 @@ void Norm<T>::backward(Context const& context, Residual<Wide<T>> dy, Residual<T>
                                   accumulate);
 }
 
-template struct NormSaved<float>;
-template struct NormSaved<double>;
-template struct NormSaved<bf16>;
-template class Norm<float>;
-template class Norm<double>;
-template class Norm<bf16>;
+TESSERA_COMPUTE_TYPES(template struct, NormSaved)
+TESSERA_COMPUTE_TYPES(template class, Norm)
 
 }  // namespace tessera::layers

@@ -22,9 +22,8 @@ Pending<Residual<T>> reduce(Context const& context, Partial<T> partial, Matrix<T
           comm::reduce_scatter(*context.tp, partial.value, shard, comm::Op::sum, context.stream())};
 }
 
-template Pending<Replicated<float>> gather(Context const&, Residual<float>, Matrix<float>);
-template Pending<Replicated<double>> gather(Context const&, Residual<double>, Matrix<double>);
-template Pending<Replicated<bf16>> gather(Context const&, Residual<bf16>, Matrix<bf16>);
+#define TESSERA_INSTANTIATE(T) template Pending<Replicated<T>> gather(Context const&, Residual<T>, Matrix<T>);
+TESSERA_FOR_COMPUTE_TYPES(TESSERA_INSTANTIATE)
 template Pending<Residual<float>> reduce(Context const&, Partial<float>, Matrix<float>);
 template Pending<Residual<double>> reduce(Context const&, Partial<double>, Matrix<double>);
 

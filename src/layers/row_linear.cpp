@@ -74,8 +74,6 @@ void RowLinear<T>::backward_bias(Context const& context, Residual<T> dy) const {
                                   context.target.accumulate);
 }
 
-template class RowLinear<float>;
-template class RowLinear<double>;
-template class RowLinear<bf16>;
+TESSERA_COMPUTE_TYPES(template class, RowLinear)
 
 }  // namespace tessera::layers

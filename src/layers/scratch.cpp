@@ -31,8 +31,6 @@ Scratch<T>::Scratch(Arena& arena, TokenShape const& tokens, BlockShape const& bl
   dheads = arena.cube<T>(head_tiles, rows, head_width);
 }
 
-template struct Scratch<float>;
-template struct Scratch<double>;
-template struct Scratch<bf16>;
+TESSERA_COMPUTE_TYPES(template struct, Scratch)
 
 }  // namespace tessera::layers

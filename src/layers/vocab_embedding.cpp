@@ -88,8 +88,6 @@ void VocabEmbedding<T>::backward(Context const& context, Vector<std::int32_t con
   }
 }
 
-template class VocabEmbedding<float>;
-template class VocabEmbedding<double>;
-template class VocabEmbedding<bf16>;
+TESSERA_COMPUTE_TYPES(template class, VocabEmbedding)
 
 }  // namespace tessera::layers

@@ -112,11 +112,7 @@ void VocabHead<T>::logits_of_row(Context const& context, ConstMatrix<T> x, Matri
   }
 }
 
-template struct HeadScratch<float>;
-template struct HeadScratch<double>;
-template struct HeadScratch<bf16>;
-template class VocabHead<float>;
-template class VocabHead<double>;
-template class VocabHead<bf16>;
+TESSERA_COMPUTE_TYPES(template struct, HeadScratch)
+TESSERA_COMPUTE_TYPES(template class, VocabHead)
 
 }  // namespace tessera::layers

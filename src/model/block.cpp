@@ -97,11 +97,7 @@ void Block<T>::backward(Context const& context, Residual<T> d, Residual<T> x, Bl
   attention_norm_.backward(context, dy, x, saved.attention_norm, d);
 }
 
-template struct BlockSaved<float>;
-template struct BlockSaved<double>;
-template struct BlockSaved<bf16>;
-template class Block<float>;
-template class Block<double>;
-template class Block<bf16>;
+TESSERA_COMPUTE_TYPES(template struct, BlockSaved)
+TESSERA_COMPUTE_TYPES(template class, Block)
 
 }  // namespace tessera::model

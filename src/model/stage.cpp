@@ -207,8 +207,6 @@ void Stage<T>::logits_at(Context const& context, int slot_index, std::int64_t po
   all_gather(*context.tp, row_logits_, logits, context.stream()).wait(context.stream());
 }
 
-template class Stage<float>;
-template class Stage<double>;
-template class Stage<bf16>;
+TESSERA_COMPUTE_TYPES(template class, Stage)
 
 }  // namespace tessera::model

@@ -53,8 +53,6 @@ void Adamw<T>::update(ExecutionSpace const& exec, params::ReducedGradients<T>&& 
   if constexpr (!std::is_same_v<T, Wide<T>>) kernels::round<T>(exec, store.values(), store.weights());
 }
 
-template class Adamw<float>;
-template class Adamw<double>;
-template class Adamw<bf16>;
+TESSERA_COMPUTE_TYPES(template class, Adamw)
 
 }  // namespace tessera::optim

@@ -59,8 +59,6 @@ double clip_scale(double norm, double largest) {
   return largest > 0 && norm > largest ? largest / norm : 1.0;
 }
 
-template class SquaredSums<float>;
-template class SquaredSums<double>;
-template class SquaredSums<bf16>;
+TESSERA_COMPUTE_TYPES(template class, SquaredSums)
 
 }  // namespace tessera::optim

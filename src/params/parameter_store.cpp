@@ -86,8 +86,6 @@ Matrix<Wide<T>> ParameterStore<T>::partial_gradient(ParameterId id) const {
                          static_cast<std::size_t>(parameter.spec.tile_size()));
 }
 
-template class ParameterStore<float>;
-template class ParameterStore<double>;
-template class ParameterStore<bf16>;
+TESSERA_COMPUTE_TYPES(template class, ParameterStore)
 
 }  // namespace tessera::params

@@ -64,8 +64,6 @@ void Executor<T>::run(Schedule const& schedule, StageWork<T>& work, StreamRef st
   }
 }
 
-template class Executor<float>;
-template class Executor<double>;
-template class Executor<bf16>;
+TESSERA_COMPUTE_TYPES(template class, Executor)
 
 }  // namespace tessera::pipeline

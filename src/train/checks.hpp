@@ -103,7 +103,7 @@ struct PossibleLayout {
   bool tiles = true;  ///< tiles and batch_tiles
 };
 PossibleLayout check_parallel(Checks& checks, ParallelConfig const& p);
-void check_optimizer(Checks& checks, OptimizerConfig const& o, std::int64_t steps);
+void check_optimizer(Checks& checks, RunConfig const& c);
 void check_run(Checks& checks, RunConfig const& c);
 void check_checkpoint(Checks& checks, CheckpointConfig const& c);
 

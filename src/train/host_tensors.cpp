@@ -48,8 +48,6 @@ Wide<T>* HostTensors<T>::numbers(params::ParameterStore<T> const& store, std::si
   return copies_[kind].data();
 }
 
-template class HostTensors<float>;
-template class HostTensors<double>;
-template class HostTensors<bf16>;
+TESSERA_COMPUTE_TYPES(template class, HostTensors)
 
 }  // namespace tessera::train

@@ -55,8 +55,8 @@ double measure_peak_flops(kernels::MatmulProvider const& provider, comm::Communi
   return all_reduce_value(world, 2.0 * n * n * n / best_s, comm::Op::sum);
 }
 
-template double measure_peak_flops<float>(kernels::MatmulProvider const&, comm::Communicator&);
-template double measure_peak_flops<double>(kernels::MatmulProvider const&, comm::Communicator&);
-template double measure_peak_flops<bf16>(kernels::MatmulProvider const&, comm::Communicator&);
+#define TESSERA_INSTANTIATE(T) \
+  template double measure_peak_flops<T>(kernels::MatmulProvider const&, comm::Communicator&);
+TESSERA_FOR_COMPUTE_TYPES(TESSERA_INSTANTIATE)
 
 }  // namespace tessera::train

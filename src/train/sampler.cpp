@@ -101,8 +101,6 @@ std::int32_t Sampler<T>::next(std::vector<std::int32_t> const& text, std::int64_
   return comm::broadcast_value(*pp_, token, stage_.layout().stages - 1);
 }
 
-template class Sampler<float>;
-template class Sampler<double>;
-template class Sampler<bf16>;
+TESSERA_COMPUTE_TYPES(template class, Sampler)
 
 }  // namespace tessera::train

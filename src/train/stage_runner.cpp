@@ -133,11 +133,7 @@ void StageRunner<T>::summed_losses(std::span<double> sums) const {
   }
 }
 
-template struct TokenBuffers<float>;
-template struct TokenBuffers<double>;
-template struct TokenBuffers<bf16>;
-template class StageRunner<float>;
-template class StageRunner<double>;
-template class StageRunner<bf16>;
+TESSERA_COMPUTE_TYPES(template struct, TokenBuffers)
+TESSERA_COMPUTE_TYPES(template class, StageRunner)
 
 }  // namespace tessera::train

@@ -15,6 +15,7 @@
 
 #include "tessera/base/error.hpp"
 #include "tessera/checkpoint/files.hpp"
+#include "tessera/train/precision.hpp"
 #include "train/tile_box.hpp"
 
 namespace tessera::train {
@@ -120,7 +121,7 @@ checkpoint::Layout layout_of(Layout const& layout) {
   return {layout.ranks(), layout.tp, layout.pp, layout.dp, layout.explicit_tiles ? layout.tiles : 0};
 }
 
-/// float32 and bf16 runs have the same state: parameters and moments of float32.
+/// float32, bf16 and fp16 runs have the same state: parameters and moments of float32.
 bool is_float64(std::string_view precision) { return precision == "float64"; }
 
 /// Whether a run cannot go on with this value changed.
@@ -170,9 +171,9 @@ checkpoint::Values saved_config(RunConfig const& config, Layout const& layout,
   add("optimizer.beta2", optimizer.beta2);
   add("optimizer.epsilon", optimizer.epsilon);
   add("optimizer.clip_grad", optimizer.clip_grad);
-  if (optimizer.loss_scale != 1)
-    add("optimizer.loss_scale", optimizer.loss_scale > 0 ? std::to_string(optimizer.loss_scale) : "auto");
-  if (optimizer.loss_scale == 0) {
+  auto const loss_scale = loss_scale_of(config);
+  if (loss_scale != 1) add("optimizer.loss_scale", loss_scale > 0 ? std::to_string(loss_scale) : "auto");
+  if (loss_scale == 0) {
     add("optimizer.min_loss_scale", optimizer.min_loss_scale);
     add("optimizer.loss_scale_window", optimizer.loss_scale_window);
   }
@@ -251,11 +252,9 @@ void restore(Trainer<T>& trainer, checkpoint::Reader const& from) {
   trainer.resume(state);
 }
 
-template checkpoint::Snapshot make_snapshot(Trainer<float>&);
-template checkpoint::Snapshot make_snapshot(Trainer<double>&);
-template checkpoint::Snapshot make_snapshot(Trainer<bf16>&);
-template void restore(Trainer<float>&, checkpoint::Reader const&);
-template void restore(Trainer<double>&, checkpoint::Reader const&);
-template void restore(Trainer<bf16>&, checkpoint::Reader const&);
+#define TESSERA_INSTANTIATE(T)                              \
+  template checkpoint::Snapshot make_snapshot(Trainer<T>&); \
+  template void restore(Trainer<T>&, checkpoint::Reader const&);
+TESSERA_FOR_COMPUTE_TYPES(TESSERA_INSTANTIATE)
 
 }  // namespace tessera::train

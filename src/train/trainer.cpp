@@ -13,6 +13,7 @@
 #include "tessera/base/trace.hpp"
 #include "tessera/comm/collectives.hpp"
 #include "tessera/pipeline/generators.hpp"
+#include "tessera/train/precision.hpp"
 #include "tessera/train/weights_hash.hpp"
 
 namespace tessera::train {
@@ -28,9 +29,10 @@ double seconds_since(Clock::time_point start) {
 /// `times_` of Trainer: three times, then calls and bytes by axis.
 constexpr std::size_t time_count = 3;
 
-optim::LossScaleOptions loss_scale_options(OptimizerConfig const& config) {
-  if (config.loss_scale > 0) return {.initial = config.loss_scale};
-  return {config.initial_loss_scale, config.min_loss_scale, config.loss_scale_window};
+optim::LossScaleOptions loss_scale_options(RunConfig const& config) {
+  if (auto const scale = loss_scale_of(config); scale > 0) return {.initial = scale};
+  auto const& dynamic = config.optimizer;
+  return {dynamic.initial_loss_scale, dynamic.min_loss_scale, dynamic.loss_scale_window};
 }
 
 }  // namespace
@@ -54,7 +56,7 @@ Trainer<T>::Trainer(RunConfig const& config, Plan plan, Surroundings const& surr
                   config.optimizer.weight_decay}),
       learning_rate_{config.optimizer.lr, config.optimizer.min_lr, config.optimizer.warmup_steps,
                      plan_.layout.decay_steps},
-      loss_scale_(loss_scale_options(config.optimizer)),
+      loss_scale_(loss_scale_options(config)),
       sums_(static_cast<std::size_t>(plan_.layout.microbatches + slot_count(plan_.specs))),
       times_(time_count + 2 * reported_axes.size()) {
   auto& mesh = *around_.mesh;
@@ -234,8 +236,6 @@ std::uint64_t Trainer<T>::weights_hash() {
   return all_reduce_value(around_.mesh->world(), own, comm::Op::sum);
 }
 
-template class Trainer<float>;
-template class Trainer<double>;
-template class Trainer<bf16>;
+TESSERA_COMPUTE_TYPES(template class, Trainer)
 
 }  // namespace tessera::train

@@ -209,7 +209,7 @@ std::vector<std::string> problems(RunConfig const& config, int ranks) {
   Checks checks;
   bool const model = check_model(checks, config.model);
   bool const batch = check_batch(checks, config.batch);
-  check_optimizer(checks, config.optimizer, config.training.steps);
+  check_optimizer(checks, config);
   check_run(checks, config);
   check_checkpoint(checks, config.checkpoint);
   auto const possible = check_parallel(checks, config.parallel);

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tessera/base/kokkos.hpp"
 #include "tessera/optim/loss_scale.hpp"
+#include "tessera/train/precision.hpp"
 #include "train/checks.hpp"
 
 namespace tessera::train {
@@ -47,18 +48,19 @@ bool check_batch(Checks& checks, BatchConfig const& b) {
 
 namespace {
 
-void check_loss_scale(Checks& checks, OptimizerConfig const& o) {
+/// `chosen` is what o.loss_scale comes to.
+void check_loss_scale(Checks& checks, OptimizerConfig const& o, std::int64_t chosen) {
   OptimizerConfig const usual;
   auto const scale = [&](std::string_view name, std::int64_t value) {
     return checks.expect(value <= optim::largest_loss_scale && is_power_of_two(value),
                          "{} = {} must be a power of two from 1 to 2^60", name, value);
   };
-  if (o.loss_scale != 0) {
-    checks.expect(o.loss_scale <= optim::largest_loss_scale && is_power_of_two(o.loss_scale),
-                  "optimizer.loss_scale = {} must be auto or a power of two from 1 to 2^60", o.loss_scale);
+  if (chosen != 0) {
+    checks.expect(chosen <= optim::largest_loss_scale && is_power_of_two(chosen),
+                  "optimizer.loss_scale = {} must be auto or a power of two from 1 to 2^60", chosen);
     auto const needs_auto = [&](std::string_view name, bool used) {
       checks.expect(!used, "{} goes with optimizer.loss_scale = auto, but optimizer.loss_scale = {}", name,
-                    o.loss_scale);
+                    chosen);
     };
     needs_auto("optimizer.initial_loss_scale", o.initial_loss_scale != usual.initial_loss_scale);
     needs_auto("optimizer.min_loss_scale", o.min_loss_scale != usual.min_loss_scale);
@@ -77,7 +79,8 @@ void check_loss_scale(Checks& checks, OptimizerConfig const& o) {
 
 }  // namespace
 
-void check_optimizer(Checks& checks, OptimizerConfig const& o, std::int64_t steps) {
+void check_optimizer(Checks& checks, RunConfig const& c) {
+  OptimizerConfig const& o = c.optimizer;
   bool rates = checks.positive("optimizer.lr", o.lr);
   rates &= checks.not_negative("optimizer.min_lr", o.min_lr);
   if (rates) {
@@ -91,14 +94,14 @@ void check_optimizer(Checks& checks, OptimizerConfig const& o, std::int64_t step
         o.warmup_steps <= o.decay_steps,
         "optimizer.decay_steps = {} ends before optimizer.warmup_steps = {}: decay over more steps, or "
         "0 for all of training.steps = {}",
-        o.decay_steps, o.warmup_steps, steps);
+        o.decay_steps, o.warmup_steps, c.training.steps);
   }
   checks.not_negative("optimizer.weight_decay", o.weight_decay);
   checks.below_one("optimizer.beta1", o.beta1);
   checks.below_one("optimizer.beta2", o.beta2);
   checks.positive("optimizer.epsilon", o.epsilon);
   checks.not_negative("optimizer.clip_grad", o.clip_grad);
-  check_loss_scale(checks, o);
+  check_loss_scale(checks, o, loss_scale_of(c));
 }
 
 void check_run(Checks& checks, RunConfig const& c) {
@@ -107,7 +110,7 @@ void check_run(Checks& checks, RunConfig const& c) {
   checks.between("training.eval_interval", c.training.eval_interval, 0, most_steps);
   checks.between("training.eval_batches", c.training.eval_batches, 1, most_steps);
   checks.between("training.log_interval", c.training.log_interval, 1, most_steps);
-  checks.one_of("training.precision", c.training.precision, {"float32", "float64", "bf16"});
+  checks.one_of("training.precision", c.training.precision, {"float32", "float64", "bf16", "fp16"});
   checks.one_of("training.on_nonfinite", c.training.on_nonfinite, {"stop", "skip"});
   checks.one_of("data.format", c.data.format, {"auto", "bytes", "llmc", "u16"});
   checks.expect(!c.data.path.empty(), "data.path is empty: name a file or a directory with text");

@@ -25,8 +25,8 @@ std::uint64_t local_weights_hash(ExecutionSpace const& exec, params::ParameterSt
   return sum;
 }
 
-template std::uint64_t local_weights_hash(ExecutionSpace const&, params::ParameterStore<float> const&, bool);
-template std::uint64_t local_weights_hash(ExecutionSpace const&, params::ParameterStore<double> const&, bool);
-template std::uint64_t local_weights_hash(ExecutionSpace const&, params::ParameterStore<bf16> const&, bool);
+#define TESSERA_INSTANTIATE(T) \
+  template std::uint64_t local_weights_hash(ExecutionSpace const&, params::ParameterStore<T> const&, bool);
+TESSERA_FOR_COMPUTE_TYPES(TESSERA_INSTANTIATE)
 
 }  // namespace tessera::train

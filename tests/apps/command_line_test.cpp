@@ -34,6 +34,7 @@ TEST(CommandLine, ShortFormsAndMegatronNamesMeanTheSame) {
   EXPECT_EQ(brief.config.training.steps, 7);
   EXPECT_EQ(brief.config.data.path, "x");
   EXPECT_EQ(parse_command_line({"--bf16"}, 1).config, parse_command_line({"--precision", "bf16"}, 1).config);
+  EXPECT_EQ(parse_command_line({"--fp16"}, 1).config, parse_command_line({"--precision", "fp16"}, 1).config);
   EXPECT_EQ(parse_command_line({"--bf16", "--precision=float32"}, 1).config.training.precision, "float32");
 }
 
@@ -93,6 +94,21 @@ TEST(CommandLine, TilesMayBeAuto) {
   EXPECT_EQ(parse_command_line({"--tiles", "8"}, 1).config.parallel.tiles, 8);
   EXPECT_NE(parse_command_line({"--dump-config"}, 1).text.find("tiles = \"auto\""), std::string::npos);
   EXPECT_THROW((void)parse_command_line({"--tp", "auto"}, 1), tessera::ConfigError);
+}
+
+TEST(CommandLine, TheLossScaleIsAutoWithFp16AndOneElseUnlessItIsGiven) {
+  auto const dumped = [](std::vector<std::string> arguments) {
+    arguments.emplace_back("--dump-config");
+    auto const text = parse_command_line(arguments, 1).text;
+    auto const at = text.find("\nloss_scale = ") + 1;
+    return text.substr(at, text.find(' ', at + 13) - at);
+  };
+  EXPECT_EQ(dumped({}), "loss_scale = 1");
+  EXPECT_EQ(dumped({"--bf16"}), "loss_scale = 1");
+  EXPECT_EQ(dumped({"--fp16"}), "loss_scale = \"auto\"");
+  EXPECT_EQ(dumped({"--fp16", "--loss-scale", "256"}), "loss_scale = 256");
+  EXPECT_EQ(dumped({"--loss-scale", "auto"}), "loss_scale = \"auto\"");
+  EXPECT_EQ(dumped({"--fp16", "--loss-scale", "by-precision"}), "loss_scale = \"auto\"");
 }
 
 TEST(CommandLine, ASampleNeedsABeginningTheModelKnows) {

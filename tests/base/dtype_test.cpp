@@ -6,7 +6,7 @@
 
 #include <type_traits>
 
-#include "tessera/base/bf16.hpp"
+#include "tessera/base/compute_types.hpp"
 
 namespace tessera {
 namespace {
@@ -26,6 +26,7 @@ TEST(DType, DescribesItsElementType) {
   expect_described<float>("f32");
   expect_described<double>("f64");
   expect_described<bf16>("bf16");
+  expect_described<f16>("f16");
 }
 
 }  // namespace

@@ -188,7 +188,7 @@ TEST(Manifest, TensorsMakeATree) {
   manifest.tensors[1].shards[0].dataset = "w";
   manifest.tensors[1].shards[1].dataset = "w#1";
   EXPECT_THROW(static_cast<void>(to_text(manifest)), InternalError);
-  expect_refused("\"f32\"", "\"f16\"", {"'dtype'", "unknown element type"});
+  expect_refused("\"f32\"", "\"f80\"", {"'dtype'", "unknown element type"});
 }
 
 TEST(Manifest, DeepAndBrokenTextIsRefusedQuickly) {

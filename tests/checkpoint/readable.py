@@ -11,7 +11,8 @@ import sys
 import h5py
 import numpy
 
-TYPES = {"u8": "u1", "i32": "<i4", "i64": "<i8", "u64": "<u8", "f32": "<f4", "f64": "<f8", "bf16": "<u2"}
+TYPES = {"u8": "u1", "i32": "<i4", "i64": "<i8", "u64": "<u8", "f32": "<f4", "f64": "<f8", "bf16": "<u2",
+         "f16": "<f2"}
 
 
 def numbers(stored, dtype):

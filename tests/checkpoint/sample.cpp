@@ -12,7 +12,7 @@
 #include <numeric>
 #include <optional>
 
-#include "tessera/base/bf16.hpp"
+#include "tessera/base/compute_types.hpp"
 #include "tessera/checkpoint/files.hpp"
 #include "tessera/checkpoint/shard_file.hpp"
 #include "tessera/checkpoint/virtual_file.hpp"
@@ -41,6 +41,7 @@ FullTensor counted(std::string name, DType dtype, std::vector<std::int64_t> shap
     case DType::f32: fill(float{}); break;
     case DType::f64: fill(double{}); break;
     case DType::bf16: fill(bf16{}); break;
+    case DType::f16: fill(f16{}); break;
   }
   return tensor;
 }
@@ -85,7 +86,8 @@ std::vector<FullTensor> sample_tensors() {
           counted("ids", DType::i32, {5, 7, 3}, -50),
           counted("seeds", DType::u64, {13}, 1LL << 62),
           counted("bytes", DType::u8, {300}, 0),
-          counted("halves", DType::bf16, {9, 31}, -200)};
+          counted("halves", DType::bf16, {9, 31}, -200),
+          counted("ieee_halves", DType::f16, {7, 31}, -2000)};
 }
 
 std::vector<Box> random_cut(std::vector<std::int64_t> const& shape, std::size_t count,

@@ -15,7 +15,7 @@
 
 #include "contract/decorations.hpp"
 #include "support/parallel.hpp"
-#include "tessera/base/bf16.hpp"
+#include "tessera/base/compute_types.hpp"
 #include "tessera/comm/collectives.hpp"
 
 namespace tessera::contract {
@@ -181,12 +181,13 @@ class EveryCommunicator : public ::testing::TestWithParam<Decoration> {
       }
     });
   }
-  /// Of operations that only move elements, so also of bf16, whose sums are float32.
+  /// Of operations that only move elements, so also of bf16 and f16, whose sums are float32.
   template <class Check>
   void on_moved_types_and_counts(Check const& check) {
     on_types_and_counts(check);
     on_groups([&](comm::Communicator& comm) {
       for (std::size_t const count : counts) check(comm, count, bf16{});
+      check(comm, common_count, f16{});
     });
   }
 };

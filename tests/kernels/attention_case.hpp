@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// Forward and backward of attention for one shape in bf16 or float: inputs, results, and how far results may
-// be from the reference.
+// Forward and backward of attention for one shape in bf16, f16 or float: inputs, results, and how far results
+// may be from the reference.
 #pragma once
 
 #include "kernels/attention_call.hpp"
@@ -62,7 +62,9 @@ struct AttentionCase {
 
   /// Results within some roundings of T of the reference.
   void expect_truth() const {
-    double const allowed = std::is_same_v<T, bf16> ? 2 * 0x1p-8 : tolerance<float>(32);
+    double const allowed = std::is_same_v<T, bf16>  ? 2 * 0x1p-8
+                           : std::is_same_v<T, f16> ? 2 * 0x1p-11
+                                                    : tolerance<float>(32);
     auto const truth = reference::attention(sizes, widened(qkv), factors());
     expect_near(out, truth.out, allowed);
     expect_near(log_sum_exp, truth.log_sum_exp, tolerance<float>(16));

@@ -11,28 +11,33 @@ namespace tessera::kernels::test {
 
 namespace {
 
-template <int D, bool drop>
-AttentionCase<bf16> play_bf16(std::size_t batch, std::size_t positions, std::size_t heads) {
-  AttentionCase<bf16> played({batch, positions, heads, D}, drop ? 0.3F : 0.0F);
-  play(flash::ForwardChoice<D, drop>{played.forward()});
-  play(flash::DeltasChoice<D>{played.backward(), played.deltas.data()});
-  play(flash::QueriesChoice<D, drop>{played.backward(), played.deltas.data()});
-  play(flash::KeysChoice<D, drop>{played.backward(), played.deltas.data()});
+template <class T, int D, bool drop>
+AttentionCase<T> play_narrow(std::size_t batch, std::size_t positions, std::size_t heads) {
+  AttentionCase<T> played({batch, positions, heads, D}, drop ? 0.3F : 0.0F);
+  play(flash::ForwardChoice<T, D, drop>{played.forward()});
+  play(flash::DeltasChoice<T, D>{played.backward(), played.deltas.data()});
+  play(flash::QueriesChoice<T, D, drop>{played.backward(), played.deltas.data()});
+  play(flash::KeysChoice<T, D, drop>{played.backward(), played.deltas.data()});
   return played;
 }
 
 TEST(PlayedAttentionTest, EqualsReferenceInBf16) {
-  play_bf16<64, false>(1, 1, 1).expect_truth();
-  play_bf16<64, false>(1, 130, 2).expect_truth();
-  play_bf16<80, false>(2, 67, 1).expect_truth();
-  play_bf16<96, false>(1, 97, 1).expect_truth();
-  play_bf16<128, false>(1, 129, 1).expect_truth();
+  play_narrow<bf16, 64, false>(1, 1, 1).expect_truth();
+  play_narrow<bf16, 64, false>(1, 130, 2).expect_truth();
+  play_narrow<bf16, 80, false>(2, 67, 1).expect_truth();
+  play_narrow<bf16, 96, false>(1, 97, 1).expect_truth();
+  play_narrow<bf16, 128, false>(1, 129, 1).expect_truth();
 }
 
 TEST(PlayedAttentionTest, EqualsReferenceInBf16WithDropout) {
-  play_bf16<64, true>(2, 100, 1).expect_truth();
-  play_bf16<64, true>(1, 67, 2).expect_truth();
-  play_bf16<128, true>(1, 72, 1).expect_truth();
+  play_narrow<bf16, 64, true>(2, 100, 1).expect_truth();
+  play_narrow<bf16, 64, true>(1, 67, 2).expect_truth();
+  play_narrow<bf16, 128, true>(1, 72, 1).expect_truth();
+}
+
+TEST(PlayedAttentionTest, EqualsReferenceInF16) {
+  play_narrow<f16, 64, false>(1, 130, 2).expect_truth();
+  play_narrow<f16, 128, true>(1, 72, 1).expect_truth();
 }
 
 template <int D>
@@ -53,7 +58,7 @@ TEST(PlayedAttentionTest, EqualsReferenceInFloat) {
 
 /// A head alone and the same one among others.
 TEST(PlayedAttentionTest, BitsOfAHeadDoNotDependOnTheOthers) {
-  auto const all = play_bf16<64, false>(2, 70, 2);
+  auto const all = play_narrow<bf16, 64, false>(2, 70, 2);
   AttentionCase<bf16> alone({1, 70, 1, 64}, 0);
   auto const row = [](std::size_t s) { return s * 2 + 1; };
   for (std::size_t s = 0; s < 70; ++s) {
@@ -63,10 +68,10 @@ TEST(PlayedAttentionTest, BitsOfAHeadDoNotDependOnTheOthers) {
       alone.dout[s * 64 + d] = all.dout[row(s) * 128 + 64 + d];
     }
   }
-  play(flash::ForwardChoice<64, false>{alone.forward()});
-  play(flash::DeltasChoice<64>{alone.backward(), alone.deltas.data()});
-  play(flash::QueriesChoice<64, false>{alone.backward(), alone.deltas.data()});
-  play(flash::KeysChoice<64, false>{alone.backward(), alone.deltas.data()});
+  play(flash::ForwardChoice<bf16, 64, false>{alone.forward()});
+  play(flash::DeltasChoice<bf16, 64>{alone.backward(), alone.deltas.data()});
+  play(flash::QueriesChoice<bf16, 64, false>{alone.backward(), alone.deltas.data()});
+  play(flash::KeysChoice<bf16, 64, false>{alone.backward(), alone.deltas.data()});
   Buffer<bf16> out, dqkv;
   for (std::size_t s = 0; s < 70; ++s) {
     for (std::size_t d = 0; d < 64; ++d) out.push_back(all.out[row(s) * 128 + 64 + d]);

@@ -29,7 +29,7 @@ void expect_reference(reference::AttentionSizes const& sizes, float probability)
 
 template <class T>
 class AttentionByTilesTest : public ::testing::Test {};
-using TileTypes = ::testing::Types<bf16, float>;
+using TileTypes = ::testing::Types<bf16, f16, float>;
 TYPED_TEST_SUITE(AttentionByTilesTest, TileTypes);
 
 TYPED_TEST(AttentionByTilesTest, EqualsReference) {

@@ -194,6 +194,7 @@ TEST_P(MatmulTest, EndingsAreTheStepsThatTheyStandFor) {
                    << s.m << " x " << s.n << " x " << s.k << ", ending " << static_cast<int>(ending));
       fused += expect_ending<float>(*provider, s, ending) ? 1 : 0;
       fused += expect_ending<bf16>(*provider, s, ending) ? 1 : 0;
+      fused += expect_ending<f16>(*provider, s, ending) ? 1 : 0;
     }
   }
   if (fused == 0) GTEST_SKIP() << provider->name() << " fuses no endings";
@@ -218,9 +219,10 @@ TEST_P(MatmulTest, OneThreadMakesAProductWhateverOpenMpIsToldAndTheSettingStays)
   set_threads(1);
 }
 
-/// bf16 numbers, and the same as the truth takes them.
-Buffer<bf16> random_halves(std::ptrdiff_t count, unsigned seed, Tensor& exact) {
-  Buffer<bf16> halves;
+/// Numbers of a 16-bit type, and the same as the truth takes them.
+template <class T>
+Buffer<T> random_halves(std::ptrdiff_t count, unsigned seed, Tensor& exact) {
+  Buffer<T> halves;
   for (double const x : random_tensor(static_cast<std::size_t>(count), seed)) {
     halves.emplace_back(static_cast<float>(x));
   }
@@ -228,64 +230,73 @@ Buffer<bf16> random_halves(std::ptrdiff_t count, unsigned seed, Tensor& exact) {
   return halves;
 }
 
-/// A product of bf16: in float32 as good as one of float32, in bf16 that one rounded.
-void expect_bf16_product(MatmulProvider const& provider, bool ta, bool tb, Sizes const& s, double beta) {
+/// A product of 16-bit numbers: in float32 as good as one of float32, in their type that one rounded.
+template <class T>
+void expect_narrow_product(MatmulProvider const& provider, bool ta, bool tb, Sizes const& s, double beta) {
   Tensor a, b;
-  auto const a_half = random_halves(s.m * s.k, 1, a), b_half = random_halves(s.k * s.n, 2, b);
+  auto const a_half = random_halves<T>(s.m * s.k, 1, a), b_half = random_halves<T>(s.k * s.n, 2, b);
   Tensor c = random_tensor(static_cast<std::size_t>(s.m * s.n), 3);
   auto wide = as<float>(c);
   auto const shape = dense(ta, tb, s);
-  matmul<bf16>(provider, ExecutionSpace(), shape, a_half.data(), b_half.data(), beta, wide.data());
+  matmul<T>(provider, ExecutionSpace(), shape, a_half.data(), b_half.data(), beta, wide.data());
   reference::matmul(ta, tb, static_cast<std::size_t>(s.m), static_cast<std::size_t>(s.n),
                     static_cast<std::size_t>(s.k), a, b, beta, c);
   expect_near(wide, c, tolerance<float>(std::max(4.0, static_cast<double>(s.k))));
   if (beta != 0) return;
-  Buffer<bf16> narrow(wide.size());
-  matmul<bf16>(provider, ExecutionSpace(), shape, a_half.data(), b_half.data(), 0, narrow.data());
-  for (std::size_t i = 0; i < wide.size(); ++i) ASSERT_EQ(narrow[i].bits, bf16(wide[i]).bits) << i;
+  Buffer<T> narrow(wide.size());
+  matmul<T>(provider, ExecutionSpace(), shape, a_half.data(), b_half.data(), 0, narrow.data());
+  for (std::size_t i = 0; i < wide.size(); ++i) ASSERT_EQ(narrow[i].bits, T(wide[i]).bits) << i;
 }
 
-TEST(Bf16MatmulTest, EveryProviderWidensBeforeItMultiplies) {
+template <class T>
+class NarrowMatmulTest : public ::testing::Test {};
+using NarrowTypes = ::testing::Types<bf16, f16>;
+TYPED_TEST_SUITE(NarrowMatmulTest, NarrowTypes);
+
+TYPED_TEST(NarrowMatmulTest, EveryProviderWidensBeforeItMultiplies) {
+  using T = TypeParam;
   for (std::string const& name : provider_names()) {
     SCOPED_TRACE(name);
-    auto const provider = make_matmul_provider(name, DType::bf16);
-    ASSERT_TRUE(provider->supports(DType::bf16));
+    auto const provider = make_matmul_provider(name, dtype_of<T>);
+    ASSERT_TRUE(provider->supports(dtype_of<T>));
     for (int transposes = 0; transposes < 4; ++transposes) {
       bool const ta = (transposes & 1) != 0, tb = (transposes & 2) != 0;
-      expect_bf16_product(*provider, ta, tb, {3, 5, 7}, 0);
-      expect_bf16_product(*provider, ta, tb, {67, 129, 31}, 1);
+      expect_narrow_product<T>(*provider, ta, tb, {3, 5, 7}, 0);
+      expect_narrow_product<T>(*provider, ta, tb, {67, 129, 31}, 1);
     }
     expect_product<float>(*provider, false, true, {5, 6, 7}, 0, 0);
   }
 }
 
-TEST(Bf16MatmulTest, ProductsOfSeveralBlocksAreMadeOfAllOfThem) {
-  auto const provider = make_matmul_provider("auto", DType::bf16);
+TYPED_TEST(NarrowMatmulTest, ProductsOfSeveralBlocksAreMadeOfAllOfThem) {
+  using T = TypeParam;
+  auto const provider = make_matmul_provider("auto", dtype_of<T>);
   for (int transposes = 0; transposes < 4; ++transposes) {
     bool const ta = (transposes & 1) != 0, tb = (transposes & 2) != 0;
-    expect_bf16_product(*provider, ta, tb, {520, 530, 9}, 0);
-    expect_bf16_product(*provider, ta, tb, {5, 520, 2060}, 0);
-    expect_bf16_product(*provider, ta, tb, {520, 5, 2060}, 1);
+    expect_narrow_product<T>(*provider, ta, tb, {520, 530, 9}, 0);
+    expect_narrow_product<T>(*provider, ta, tb, {5, 520, 2060}, 0);
+    expect_narrow_product<T>(*provider, ta, tb, {520, 5, 2060}, 1);
   }
 }
 
-TEST(Bf16MatmulTest, EqualCallsGiveEqualBitsWhereverTheOperandsLieAndWhateverCameBefore) {
-  auto const provider = make_matmul_provider("auto", DType::bf16);
+TYPED_TEST(NarrowMatmulTest, EqualCallsGiveEqualBitsWhereverTheOperandsLieAndWhateverCameBefore) {
+  using T = TypeParam;
+  auto const provider = make_matmul_provider("auto", dtype_of<T>);
   Sizes const s{130, 65, 129};
   auto const shape = dense(false, true, s);
   Tensor exact;
-  auto const a = random_halves(s.m * s.k, 4, exact), b = random_halves(s.k * s.n, 5, exact);
+  auto const a = random_halves<T>(s.m * s.k, 4, exact), b = random_halves<T>(s.k * s.n, 5, exact);
   Buffer<float> first;
   for (std::size_t shift = 0; shift < 20; ++shift) {
-    Buffer<bf16> a_moved(a.size() + shift), b_moved(b.size() + 2 * shift);
+    Buffer<T> a_moved(a.size() + shift), b_moved(b.size() + 2 * shift);
     Buffer<float> c(static_cast<std::size_t>(s.m * s.n));
     std::copy(a.begin(), a.end(), a_moved.begin() + static_cast<std::ptrdiff_t>(shift));
     std::copy(b.begin(), b.end(), b_moved.begin() + static_cast<std::ptrdiff_t>(2 * shift));
-    matmul<bf16>(*provider, ExecutionSpace(), shape, a_moved.data() + shift, b_moved.data() + 2 * shift, 0,
-                 c.data());
+    matmul<T>(*provider, ExecutionSpace(), shape, a_moved.data() + shift, b_moved.data() + 2 * shift, 0,
+              c.data());
     if (first.empty()) first = c;
     EXPECT_TRUE(same_bits(c, first)) << "shift " << shift;
-    expect_bf16_product(*provider, true, false, {20, 30, 40}, 0);
+    expect_narrow_product<T>(*provider, true, false, {20, 30, 40}, 0);
   }
 }
 
@@ -296,7 +307,7 @@ TEST(MatmulProviderTest, AutoTakesTheFirstThatSupportsTheType) {
 
 TEST(MatmulProviderTest, EveryNameServesEveryType) {
   for (std::string const& name : provider_names()) {
-    for (DType const type : {DType::f32, DType::f64, DType::bf16}) {
+    for (DType const type : {DType::f32, DType::f64, DType::bf16, DType::f16}) {
       EXPECT_TRUE(make_matmul_provider(name, type)->supports(type)) << name << ' ' << to_string(type);
     }
     expect_product<double>(*make_matmul_provider(name, DType::f64), false, true, {5, 6, 7}, 0, 0);

@@ -121,21 +121,6 @@ void PlayedThread::load_squares_transposed(std::uint32_t address, std::uint32_t 
   }
 }
 
-void PlayedThread::multiply_add(float (&c)[4], std::uint32_t const (&a)[4], std::uint32_t b0,
-                                std::uint32_t b1) const {
-  unsigned const turn = say({a[0], a[1], a[2], a[3], b0, b1}, "multiply_add");
-  for (int i = 0; i < 4; ++i) {
-    int const column = lane() % 4 * 2 + i % 2;
-    for (int k = 0; k < 16; k += 2) {
-      std::uint32_t const left =
-          said_by_lane(turn, lane() / 4 * 4 + k % 8 / 2)[static_cast<unsigned>(k / 8 * 2 + i / 2)];
-      std::uint32_t const right =
-          said_by_lane(turn, column * 4 + k % 8 / 2)[static_cast<unsigned>(4 + k / 8)];
-      c[i] += low(left) * low(right) + high(left) * high(right);
-    }
-  }
-}
-
 void PlayedThread::copy(std::uint32_t to, void const* from, bool there) const {
   block_->at(to, 16);
   if (reinterpret_cast<std::uintptr_t>(from) % 16 != 0)
@@ -148,22 +133,6 @@ void PlayedThread::copy(std::uint32_t to, void const* from, bool there) const {
 void PlayedThread::wait() const {
   for (auto const& copy : block_->fiber(index_).copies) store(copy.to, copy.value);
   block_->fiber(index_).copies.clear();
-}
-
-std::uint32_t PlayedThread::pack(float low, float high) const {
-  auto const rounded = [](float x) {
-    std::uint32_t word;
-    std::memcpy(&word, &x, 4);
-    return std::isnan(x) ? 0x7FFFU : (word + 0x7FFFU + (word >> 16 & 1U)) >> 16;
-  };
-  return rounded(low) | rounded(high) << 16;
-}
-
-float PlayedThread::low(std::uint32_t word) const {
-  std::uint32_t const bits = word << 16;
-  float value;
-  std::memcpy(&value, &bits, 4);
-  return value;
 }
 
 }  // namespace tessera::kernels::test

@@ -95,7 +95,6 @@ class PlayedThread {
 
   void load_squares(std::uint32_t address, std::uint32_t (&r)[4]) const;
   void load_squares_transposed(std::uint32_t address, std::uint32_t (&r)[4]) const;
-  void multiply_add(float (&c)[4], std::uint32_t const (&a)[4], std::uint32_t b0, std::uint32_t b1) const;
 
   void copy(std::uint32_t to, void const* from, bool there) const;
   void wait() const;
@@ -111,21 +110,52 @@ class PlayedThread {
     std::memcpy(block_->at(address, sizeof(T)), &value, sizeof(T));
   }
 
-  [[nodiscard]] std::uint32_t pack(float low, float high) const;
-  [[nodiscard]] float low(std::uint32_t word) const;
-  [[nodiscard]] float high(std::uint32_t word) const { return low(word >> 16); }
   [[nodiscard]] float exp2(float x) const { return std::exp2(x); }
   [[nodiscard]] float larger(float x, float y) const { return std::fmax(x, y); }
 
- private:
+ protected:
   using Words = std::array<std::uint32_t, 6>;
   /// Tells the warp some words; returns the turn in which they were said.
   unsigned say(Words const& words, char const* operation) const;
   [[nodiscard]] Words const& said_by_lane(unsigned turn, int lane) const;
+
+ private:
   [[nodiscard]] std::uint32_t element(std::uint32_t address) const;
 
   PlayedBlock* block_;
   int index_;
+};
+
+/// One that multiplies numbers of Element.
+template <class Element>
+class PlayedThreadOf : public PlayedThread {
+ public:
+  using PlayedThread::PlayedThread;
+
+  void multiply_add(float (&c)[4], std::uint32_t const (&a)[4], std::uint32_t b0, std::uint32_t b1) const {
+    unsigned const turn = say({a[0], a[1], a[2], a[3], b0, b1}, "multiply_add");
+    for (int i = 0; i < 4; ++i) {
+      int const column = lane() % 4 * 2 + i % 2;
+      for (int k = 0; k < 16; k += 2) {
+        std::uint32_t const left =
+            said_by_lane(turn, lane() / 4 * 4 + k % 8 / 2)[static_cast<unsigned>(k / 8 * 2 + i / 2)];
+        std::uint32_t const right =
+            said_by_lane(turn, column * 4 + k % 8 / 2)[static_cast<unsigned>(4 + k / 8)];
+        c[i] += low(left) * low(right) + high(left) * high(right);
+      }
+    }
+  }
+
+  [[nodiscard]] std::uint32_t pack(float low, float high) const {
+    return static_cast<std::uint32_t>(Element(low).bits) | static_cast<std::uint32_t>(Element(high).bits)
+                                                               << 16;
+  }
+  [[nodiscard]] float low(std::uint32_t word) const {
+    Element element;
+    element.bits = static_cast<std::uint16_t>(word);
+    return element;
+  }
+  [[nodiscard]] float high(std::uint32_t word) const { return low(word >> 16); }
 };
 
 /// Runs all blocks of a body.
@@ -133,8 +163,9 @@ template <class Body>
 void play(Body const& body) {
   for (int block = 0; block < body.blocks(); ++block) {
     PlayedBlock* here = nullptr;
-    PlayedBlock played(Body::threads, Body::shared_bytes,
-                       [&](int thread) { body(PlayedThread(*here, thread), block); });
+    PlayedBlock played(Body::threads, Body::shared_bytes, [&](int thread) {
+      body(PlayedThreadOf<typename Body::Element>(*here, thread), block);
+    });
     here = &played;
     played.run();
   }

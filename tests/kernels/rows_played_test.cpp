@@ -20,7 +20,7 @@ namespace tessera::kernels::test {
 namespace {
 
 /// The types of 4 bytes or less: what the played warps exchange.
-using NarrowTypes = ::testing::Types<float, bf16>;
+using NarrowTypes = ::testing::Types<float, bf16, f16>;
 
 /// Memory that begins on a multiple of 64 bytes, as a device's does.
 template <class T>
@@ -132,10 +132,10 @@ void play_norm(NormArrays<T> const& arrays, bool accumulate) {
   });
 }
 
-/// A result of T: near to a unit in its last place, which in bf16 two orders of addition may differ by.
+/// A result of T: near to a unit in its last place, which two orders of addition may differ by.
 template <class T>
 void expect_near_rounded(Buffer<T> const& a, Buffer<T> const& b) {
-  double const unit = std::is_same_v<T, bf16> ? 0x1p-7 : 1e-5;
+  double const unit = std::is_same_v<T, bf16> ? 0x1p-7 : std::is_same_v<T, f16> ? 0x1p-10 : 1e-5;
   for (std::size_t i = 0; i < a.size(); ++i)
     EXPECT_NEAR(float(a[i]), float(b[i]), unit * (1 + std::abs(float(b[i]))));
 }

@@ -146,10 +146,11 @@ struct Deviation {
   double loss = 0, gradient_norm = 0;
 };
 
-std::optional<Deviation> deviation_in_bf16(recorded::Course const& course, Cut const& cut) {
+template <class T>
+std::optional<Deviation> deviation(recorded::Course const& course, Cut const& cut) {
   auto const group = support::group_of(cut.shape.size());
   if (!group) return std::nullopt;
-  RecordedTraining<bf16> training(group->duplicate(), course.config, cut);
+  RecordedTraining<T> training(group->duplicate(), course.config, cut);
   Deviation result;
   for (std::size_t i = 0; i < course.losses.size(); ++i) {
     auto const step = training.accumulate();
@@ -163,28 +164,29 @@ std::optional<Deviation> deviation_in_bf16(recorded::Course const& course, Cut c
 
 std::vector<Cut> some_cuts() { return {{{1, 1, 1}, false, 4}, {{2, 2, 1}, true, 4}, {{4, 1, 1}, false, 0}}; }
 
-// Rounded to 8 bits in other places: PyTorch's autocast keeps a float32 residual stream and multiplies in
-// bf16 with its own roundings.
-TEST(Gpt2InBf16, TenLossesAreCloseToThoseOfPytorchsAutocast) {
+/// Ten steps in T on a few cuts, against a course; `least` tells T from float32.
+template <class T>
+void expect_close(std::string const& course, double loss, double gradient_norm, double least) {
   for (auto const& cut : some_cuts()) {
     SCOPED_TRACE(cut.name());
-    auto const deviation = deviation_in_bf16(recorded::read_course("bf16"), cut);
-    if (!deviation) continue;
-    EXPECT_LT(deviation->loss, 3e-3);
-    EXPECT_LT(deviation->gradient_norm, 2e-2);
+    auto const found = deviation<T>(recorded::read_course(course), cut);
+    if (!found) continue;
+    EXPECT_LT(found->loss, loss);
+    EXPECT_LT(found->gradient_norm, gradient_norm);
+    EXPECT_GT(found->loss, least) << "it was float32";
   }
 }
 
-TEST(Gpt2InBf16, TenLossesAreCloseToThoseOfFloat32) {
-  for (auto const& cut : some_cuts()) {
-    SCOPED_TRACE(cut.name());
-    auto const deviation = deviation_in_bf16(recorded::read_course("float32"), cut);
-    if (!deviation) continue;
-    EXPECT_LT(deviation->loss, 3e-3);
-    EXPECT_LT(deviation->gradient_norm, 2e-2);
-    EXPECT_GT(deviation->loss, 1e-6) << "it was float32";
-  }
+// Rounded to 8 bits in other places: PyTorch's autocast keeps a float32 residual stream and multiplies in
+// bf16 with its own roundings.
+TEST(Gpt2InBf16, TenLossesAreCloseToThoseOfPytorchsAutocast) { expect_close<bf16>("bf16", 3e-3, 2e-2, 0); }
+TEST(Gpt2InBf16, TenLossesAreCloseToThoseOfFloat32) { expect_close<bf16>("float32", 3e-3, 2e-2, 1e-6); }
+
+// 11 bits, so 8 times as close.
+TEST(Gpt2InFp16, TenLossesAreCloseToThoseOfPytorchWithProductsOfFp16) {
+  expect_close<f16>("fp16", 4e-4, 2.5e-3, 0);
 }
+TEST(Gpt2InFp16, TenLossesAreCloseToThoseOfFloat32) { expect_close<f16>("float32", 4e-4, 2.5e-3, 1e-7); }
 
 }  // namespace
 }  // namespace tessera::model::test

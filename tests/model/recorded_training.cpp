@@ -28,7 +28,10 @@ train::RunConfig run_config(recorded::Config const& recording, Cut const& cut, D
   config.parallel.dp = cut.shape.dp;
   config.parallel.sequence_parallel = cut.sequence_parallel;
   config.parallel.tiles = cut.tiles;
-  config.training.precision = type == DType::f64 ? "float64" : type == DType::f32 ? "float32" : "bf16";
+  config.training.precision = type == DType::f64   ? "float64"
+                              : type == DType::f32 ? "float32"
+                              : type == DType::f16 ? "fp16"
+                                                   : "bf16";
   return config;
 }
 
@@ -45,7 +48,7 @@ RecordedWork<T>::RecordedWork(Stage<T>& stage, layers::Context const& context, p
     : stage_(&stage),
       context_(context),
       hooks_(&hooks),
-      scale_(1.0 / (recording.global_batch_size * recording.sequence_length)),
+      scale_(loss_scale<T> / (recording.global_batch_size * recording.sequence_length)),
       arena_("tessera::test::tokens") {
   auto const microbatches = static_cast<std::size_t>(stage.layout().batch_tiles.microbatches());
   auto const rows = static_cast<std::size_t>(context.tokens.rows());
@@ -164,7 +167,8 @@ typename RecordedTraining<T>::Step RecordedTraining<T>::accumulate() {
   if (plan_.stage.is_last() && counts) sums[0] = work_->loss_sum();
   if (plan_.place.dp == 0) squares_->add_tiles(exec_, *gradients_, counts, squares);
   all_reduce_in_place(mesh_->world(), sums, comm::Op::sum).wait_host();
-  return {sums[0] / static_cast<double>(plan_.tokens_per_step()), optim::global_norm(squares)};
+  return {sums[0] / static_cast<double>(plan_.tokens_per_step()),
+          optim::global_norm(squares) / loss_scale<T>};
 }
 
 template <class T>
@@ -172,7 +176,7 @@ void RecordedTraining<T>::update(double gradient_norm) {
   optim::Adamw<T> const adamw(
       {recording_.beta1, recording_.beta2, recording_.epsilon, recording_.weight_decay});
   adamw.update(exec_, std::move(*gradients_), recording_.learning_rate,
-               optim::clip_scale(gradient_norm, recording_.clip), ++updates_);
+               optim::clip_scale(gradient_norm, recording_.clip) / loss_scale<T>, ++updates_);
 }
 
 template <class T>
@@ -191,8 +195,6 @@ std::vector<double> RecordedTraining<T>::logits() {
   return all;
 }
 
-template class RecordedTraining<float>;
-template class RecordedTraining<double>;
-template class RecordedTraining<bf16>;
+TESSERA_COMPUTE_TYPES(template class, RecordedTraining)
 
 }  // namespace tessera::model::test

@@ -8,9 +8,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "recorded.hpp"
+#include "tessera/base/compute_types.hpp"
 #include "tessera/data_parallel/gradient_reducer.hpp"
 #include "tessera/mesh/mesh.hpp"
 #include "tessera/optim/adamw.hpp"
@@ -28,6 +30,10 @@ struct Cut {
 
   [[nodiscard]] std::string name() const;
 };
+
+/// What the loss is multiplied with while gradients are made of it: with f16 small ones would vanish.
+template <class T>
+inline constexpr double loss_scale = std::is_same_v<T, f16> ? 1024 : 1;
 
 /// A stage's microbatches, fed with the recorded tokens.
 template <class T>
@@ -102,8 +108,6 @@ class RecordedTraining {
   std::int64_t updates_ = 0;
 };
 
-extern template class RecordedTraining<float>;
-extern template class RecordedTraining<double>;
-extern template class RecordedTraining<bf16>;
+TESSERA_COMPUTE_TYPES(extern template class, RecordedTraining)
 
 }  // namespace tessera::model::test

@@ -4,7 +4,7 @@
 // Operations belong to streams: the host only starts them.
 #include "nccl/ranks.hpp"
 #include "nccl/stream_of_test.hpp"
-#include "tessera/base/bf16.hpp"
+#include "tessera/base/compute_types.hpp"
 
 namespace tessera::support {
 namespace {
@@ -57,12 +57,18 @@ TEST_F(Streams, AStreamThatCannotBeMarkedIsToldWhenTheOperationStarts) {
   for (auto const& text : words) expect_words(text, {"cudaStreamWaitEvent failed"});
 }
 
-TEST_F(Streams, NumbersOfBf16Travel) {
+template <class T>
+void expect_gathered(comm::Communicator& world, comm::Communicator& group) {
+  DeviceArray<T> const own(33, T(world.rank() + 0.5f));
+  DeviceArray<T> const all(66, T(0.0f));
+  comm::all_gather(group, own, all).wait_host();
+  for (std::size_t i = 0; i < 66; ++i) EXPECT_EQ(all.data()[i], T(i < 33 ? 0.5f : 1.5f));
+}
+
+TEST_F(Streams, NumbersOfSixteenBitsTravel) {
   run_well(2, [](auto& world, auto&, auto& group) {
-    DeviceArray<bf16> const own(33, bf16(world.rank() + 0.5f));
-    DeviceArray<bf16> const all(66, bf16(0.0f));
-    comm::all_gather(group, own, all).wait_host();
-    for (std::size_t i = 0; i < 66; ++i) EXPECT_EQ(all.data()[i], bf16(i < 33 ? 0.5f : 1.5f));
+    expect_gathered<bf16>(world, group);
+    expect_gathered<f16>(world, group);
   });
 }
 

@@ -5,8 +5,9 @@
 
     /usr/bin/python3 tests/reference/generate_gpt2.py [FOLDER]     (Debian: python3-torch)
 
-writes gpt2_float32.json, gpt2_float64.json and gpt2_bf16.json (float32 under autocast; losses and
-gradient norms only) into FOLDER (default: beside this file). Only the forward pass is written here;
+writes gpt2_float32.json, gpt2_float64.json, gpt2_bf16.json (float32 under autocast; losses and
+gradient norms only) and gpt2_fp16.json (the same in fp16, which PyTorch 1.13 has no CPU products of:
+they are made in float32 of rounded operands and rounded) into FOLDER (default: beside this file). Only the forward pass is written here;
 every gradient comes from PyTorch's automatic differentiation, so nothing is shared with the library.
 
 The model: learned positions, pre-LayerNorm blocks, causal attention scaled by 1/sqrt(hd), GELU in
@@ -136,17 +137,45 @@ def logits_of(c, p, tokens):
     return norm(c, p, "final_norm", x) @ p["embedding.tokens"].T
 
 
-def accumulate_gradients(c, p, tokens, half=False):
-    """Loss of the global batch and logits of its first microbatch; the parameters hold the gradients. With `half`
-    products are bf16 and what PyTorch's autocast leaves is float32."""
+class Rounded(torch.autograd.Function):
+    """x as float16 has it, and so its gradient."""
+
+    @staticmethod
+    def forward(context, x):
+        return x.half().float()
+
+    @staticmethod
+    def backward(context, gradient):
+        return gradient.half().float()
+
+
+class Fp16Products(torch.overrides.TorchFunctionMode):
+    """What autocast does on a GPU: products of float16 numbers, added in float32 and rounded, there and back."""
+    PRODUCTS = {torch.einsum, torch.nn.functional.linear, torch.Tensor.matmul, torch.Tensor.__matmul__}
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function not in self.PRODUCTS:
+            return function(*args, **(kwargs or {}))
+        rounded = [Rounded.apply(x) if isinstance(x, torch.Tensor) else x for x in args]
+        return Rounded.apply(function(*rounded, **(kwargs or {})))
+
+
+def products_in(half):
+    """The context of a forward pass: half is None, "bf16" or "fp16"."""
+    return Fp16Products() if half == "fp16" else torch.autocast("cpu", dtype=torch.bfloat16, enabled=half == "bf16")
+
+
+def accumulate_gradients(c, p, tokens, half=None, loss_scale=1):
+    """Loss of the global batch and logits of its first microbatch; the parameters hold the gradients times
+    `loss_scale`. With `half` products are of that type and what PyTorch's autocast leaves is float32."""
     microbatches = tokens.split(c["microbatch_size"])
     total, first = 0.0, None
     for part in microbatches:
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
+        with products_in(half):
             logits = logits_of(c, p, part[:, :-1])
         loss = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1) if half else logits.flatten(0, 1),
                                                  part[:, 1:].flatten())
-        (loss / len(microbatches)).backward()
+        (loss * loss_scale / len(microbatches)).backward()
         total += loss.item() / len(microbatches)
         first = logits.detach() if first is None else first
     return total, first
@@ -233,12 +262,14 @@ def train(c, dtype):
     return result
 
 
-def train_half(c):
+def train_half(c, half, loss_scale):
     """Only losses and gradient norms: of every other number another order of roundings makes another one."""
     p, tokens, losses, norms = initial_parameters(c, torch.float32), all_tokens(c), [], []
     optimiser = AdamW(c, p)
     for _ in range(c["steps"]):
-        losses.append(accumulate_gradients(c, p, tokens, half=True)[0])
+        losses.append(accumulate_gradients(c, p, tokens, half, loss_scale)[0])
+        for tensor in p.values():
+            tensor.grad /= loss_scale
         norms.append(gradient_norm(p))
         optimiser.step(min(1.0, c["clip"] / norms[-1]))
     return {"config": json.dumps(c), "losses": json.dumps(losses), "gradient_norms": json.dumps(norms)}
@@ -256,7 +287,8 @@ def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent)
     for dtype, name in ((torch.float32, "float32"), (torch.float64, "float64")):
         write(folder, name, train(CONFIG, dtype))
-    write(folder, "bf16", train_half(CONFIG))
+    write(folder, "bf16", train_half(CONFIG, "bf16", 1))
+    write(folder, "fp16", train_half(CONFIG, "fp16", 1024))
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ struct Recording {
   std::map<std::string, Checksum> final_weights;  ///< after the last update
 };
 
-/// What a recording in bf16 has alone: numbers of another order of roundings are other numbers.
+/// What a recording in bf16 or fp16 has alone: numbers of another order of roundings are other numbers.
 struct Course {
   Config config;
   std::vector<double> losses, gradient_norms;  ///< as in Recording
@@ -59,7 +59,7 @@ struct Course {
 /// The recording made in `precision` ("float32" or "float64"). Throws DataError when its file is missing or
 /// is not such a recording.
 [[nodiscard]] Recording read(std::string const& precision);
-/// The course of training in `precision`, also "bf16". Throws as `read`.
+/// The course of training in `precision`, also "bf16" and "fp16". Throws as `read`.
 [[nodiscard]] Course read_course(std::string const& precision);
 
 /// The initial value of element `index` (row-major in the global shape) of the parameter `name`; exact in

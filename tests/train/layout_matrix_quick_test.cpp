@@ -28,5 +28,15 @@ TEST(LayoutMatrixInBf16, AFewLayoutsGiveTheBitsOfOneRank) {
                                   {{2, 2, 2}, true, "1f1b", 4, 1}});
 }
 
+TEST(LayoutMatrixInFp16, AFewLayoutsGiveTheBitsOfOneRank) {
+  TokenFile const tokens(61, 20'000);
+  auto config = small_run(tokens);
+  config.model.vocab_size = 61;
+  config.model.hidden_dropout = config.model.attention_dropout = 0.1;
+  config.training.precision = "fp16";
+  config.optimizer.initial_loss_scale = 1024;  // so that no step is left out
+  expect_same_bits<f16>(config, {{{2, 2, 1}, true, "gpipe"}, {{2, 2, 2}, true, "1f1b", 4, 1}});
+}
+
 }  // namespace
 }  // namespace tessera::train::test

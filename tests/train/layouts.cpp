@@ -236,8 +236,9 @@ void expect_same_bits(RunConfig const& config, std::vector<LayoutCase> const& la
   }
 }
 
-template void expect_same_bits<float>(RunConfig const&, std::vector<LayoutCase> const&);
-template void expect_same_bits<double>(RunConfig const&, std::vector<LayoutCase> const&);
-template void expect_same_bits<bf16>(RunConfig const&, std::vector<LayoutCase> const&);
+#define TESSERA_INSTANTIATE(T) \
+  template void expect_same_bits<T>(RunConfig const&, std::vector<LayoutCase> const&);
+TESSERA_FOR_COMPUTE_TYPES(TESSERA_INSTANTIATE)
+#undef TESSERA_INSTANTIATE
 
 }  // namespace tessera::train::test

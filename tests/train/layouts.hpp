@@ -63,8 +63,9 @@ void expect_same_bits(RunConfig const& config, std::vector<LayoutCase> const& la
 template <class T>
 void expect_forecast_traffic(TrainingRun<T>& run);
 
-extern template void expect_same_bits<float>(RunConfig const&, std::vector<LayoutCase> const&);
-extern template void expect_same_bits<double>(RunConfig const&, std::vector<LayoutCase> const&);
-extern template void expect_same_bits<bf16>(RunConfig const&, std::vector<LayoutCase> const&);
+#define TESSERA_DECLARE(T) \
+  extern template void expect_same_bits<T>(RunConfig const&, std::vector<LayoutCase> const&);
+TESSERA_FOR_COMPUTE_TYPES(TESSERA_DECLARE)
+#undef TESSERA_DECLARE
 
 }  // namespace tessera::train::test

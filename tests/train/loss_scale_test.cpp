@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "resuming.hpp"
@@ -66,7 +67,8 @@ struct Course {
   bool operator==(Course const&) const = default;
 };
 
-Course course_of(TrainingRun<float>& run, std::int64_t last) {
+template <class T>
+Course course_of(TrainingRun<T>& run, std::int64_t last) {
   Course course;
   while (run.trainer().steps_done() < last) {
     auto const report = run.trainer().step();
@@ -97,6 +99,25 @@ TEST(LossScaling, OverflowsHalveTheScaleAndSkipTheStepOnAllRanksOfAnyLayout) {
     SCOPED_TRACE(layout.name());
     TrainingRun<float> run(support::group_of(4)->duplicate(), layout.applied_to(config));
     enlarge_gradients(run);
+    EXPECT_EQ(course_of(run, long_enough), expected);
+  }
+}
+
+/// As users have it: without a word about the scale, which begins far beyond what gradients in fp16 allow.
+TEST(LossScaling, OfFp16ComesDownByItselfAndTrainsTheSameInAnyLayout) {
+  TokenFile const tokens(64, 20'000);
+  auto config = cut_run(tokens);
+  config.training.precision = "fp16";
+  TrainingRun<f16> alone(support::group_of(1)->duplicate(), LayoutCase{{1, 1, 1}}.applied_to(config));
+  auto const expected = course_of(alone, long_enough);
+  EXPECT_EQ(expected.scales.front(), 0x1p32);
+  EXPECT_TRUE(expected.overflowed.front());
+  EXPECT_FALSE(expected.overflowed.back());
+  EXPECT_EQ(expected.scales.back(), 0x1p32 / std::exp2(std::ranges::count(expected.overflowed, true)));
+  EXPECT_LT(expected.losses.back(), expected.losses.front() - 0.1);
+  for (auto const& layout : {LayoutCase{{2, 1, 2}, true}, LayoutCase{{2, 2, 1}}}) {
+    SCOPED_TRACE(layout.name());
+    TrainingRun<f16> run(support::group_of(4)->duplicate(), layout.applied_to(config));
     EXPECT_EQ(course_of(run, long_enough), expected);
   }
 }

@@ -74,14 +74,11 @@ RunConfig cut_run(TokenFile const& tokens) {
   return config;
 }
 
-template Steps train_until(TrainingRun<float>&, std::int64_t);
-template Steps train_until(TrainingRun<double>&, std::int64_t);
-template Steps train_until(TrainingRun<bf16>&, std::int64_t);
-template void save(comm::Communicator&, TrainingRun<float>&, std::string const&, bool);
-template void save(comm::Communicator&, TrainingRun<double>&, std::string const&, bool);
-template void save(comm::Communicator&, TrainingRun<bf16>&, std::string const&, bool);
-template void load(comm::Communicator&, TrainingRun<float>&, std::string const&);
-template void load(comm::Communicator&, TrainingRun<double>&, std::string const&);
-template void load(comm::Communicator&, TrainingRun<bf16>&, std::string const&);
+#define TESSERA_INSTANTIATE(T)                                                        \
+  template Steps train_until(TrainingRun<T>&, std::int64_t);                          \
+  template void save(comm::Communicator&, TrainingRun<T>&, std::string const&, bool); \
+  template void load(comm::Communicator&, TrainingRun<T>&, std::string const&);
+TESSERA_FOR_COMPUTE_TYPES(TESSERA_INSTANTIATE)
+#undef TESSERA_INSTANTIATE
 
 }  // namespace tessera::train::test

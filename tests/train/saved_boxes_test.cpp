@@ -107,7 +107,7 @@ TEST(SavedConfig, DifferencesNameTheValueThenAndNow) {
                                                      "optimizer.lr: 0.002 when saved, now 0.1"}));
 }
 
-TEST(SavedConfig, Float32AndBf16GoOnFromEachOtherAndFloat64FromNeither) {
+TEST(SavedConfig, Float32AndHalvesGoOnFromEachOtherAndFloat64FromNone) {
   RunConfig config;
   auto const of = [&](char const* precision) {
     config.training.precision = precision;
@@ -116,6 +116,8 @@ TEST(SavedConfig, Float32AndBf16GoOnFromEachOtherAndFloat64FromNeither) {
   EXPECT_EQ(differences(of("float32"), of("bf16")).allowed,
             (std::vector<std::string>{"training.precision: float32 when saved, now bf16"}));
   EXPECT_TRUE(differences(of("bf16"), of("float32")).impossible.empty());
+  EXPECT_TRUE(differences(of("bf16"), of("fp16")).impossible.empty());
+  EXPECT_EQ(of("fp16").at("optimizer.loss_scale"), "auto");
   EXPECT_EQ(differences(of("bf16"), of("float64")).impossible,
             (std::vector<std::string>{"training.precision: bf16 when saved, now float64"}));
 }

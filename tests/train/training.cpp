@@ -113,8 +113,6 @@ std::string TrainingRun<T>::difference(Kind kind, Image<T> const& image) {
   return text;
 }
 
-template class TrainingRun<float>;
-template class TrainingRun<double>;
-template class TrainingRun<bf16>;
+TESSERA_COMPUTE_TYPES(template class, TrainingRun)
 
 }  // namespace tessera::train::test

@@ -89,8 +89,6 @@ void for_each_tile(params::ParameterStore<T> const& store, Kind kind, Visit cons
   }
 }
 
-extern template class TrainingRun<float>;
-extern template class TrainingRun<double>;
-extern template class TrainingRun<bf16>;
+TESSERA_COMPUTE_TYPES(extern template class, TrainingRun)
 
 }  // namespace tessera::train::test

@@ -212,6 +212,22 @@ TEST(Validation, SingleValuesAreHeldToTheirRanges) {
   for (auto const& [name, change] : wrong) expect_problem(change, 1, name, "");
 }
 
+TEST(Validation, OptionsOfADynamicLossScaleGoWithFp16AndNotWithAStaticScale) {
+  auto const begins_low = [](RunConfig& c) { c.optimizer.initial_loss_scale = 1 << 10; };
+  RunConfig config;
+  config.training.precision = "fp16";
+  begins_low(config);
+  EXPECT_TRUE(problems(config, 1).empty());
+  expect_problem([&](RunConfig& c) { c.training.precision = "bf16", begins_low(c); }, 1,
+                 "optimizer.initial_loss_scale goes with optimizer.loss_scale = auto",
+                 "optimizer.loss_scale = 1");
+  expect_problem(
+      [&](RunConfig& c) { c.training.precision = "fp16", c.optimizer.loss_scale = 64, begins_low(c); }, 1,
+      "optimizer.initial_loss_scale goes with optimizer.loss_scale = auto", "optimizer.loss_scale = 64");
+  expect_problem([](RunConfig& c) { c.optimizer.loss_scale = -2; }, 1, "optimizer.loss_scale = -2",
+                 "auto or a power of two");
+}
+
 TEST(Validation, NcclIsRefusedWhereTensorsLieOnTheHost) {
   if (!tensors_on_host) GTEST_SKIP() << "in this build tensors lie on GPUs, where nccl is a right choice";
   expect_problem([](RunConfig& c) { c.parallel.dp_backend = "nccl"; }, 1,

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "tessera/base/kokkos.hpp"
+#include "tessera/base/wide.hpp"
 
 namespace tessera {
 
@@ -46,18 +47,10 @@ struct bf16 {
 static_assert(sizeof(bf16) == 2);
 
 namespace detail {
-template <class T>
-struct WideOf {
-  using type = T;
-};
 template <>
 struct WideOf<bf16> {
   using type = float;
 };
 }  // namespace detail
-
-/// What numbers of compute type T are added, accumulated and kept as masters in: float for bf16, else T.
-template <class T>
-using Wide = typename detail::WideOf<T>::type;
 
 }  // namespace tessera

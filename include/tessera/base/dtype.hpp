@@ -10,15 +10,17 @@
 namespace tessera {
 
 struct bf16;  // base/bf16.hpp
+struct f16;   // base/f16.hpp
 
 /// Element types that cross an untyped interface: communicators, matrix-product providers, files.
-enum class DType : std::uint8_t { u8, i32, i64, u64, f32, f64, bf16 };
+enum class DType : std::uint8_t { u8, i32, i64, u64, f32, f64, bf16, f16 };
 
 /// Size of one element in bytes.
 constexpr std::size_t size_bytes(DType type) {
   switch (type) {
     case DType::u8: return 1;
-    case DType::bf16: return 2;
+    case DType::bf16:
+    case DType::f16: return 2;
     case DType::i32:
     case DType::f32: return 4;
     case DType::i64:
@@ -27,6 +29,9 @@ constexpr std::size_t size_bytes(DType type) {
   }
   return 0;
 }
+
+/// Whether it is a type of 16 bits, to store and to move only.
+constexpr bool is_narrow(DType type) { return type == DType::bf16 || type == DType::f16; }
 
 constexpr std::string_view to_string(DType type) {
   switch (type) {
@@ -37,6 +42,7 @@ constexpr std::string_view to_string(DType type) {
     case DType::f32: return "f32";
     case DType::f64: return "f64";
     case DType::bf16: return "bf16";
+    case DType::f16: return "f16";
   }
   return "?";
 }
@@ -71,6 +77,10 @@ struct DTypeOf<double> {
 template <>
 struct DTypeOf<bf16> {
   static constexpr DType value = DType::bf16;
+};
+template <>
+struct DTypeOf<f16> {
+  static constexpr DType value = DType::f16;
 };
 }  // namespace detail
 

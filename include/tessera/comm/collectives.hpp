@@ -96,9 +96,10 @@ concept Readable = detail::outlives_call<V> && requires(V& view) {
 template <class V>
 concept Writable = Readable<V> && !std::is_const_v<detail::ElementOf<V>>;
 
-/// The same, of a type that ranks combine. bf16 only travels: its sums are float32 sums, rounded at the end.
+/// The same, of a type that ranks combine. bf16 and f16 only travel: their sums are float32
+/// sums, rounded at the end.
 template <class V>
-concept Combinable = Writable<V> && !std::is_same_v<detail::ElementOf<V>, bf16>;
+concept Combinable = Writable<V> && !is_narrow(dtype_of<detail::ElementOf<V>>);
 
 template <class A, class B>
 concept SameElement =

@@ -69,8 +69,6 @@ class GradientReducer final : public params::ParameterHooks {
   double waited_s_ = 0;
 };
 
-extern template class GradientReducer<float>;
-extern template class GradientReducer<double>;
-extern template class GradientReducer<bf16>;
+TESSERA_COMPUTE_TYPES(extern template class, GradientReducer)
 
 }  // namespace tessera::data_parallel

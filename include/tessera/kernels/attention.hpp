@@ -15,7 +15,7 @@
 
 #include <cstddef>
 
-#include "tessera/base/bf16.hpp"
+#include "tessera/base/compute_types.hpp"
 #include "tessera/base/views.hpp"
 #include "tessera/kernels/dropout.hpp"
 
@@ -29,7 +29,8 @@ struct AttentionShape {
 };
 
 /// Bytes of scratch memory that one host thread takes, once, for forward and backward of `shape`; it belongs
-/// to the execution space and is reused by all calls. Scratch is wide: T is float (also for bf16) or double.
+/// to the execution space and is reused by all calls. Scratch is wide: T is float (also for bf16 and f16) or
+/// double.
 template <class T>
 [[nodiscard]] std::size_t attention_scratch_bytes(AttentionShape const& shape);
 /// The most of it that a call can have; longer sequences are refused.

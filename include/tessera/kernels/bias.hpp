@@ -5,7 +5,7 @@
 // another in blocks of 32, and the sums of blocks one after another; so the bits depend on the rows alone.
 #pragma once
 
-#include "tessera/base/bf16.hpp"
+#include "tessera/base/compute_types.hpp"
 #include "tessera/base/views.hpp"
 
 namespace tessera::kernels {

@@ -14,7 +14,7 @@
 
 #include <cstdint>
 
-#include "tessera/base/bf16.hpp"
+#include "tessera/base/compute_types.hpp"
 #include "tessera/base/views.hpp"
 
 namespace tessera::kernels {

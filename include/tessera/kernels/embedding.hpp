@@ -8,7 +8,7 @@
 
 #include <cstdint>
 
-#include "tessera/base/bf16.hpp"
+#include "tessera/base/compute_types.hpp"
 #include "tessera/base/views.hpp"
 #include "tessera/kernels/dropout.hpp"
 

@@ -7,7 +7,7 @@
 // depend on that row only.
 #pragma once
 
-#include "tessera/base/bf16.hpp"
+#include "tessera/base/compute_types.hpp"
 #include "tessera/base/views.hpp"
 
 namespace tessera::kernels {

@@ -25,8 +25,8 @@
 #include <limits>
 #include <type_traits>
 
-#include "tessera/base/bf16.hpp"
 #include "tessera/base/kokkos.hpp"
+#include "tessera/base/wide.hpp"
 
 namespace tessera::kernels::math {
 

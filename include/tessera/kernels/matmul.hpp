@@ -12,7 +12,7 @@
 #include <string_view>
 #include <type_traits>
 
-#include "tessera/base/bf16.hpp"
+#include "tessera/base/compute_types.hpp"
 #include "tessera/base/dtype.hpp"
 #include "tessera/base/stream_ref.hpp"
 
@@ -58,8 +58,8 @@ class MatmulProvider {
   /// Whether it multiplies matrices of `operands`, with every result that multiply() allows for them.
   [[nodiscard]] virtual bool supports(DType operands) const noexcept = 0;
   /// The product of `shape` of A and B in `operands`. C is in `result`: the same type, or f32 for bf16
-  /// operands. Products of bf16 are added in float32 and rounded once, at the end, where the result is bf16.
-  /// beta is 0 (C is only written) or 1; 0 for a bf16 result. Ordered on `stream`.
+  /// and f16. Products of these are added in float32 and rounded once, at the end, where the result is
+  /// narrow. beta is 0 (C is only written) or 1; 0 for a result of 16 bits. Ordered on `stream`.
   virtual void multiply(StreamRef stream, DType operands, DType result, MatmulShape const& shape,
                         void const* a, void const* b, double beta, void* c) const = 0;
 
@@ -103,8 +103,8 @@ std::span<MatmulBackend const> matmul_backends();
 
 /// The provider of `table` called `name` ("plain" is always there), or for "auto" the fastest one that
 /// supports `type` (cublas, onednn, cblas, plain). What it does not support it hands to the next of that
-/// list; on a host it multiplies bf16 as float32, widening block by block. Throws ConfigError naming the
-/// providers there are.
+/// list; on a host it multiplies bf16 and f16 as float32, widening block by block. Throws ConfigError naming
+/// the providers there are.
 [[nodiscard]] std::unique_ptr<MatmulProvider> make_matmul_provider(std::span<MatmulBackend const> table,
                                                                    std::string_view name, DType type);
 

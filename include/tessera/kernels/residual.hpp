@@ -6,7 +6,7 @@
 // 0 costs nothing.
 #pragma once
 
-#include "tessera/base/bf16.hpp"
+#include "tessera/base/compute_types.hpp"
 #include "tessera/base/views.hpp"
 #include "tessera/kernels/dropout.hpp"
 

@@ -6,7 +6,7 @@
 // aligned power-of-two run of tiles and the tree goes on across ranks.
 #pragma once
 
-#include "tessera/base/bf16.hpp"
+#include "tessera/base/compute_types.hpp"
 #include "tessera/base/views.hpp"
 
 namespace tessera::kernels {
@@ -30,7 +30,7 @@ void fill(ExecutionSpace const& exec, Vector<T> v, std::type_identity_t<T> value
 template <class T>
 void copy(ExecutionSpace const& exec, ConstVector<T> source, Vector<T> destination);
 
-/// Every element of destination (N) = that of source (N), rounded to T, which is bf16.
+/// Every element of destination (N) = that of source (N), rounded to T, which is bf16 or f16.
 template <class T>
 void round(ExecutionSpace const& exec, ConstVector<Wide<T>> source, Vector<T> destination);
 

@@ -59,8 +59,6 @@ class Attention {
   RowLinear<T> out_;
 };
 
-extern template class Attention<float>;
-extern template class Attention<double>;
-extern template class Attention<bf16>;
+TESSERA_COMPUTE_TYPES(extern template class, Attention)
 
 }  // namespace tessera::layers

@@ -59,8 +59,6 @@ class ColumnLinear {
   std::int64_t k_;
 };
 
-extern template class ColumnLinear<float>;
-extern template class ColumnLinear<double>;
-extern template class ColumnLinear<bf16>;
+TESSERA_COMPUTE_TYPES(extern template class, ColumnLinear)
 
 }  // namespace tessera::layers

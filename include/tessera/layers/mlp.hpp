@@ -50,8 +50,6 @@ class Mlp {
   RowLinear<T> down_;
 };
 
-extern template class Mlp<float>;
-extern template class Mlp<double>;
-extern template class Mlp<bf16>;
+TESSERA_COMPUTE_TYPES(extern template class, Mlp)
 
 }  // namespace tessera::layers

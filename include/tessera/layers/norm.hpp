@@ -46,8 +46,6 @@ class Norm {
   Wide<T> epsilon_;
 };
 
-extern template class Norm<float>;
-extern template class Norm<double>;
-extern template class Norm<bf16>;
+TESSERA_COMPUTE_TYPES(extern template class, Norm)
 
 }  // namespace tessera::layers

@@ -50,8 +50,6 @@ class RowLinear {
   std::int64_t n_;
 };
 
-extern template class RowLinear<float>;
-extern template class RowLinear<double>;
-extern template class RowLinear<bf16>;
+TESSERA_COMPUTE_TYPES(extern template class, RowLinear)
 
 }  // namespace tessera::layers

@@ -42,8 +42,6 @@ struct Scratch {
   Cube<T> dheads;          ///< (tiles, S*B, D/T_H)
 };
 
-extern template struct Scratch<float>;
-extern template struct Scratch<double>;
-extern template struct Scratch<bf16>;
+TESSERA_COMPUTE_TYPES(extern template struct, Scratch)
 
 }  // namespace tessera::layers

@@ -45,8 +45,6 @@ class VocabEmbedding {
   double dropout_;
 };
 
-extern template class VocabEmbedding<float>;
-extern template class VocabEmbedding<double>;
-extern template class VocabEmbedding<bf16>;
+TESSERA_COMPUTE_TYPES(extern template class, VocabEmbedding)
 
 }  // namespace tessera::layers

@@ -68,11 +68,7 @@ class VocabHead {
   std::int64_t d_;
 };
 
-extern template struct HeadScratch<float>;
-extern template struct HeadScratch<double>;
-extern template struct HeadScratch<bf16>;
-extern template class VocabHead<float>;
-extern template class VocabHead<double>;
-extern template class VocabHead<bf16>;
+TESSERA_COMPUTE_TYPES(extern template struct, HeadScratch)
+TESSERA_COMPUTE_TYPES(extern template class, VocabHead)
 
 }  // namespace tessera::layers

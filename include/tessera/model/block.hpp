@@ -58,11 +58,7 @@ class Block {
   layers::Mlp<T> mlp_;
 };
 
-extern template struct BlockSaved<float>;
-extern template struct BlockSaved<double>;
-extern template struct BlockSaved<bf16>;
-extern template class Block<float>;
-extern template class Block<double>;
-extern template class Block<bf16>;
+TESSERA_COMPUTE_TYPES(extern template struct, BlockSaved)
+TESSERA_COMPUTE_TYPES(extern template class, Block)
 
 }  // namespace tessera::model

@@ -121,8 +121,6 @@ class Stage {
   Matrix<T> row_logits_;  ///< (tiles, V/T)
 };
 
-extern template class Stage<float>;
-extern template class Stage<double>;
-extern template class Stage<bf16>;
+TESSERA_COMPUTE_TYPES(extern template class, Stage)
 
 }  // namespace tessera::model

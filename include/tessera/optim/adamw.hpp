@@ -31,8 +31,6 @@ class Adamw {
   AdamwOptions options_;
 };
 
-extern template class Adamw<float>;
-extern template class Adamw<double>;
-extern template class Adamw<bf16>;
+TESSERA_COMPUTE_TYPES(extern template class, Adamw)
 
 }  // namespace tessera::optim

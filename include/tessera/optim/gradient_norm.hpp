@@ -42,8 +42,6 @@ class SquaredSums {
 /// is 0.
 [[nodiscard]] double clip_scale(double norm, double largest);
 
-extern template class SquaredSums<float>;
-extern template class SquaredSums<double>;
-extern template class SquaredSums<bf16>;
+TESSERA_COMPUTE_TYPES(extern template class, SquaredSums)
 
 }  // namespace tessera::optim

@@ -6,7 +6,7 @@
 
 namespace tessera::optim {
 
-/// The largest scale, 2^60: what 1 / scale multiplies is far from underflow in float32 and bf16.
+/// The largest scale, 2^60: what 1 / scale multiplies is far from underflow in float32.
 inline constexpr std::int64_t largest_loss_scale = std::int64_t{1} << 60;
 
 /// Scales are powers of two, so that scaling and unscaling round nothing: where no gradient under- or

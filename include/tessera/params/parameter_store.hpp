@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "tessera/base/arena.hpp"
-#include "tessera/base/bf16.hpp"
+#include "tessera/base/compute_types.hpp"
 #include "tessera/base/views.hpp"
 #include "tessera/params/tensor_spec.hpp"
 
@@ -50,8 +50,8 @@ struct Parameter {
 };
 
 /// The parameters of one pipeline stage on one rank, flat and contiguous: values, gradients, two moments, all
-/// of Wide<T>. Where the compute type T is bf16 these values are the masters, and `weight` is what they round
-/// to: a second store that products and lookups read, made anew whenever the values have changed
+/// of Wide<T>. Where the compute type T is bf16 or f16 these values are the masters, and `weight` is what
+/// they round to: a second store that products and lookups read, made anew whenever the values have changed
 /// (kernels::round of values() into weights()).
 ///
 /// Order in the store: replicated tensors first (their gradients are completed by one packed sum over tp),
@@ -91,7 +91,7 @@ class ParameterStore {
   [[nodiscard]] Matrix<Wide<T>> partial_gradient(ParameterId id) const;
 
   [[nodiscard]] Vector<Wide<T>> values() const { return values_; }
-  /// The same elements in the compute type: values() itself, or a store of its own where T is bf16.
+  /// The same elements in the compute type: values() itself, or a store of its own where T is bf16 or f16.
   [[nodiscard]] Vector<T> weights() const { return weights_; }
   [[nodiscard]] Vector<Wide<T>> gradients(int level) const {
     return slice(gradients_, static_cast<std::size_t>(level));
@@ -126,8 +126,6 @@ class ParameterStore {
   Vector<Wide<T>> partials_;
 };
 
-extern template class ParameterStore<float>;
-extern template class ParameterStore<double>;
-extern template class ParameterStore<bf16>;
+TESSERA_COMPUTE_TYPES(extern template class, ParameterStore)
 
 }  // namespace tessera::params

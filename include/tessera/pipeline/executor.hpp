@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "tessera/base/bf16.hpp"
+#include "tessera/base/compute_types.hpp"
 #include "tessera/base/views.hpp"
 #include "tessera/comm/communicator.hpp"
 #include "tessera/pipeline/schedule.hpp"
@@ -69,8 +69,6 @@ class Executor {
   double waited_s_ = 0;
 };
 
-extern template class Executor<float>;
-extern template class Executor<double>;
-extern template class Executor<bf16>;
+TESSERA_COMPUTE_TYPES(extern template class, Executor)
 
 }  // namespace tessera::pipeline

@@ -13,8 +13,8 @@
 // Per microbatch over the whole model, over tp: 4L + 2 large all-reduces, or under sequence parallelism (SP)
 // 6L + 2 all-gathers and 4L + 2 reduce-scatters of the same size (Korthikanti et al., "Reducing Activation
 // Recomputation in Large Transformer Models", 2022, plus the gathers of inputs kept as shards), and 3 small
-// all-reduces of the cross entropy. With bf16 the sums are float32 and the gathers bf16. That is one gather
-// less than the 6L + 3 of Megatron-LM: the output head makes its loss and its gradient in one go
+// all-reduces of the cross entropy. With bf16 and fp16 the sums are float32, the gathers not. That is one
+// gather less than the 6L + 3 of Megatron-LM: the output head makes its loss and its gradient in one go
 // (layers/vocab_head.hpp), so the input it gathered for the logits is still there for the weight gradient.
 #pragma once
 

@@ -28,8 +28,6 @@ class HostTensors {
   std::array<Kokkos::View<Wide<T>*, StagingSpace>, kinds> copies_;  // none on a host
 };
 
-extern template class HostTensors<float>;
-extern template class HostTensors<double>;
-extern template class HostTensors<bf16>;
+TESSERA_COMPUTE_TYPES(extern template class, HostTensors)
 
 }  // namespace tessera::train

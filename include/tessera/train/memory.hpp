@@ -37,9 +37,8 @@ inline constexpr std::string_view checkpoint_copies = "copy for checkpoints";
 inline constexpr std::string_view trace_spans = "spans of the timeline";
 
 /// What the rank of `plan` will hold at its peak: parameters, gradients and moments; activations; token and
-/// loss buffers; buffers of tree sums, of the attention kernel and of products
-/// of bf16; copies for checkpoints, spans of the
-/// timeline. In the precision of `config`.
+/// loss buffers; buffers of tree sums, of the attention kernel and of products of bf16 and f16; copies for
+/// checkpoints, spans of the timeline. In the precision of `config`.
 [[nodiscard]] MemoryPrediction predict_memory(RunConfig const& config, Plan const& plan);
 
 /// Counts the Kokkos allocations of this process from its construction on, through the Kokkos Tools

@@ -62,6 +62,9 @@ struct BatchConfig {
   bool operator==(BatchConfig const&) const = default;
 };
 
+/// A loss_scale that leaves it to training.precision: auto with fp16, else 1.
+inline constexpr std::int64_t loss_scale_by_precision = -1;
+
 /// AdamW with decoupled decay on a warm-up + cosine schedule.
 struct OptimizerConfig {
   double lr = 2e-3;                ///< at the end of the warm-up
@@ -74,7 +77,7 @@ struct OptimizerConfig {
   double epsilon = 1e-8;
   double clip_grad = 1.0;  ///< largest global norm; 0: no clipping
   // Of the loss before gradients are made of it; powers of two.
-  std::int64_t loss_scale = 1;                              ///< 0: auto, as large as overflows let it be
+  std::int64_t loss_scale = loss_scale_by_precision;        ///< 0: auto, as large as overflows let it be
   std::int64_t initial_loss_scale = std::int64_t{1} << 32;  ///< of auto
   std::int64_t min_loss_scale = 1;                          ///< of auto
   std::int64_t loss_scale_window = 1000;                    ///< of auto: updates until it is doubled
@@ -88,7 +91,7 @@ struct TrainingConfig {
   std::int64_t eval_interval = 50;    ///< steps between validations; 0: none
   std::int64_t eval_batches = 1;      ///< global batches in one validation, so that every layout may cut them
   std::int64_t log_interval = 1;      ///< steps between progress lines
-  std::string precision = "float32";  ///< float32, float64 or bf16
+  std::string precision = "float32";  ///< float32, float64, bf16 or fp16
   std::string on_nonfinite = "stop";  ///< a NaN or infinite gradient: stop, or skip the step
 
   bool operator==(TrainingConfig const&) const = default;

@@ -57,8 +57,6 @@ class Sampler final : public pipeline::StageWork<T> {
   Kokkos::View<T*, StagingSpace> host_logits_;
 };
 
-extern template class Sampler<float>;
-extern template class Sampler<double>;
-extern template class Sampler<bf16>;
+TESSERA_COMPUTE_TYPES(extern template class, Sampler)
 
 }  // namespace tessera::train

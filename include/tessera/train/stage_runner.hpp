@@ -78,11 +78,7 @@ class StageRunner final : public pipeline::StageWork<T> {
   Kokkos::View<Wide<T>**, Kokkos::LayoutRight, StagingSpace> host_losses_;
 };
 
-extern template struct TokenBuffers<float>;
-extern template struct TokenBuffers<double>;
-extern template struct TokenBuffers<bf16>;
-extern template class StageRunner<float>;
-extern template class StageRunner<double>;
-extern template class StageRunner<bf16>;
+TESSERA_COMPUTE_TYPES(extern template struct, TokenBuffers)
+TESSERA_COMPUTE_TYPES(extern template class, StageRunner)
 
 }  // namespace tessera::train

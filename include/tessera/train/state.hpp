@@ -7,10 +7,10 @@
 //   optimizer/exp_avg/NAME        first moments of Adam
 //   optimizer/exp_avg_sq/NAME     second moments
 //
-// All are float32, also of a bf16 run, whose weights they are the masters of; float64 of a float64 run. All
-// have the tensor's true global shape; the padding of tiles is nowhere. A rank writes boxes: of a cut
-// tensor the run of its tiles, of a replicated one the whole or some rows. What several ranks hold alike is
-// written by one of them. So the files say nothing about tiles, and any layout reads what any other wrote.
+// All are float32, also of a bf16 or fp16 run, whose weights they are the masters of; float64 of a float64
+// run. All have the tensor's true global shape; the padding of tiles is nowhere. A rank writes boxes: of a
+// cut tensor the run of its tiles, of a replicated one the whole or some rows. What several ranks hold alike
+// is written by one of them. So the files say nothing about tiles, and any layout reads what any other wrote.
 //
 // Beside the tensors: the step, the updates made (fewer, where steps were skipped), the position in the data,
 // and a loss scale that changes. Random numbers are functions of seed and step, so there is no generator to
@@ -62,7 +62,7 @@ struct SavedBox {
 struct Differences {
   /// Of the model, and float64 against another precision: such a run cannot go on.
   std::vector<std::string> impossible;
-  /// Of batch, optimiser, seed, data, and float32 against bf16: it goes on, but is another run.
+  /// Of batch, optimiser, seed, data, and float32 against bf16 or fp16: it goes on, but is another run.
   std::vector<std::string> allowed;
 };
 /// Each a sentence "model.hidden_size: 64 when saved, now 128".
@@ -80,11 +80,10 @@ template <class T>
 template <class T>
 void restore(Trainer<T>& trainer, checkpoint::Reader const& from);
 
-extern template checkpoint::Snapshot make_snapshot(Trainer<float>&);
-extern template checkpoint::Snapshot make_snapshot(Trainer<double>&);
-extern template checkpoint::Snapshot make_snapshot(Trainer<bf16>&);
-extern template void restore(Trainer<float>&, checkpoint::Reader const&);
-extern template void restore(Trainer<double>&, checkpoint::Reader const&);
-extern template void restore(Trainer<bf16>&, checkpoint::Reader const&);
+#define TESSERA_DECLARE(T)                                         \
+  extern template checkpoint::Snapshot make_snapshot(Trainer<T>&); \
+  extern template void restore(Trainer<T>&, checkpoint::Reader const&);
+TESSERA_FOR_COMPUTE_TYPES(TESSERA_DECLARE)
+#undef TESSERA_DECLARE
 
 }  // namespace tessera::train

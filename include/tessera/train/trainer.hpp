@@ -133,8 +133,6 @@ class Trainer {
   std::int64_t updates_ = 0;
 };
 
-extern template class Trainer<float>;
-extern template class Trainer<double>;
-extern template class Trainer<bf16>;
+TESSERA_COMPUTE_TYPES(extern template class, Trainer)
 
 }  // namespace tessera::train

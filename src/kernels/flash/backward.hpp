@@ -17,6 +17,7 @@ namespace tessera::kernels::flash {
 /// deltas (heads * B * S), as log_sum_exp: a group of 8 lanes a row of a head.
 template <class Call, int D>
 struct DeltasBody {
+  using Element = typename Call::Element;
   static constexpr int threads = 128;
   static constexpr int shared_bytes = 0;
   static constexpr int rows = threads / 8;

@@ -11,6 +11,7 @@ namespace tessera::kernels::flash {
 /// Gradients of keys and values: what a warp holds is transposed, rows are its 16 M keys and columns queries.
 template <class Call, class OwnRows, int D, int warps, int step, bool dropped>
 struct KeysBody {
+  using Element = typename Call::Element;
   using Own = OwnRows;
   static constexpr int M = Own::row_blocks;
   static constexpr bool held = sizeof(Own) > sizeof(std::uint32_t);

@@ -11,6 +11,7 @@ namespace tessera::kernels::flash {
 /// Gradients of queries. Own: HeldRows or SharedRows; `step` keys are in registers at a time.
 template <class Call, class OwnRows, int D, int warps, int step, bool dropped>
 struct QueriesBody {
+  using Element = typename Call::Element;
   using Own = OwnRows;
   static constexpr int M = Own::row_blocks;
   static constexpr bool held = sizeof(Own) > sizeof(std::uint32_t);

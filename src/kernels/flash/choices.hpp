@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// The shapes of blocks that a head size D is worked on with. They are constants of the arithmetic: a tuning
-// that changes them changes bits.
+// The shapes of blocks that a head size D is worked on with, for the 16-bit types T. They are constants of
+// the arithmetic: a tuning that changes them changes bits.
 #pragma once
 
 #include <type_traits>
@@ -15,18 +15,18 @@
 
 namespace tessera::kernels::flash {
 
-template <int D, bool drop>
-using ForwardChoice = ForwardBody<attention::Forward<bf16>, D, 4, HeldRows<D, D == 64 ? 2 : 1>, drop>;
+template <class T, int D, bool drop>
+using ForwardChoice = ForwardBody<attention::Forward<T>, D, 4, HeldRows<D, D == 64 ? 2 : 1>, drop>;
 
-template <int D>
-using DeltasChoice = DeltasBody<attention::Backward<bf16>, D>;
+template <class T, int D>
+using DeltasChoice = DeltasBody<attention::Backward<T>, D>;
 
-template <int D, bool drop>
-using QueriesChoice = QueriesBody<attention::Backward<bf16>, HeldRows<D, D == 64 ? 2 : 1>, D, 4, 32, drop>;
+template <class T, int D, bool drop>
+using QueriesChoice = QueriesBody<attention::Backward<T>, HeldRows<D, D == 64 ? 2 : 1>, D, 4, 32, drop>;
 
-template <int D, bool drop>
+template <class T, int D, bool drop>
 using KeysChoice =
-    KeysBody<attention::Backward<bf16>, std::conditional_t<D == 64, HeldRows<D, 1>, SharedRows<D, 1>>, D, 4,
+    KeysBody<attention::Backward<T>, std::conditional_t<D == 64, HeldRows<D, 1>, SharedRows<D, 1>>, D, 4,
              D == 64 ? 64 : 32, drop>;
 
 }  // namespace tessera::kernels::flash

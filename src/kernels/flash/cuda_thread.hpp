@@ -7,12 +7,15 @@
 #pragma once
 
 #include <string>
+#include <type_traits>
 
 #include "kernels/flash/thread.hpp"
+#include "tessera/base/compute_types.hpp"
 #include "tessera/base/error.hpp"
 
 namespace tessera::kernels::flash {
 
+template <class Element>
 class CudaThread {
  public:
   __device__ __forceinline__ explicit CudaThread(void* shared)
@@ -42,10 +45,18 @@ class CudaThread {
   }
   __device__ __forceinline__ void multiply_add(float (&c)[4], std::uint32_t const (&a)[4], std::uint32_t b0,
                                                std::uint32_t b1) const {
-    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
-        "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+    if constexpr (std::is_same_v<Element, f16>) {
+      asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
+          "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+          : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+          : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+    } else {
+      static_assert(std::is_same_v<Element, bf16>);
+      asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+          "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+          : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+          : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+    }
   }
 
   __device__ __forceinline__ void copy(std::uint32_t to, void const* from, bool there) const {
@@ -67,13 +78,16 @@ class CudaThread {
 
   __device__ __forceinline__ std::uint32_t pack(float low, float high) const {
     std::uint32_t word;
-    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(high), "f"(low));
+    if constexpr (std::is_same_v<Element, f16>) {
+      asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(high), "f"(low));
+    } else {
+      static_assert(std::is_same_v<Element, bf16>);
+      asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(high), "f"(low));
+    }
     return word;
   }
-  __device__ __forceinline__ float low(std::uint32_t word) const { return __uint_as_float(word << 16); }
-  __device__ __forceinline__ float high(std::uint32_t word) const {
-    return __uint_as_float(word & 0xFFFF0000U);
-  }
+  __device__ __forceinline__ float low(std::uint32_t word) const { return widened(word & 0xFFFFU); }
+  __device__ __forceinline__ float high(std::uint32_t word) const { return widened(word >> 16); }
   __device__ __forceinline__ float exp2(float x) const {
     float y;
     asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
@@ -82,6 +96,12 @@ class CudaThread {
   __device__ __forceinline__ float larger(float x, float y) const { return fmaxf(x, y); }
 
  private:
+  __device__ __forceinline__ static float widened(std::uint32_t bits) {
+    Element element;
+    element.bits = static_cast<std::uint16_t>(bits);
+    return element;
+  }
+
   std::uint32_t shared_;
 };
 
@@ -89,7 +109,7 @@ class CudaThread {
 template <int blocks, class Body>
 __global__ void __launch_bounds__(Body::threads, blocks) run_block(Body body) {
   extern __shared__ __align__(16) unsigned char shared_memory[];
-  body(CudaThread(shared_memory), static_cast<int>(blockIdx.x));
+  body(CudaThread<typename Body::Element>(shared_memory), static_cast<int>(blockIdx.x));
 }
 
 inline void expect_success(cudaError_t result, std::string const& label) {

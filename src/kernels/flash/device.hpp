@@ -15,6 +15,8 @@ namespace tessera::kernels::flash {
 
 bool forward(ExecutionSpace const& exec, std::string const& label, attention::Forward<bf16> const& call);
 bool backward(ExecutionSpace const& exec, std::string const& label, attention::Backward<bf16> const& call);
+bool forward(ExecutionSpace const& exec, std::string const& label, attention::Forward<f16> const& call);
+bool backward(ExecutionSpace const& exec, std::string const& label, attention::Backward<f16> const& call);
 bool forward(ExecutionSpace const& exec, std::string const& label, attention::Forward<float> const& call);
 bool backward(ExecutionSpace const& exec, std::string const& label, attention::Backward<float> const& call);
 

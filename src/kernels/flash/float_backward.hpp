@@ -11,6 +11,7 @@ namespace tessera::kernels::flash {
 
 /// deltas (heads * B * S), as log_sum_exp: a warp a row of a head.
 struct FloatDeltasBody {
+  using Element = float;
   static constexpr int threads = 128;
   static constexpr int shared_bytes = 0;
   static constexpr int rows = threads / warp_size;
@@ -42,6 +43,7 @@ struct FloatDeltasBody {
 /// Both passes: five tiles in shared memory, the own two, the two that pass by, and weights.
 template <int D>
 struct FloatBackward {
+  using Element = float;
   static constexpr int threads = float_threads;
   static constexpr std::uint32_t tile_at(int index) {
     return static_cast<std::uint32_t>(index) * float_tile_bytes<D>;

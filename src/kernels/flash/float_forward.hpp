@@ -29,6 +29,7 @@ TESSERA_TILE_FUNCTION float float_row_sum(Thread const& thread, float value) {
 
 template <int D>
 struct FloatForwardBody {
+  using Element = float;
   static constexpr int threads = float_threads;
   static constexpr std::uint32_t others_at = float_tile_bytes<D>;
   static constexpr std::uint32_t weights_at = 2 * float_tile_bytes<D>;

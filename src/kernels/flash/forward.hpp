@@ -108,6 +108,7 @@ TESSERA_TILE_FUNCTION void drop_queries(Thread const& thread, DropoutFactors con
 /// Call: attention::Forward of a 16-bit type. M blocks of 16 queries a warp; Queries: HeldRows or SharedRows.
 template <class Call, int D, int warps, class Queries, bool dropped>
 struct ForwardBody {
+  using Element = typename Call::Element;
   static constexpr int M = Queries::row_blocks;
   static constexpr bool held = sizeof(Queries) > sizeof(std::uint32_t);
   static constexpr int threads = warps * warp_size;

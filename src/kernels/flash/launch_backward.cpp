@@ -9,30 +9,39 @@ namespace tessera::kernels::flash {
 
 namespace {
 
-using Call = attention::Backward<bf16>;
-
 template <class T>
 float* deltas_of(ExecutionSpace const& exec, attention::Backward<T> const& call) {
   return device_scratch<float>(exec, call.shape.heads * call.shape.batch * call.shape.positions);
 }
 
-template <int D, bool drop>
-void launch_passes(ExecutionSpace const& exec, std::string const& label, Call const& call,
+template <int D, bool drop, class T>
+void launch_passes(ExecutionSpace const& exec, std::string const& label, attention::Backward<T> const& call,
                    float const* deltas) {
-  launch<2>(exec, label, QueriesChoice<D, drop>{call, deltas});
-  launch<2>(exec, label, KeysChoice<D, drop>{call, deltas});
+  launch<2>(exec, label, QueriesChoice<T, D, drop>{call, deltas});
+  launch<2>(exec, label, KeysChoice<T, D, drop>{call, deltas});
 }
 
-template <int D>
-bool launch_size(ExecutionSpace const& exec, std::string const& label, Call const& call) {
+template <int D, class T>
+bool launch_size(ExecutionSpace const& exec, std::string const& label, attention::Backward<T> const& call) {
   float* const deltas = deltas_of(exec, call);
-  launch<8>(exec, label, DeltasChoice<D>{call, deltas});
+  launch<8>(exec, label, DeltasChoice<T, D>{call, deltas});
   if (call.factors.active()) {
     launch_passes<D, true>(exec, label, call, deltas);
   } else {
     launch_passes<D, false>(exec, label, call, deltas);
   }
   return true;
+}
+
+template <class T>
+bool launch_narrow(ExecutionSpace const& exec, std::string const& label, attention::Backward<T> const& call) {
+  switch (call.shape.head_size) {
+    case 64: return launch_size<64>(exec, label, call);
+    case 80: return launch_size<80>(exec, label, call);
+    case 96: return launch_size<96>(exec, label, call);
+    case 128: return launch_size<128>(exec, label, call);
+    default: return false;
+  }
 }
 
 template <int D>
@@ -46,16 +55,12 @@ void launch_float(ExecutionSpace const& exec, std::string const& label,
 
 }  // namespace
 
-bool backward(ExecutionSpace const& exec, std::string const& label, Call const& call) {
-  switch (call.shape.head_size) {
-    case 64: return launch_size<64>(exec, label, call);
-    case 80: return launch_size<80>(exec, label, call);
-    case 96: return launch_size<96>(exec, label, call);
-    case 128: return launch_size<128>(exec, label, call);
-    default: return false;
-  }
+bool backward(ExecutionSpace const& exec, std::string const& label, attention::Backward<bf16> const& call) {
+  return launch_narrow(exec, label, call);
 }
-
+bool backward(ExecutionSpace const& exec, std::string const& label, attention::Backward<f16> const& call) {
+  return launch_narrow(exec, label, call);
+}
 bool backward(ExecutionSpace const& exec, std::string const& label, attention::Backward<float> const& call) {
   if (call.shape.head_size > 128) return false;
   if (call.shape.head_size > 64) {

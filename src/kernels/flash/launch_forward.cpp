@@ -8,21 +8,18 @@ namespace tessera::kernels::flash {
 
 namespace {
 
-using Call = attention::Forward<bf16>;
-
-template <int D>
-bool launch_size(ExecutionSpace const& exec, std::string const& label, Call const& call) {
+template <int D, class T>
+bool launch_size(ExecutionSpace const& exec, std::string const& label, attention::Forward<T> const& call) {
   if (call.factors.active()) {
-    launch<2>(exec, label, ForwardChoice<D, true>{call});
+    launch<2>(exec, label, ForwardChoice<T, D, true>{call});
   } else {
-    launch<2>(exec, label, ForwardChoice<D, false>{call});
+    launch<2>(exec, label, ForwardChoice<T, D, false>{call});
   }
   return true;
 }
 
-}  // namespace
-
-bool forward(ExecutionSpace const& exec, std::string const& label, Call const& call) {
+template <class T>
+bool launch_narrow(ExecutionSpace const& exec, std::string const& label, attention::Forward<T> const& call) {
   switch (call.shape.head_size) {
     case 64: return launch_size<64>(exec, label, call);
     case 80: return launch_size<80>(exec, label, call);
@@ -32,6 +29,14 @@ bool forward(ExecutionSpace const& exec, std::string const& label, Call const& c
   }
 }
 
+}  // namespace
+
+bool forward(ExecutionSpace const& exec, std::string const& label, attention::Forward<bf16> const& call) {
+  return launch_narrow(exec, label, call);
+}
+bool forward(ExecutionSpace const& exec, std::string const& label, attention::Forward<f16> const& call) {
+  return launch_narrow(exec, label, call);
+}
 bool forward(ExecutionSpace const& exec, std::string const& label, attention::Forward<float> const& call) {
   if (call.shape.head_size > 128) return false;
   if (call.shape.head_size > 64) {

@@ -5,9 +5,10 @@
 //
 //   template <class Thread> void operator()(Thread const& thread, int block) const
 //
-// with constants `threads` and `shared_bytes` and a count `blocks()`; every thread of every block calls it.
-// There are two kinds of Thread: CudaThread (cuda_thread.hpp) is one of a GPU's and costs nothing; the tests
-// have one that plays whole blocks on the host, so that the same bodies are checked where there is no GPU.
+// with constants `threads` and `shared_bytes`, a count `blocks()`, and the type `Element` of what it reads
+// and writes (bf16, f16, float); every thread of every block calls it. There are two kinds of Thread, each
+// for an Element: CudaThread (cuda_thread.hpp) is one of a GPU's and costs nothing; the tests have one that
+// plays whole blocks on the host, so that the same bodies are checked where there is no GPU.
 //
 // A Thread gives
 //   index(), lane(), warp()     its place among the block's threads, in its warp of 32, and that warp's
@@ -19,7 +20,7 @@
 //   i
 //                               of square q; r[q] = elements 2 (lane % 4) and the next of row lane / 4
 //   load_squares_transposed     the same of the transposed squares
-//   multiply_add(c, a, b0, b1)  c (16, 8) += a (16, 16) b (16, 8), 16-bit elements (bf16), sums in float:
+//   multiply_add(c, a, b0, b1)  c (16, 8) += a (16, 16) b (16, 8), elements of Element, sums in float:
 //                               with g = lane / 4, t = lane % 4 a lane holds
 //                                 a[0..3]: rows g, g + 8, g, g + 8; columns 2t and the next, of [2], [3] + 8
 //                                 b0, b1:  column g; rows 2t and the next, of b1 + 8
@@ -27,7 +28,7 @@
 //   copy(to, from, there)       16 bytes from global to shared memory, in the background; zeros if not there
 //   wait()                      until all of this thread's copies are done
 //   load(address), store(...)   of shared memory
-//   pack(low, high)             two floats rounded to nearest bf16, in one word; low<>, high<> widen them
+//   pack(low, high)             two floats rounded to the nearest Elements, in one word; low, high widen them
 //   exp2(x), larger(x, y)       2^x; the larger, or the one that is a number
 #pragma once
 

@@ -41,6 +41,7 @@ class Trained(unittest.TestCase):
         cls.manifest = json.loads((cls.step / "manifest.json").read_text())
         run(GPT_CKPT, "export", cls.step, cls.work / "plain.h5")
         run(GPT_CKPT, "export", cls.step, cls.work / "half.h5", "--dtype", "bf16")
+        run(GPT_CKPT, "export", cls.step, cls.work / "ieee_half.h5", "--dtype", "f16")
         cls.whole = h5py.File(cls.step / "model.h5", "r")
         cls.addClassCleanup(cls.whole.close)
 
@@ -70,6 +71,15 @@ class Trained(unittest.TestCase):
                 nearest = (bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000
                 self.assertEqual(found[...].tobytes(), nearest.tobytes(), tensor["name"])
         self.assertLess((self.work / "half.h5").stat().st_size, 0.7 * (self.work / "plain.h5").stat().st_size)
+
+    def test_h5py_reads_exported_f16_as_float16(self):
+        with h5py.File(self.work / "ieee_half.h5", "r") as half:
+            for tensor in self.manifest["tensors"]:
+                found = half[tensor["name"]]
+                self.assertEqual(found.dtype, numpy.dtype("<f2"))
+                self.assertEqual(found.attrs["dtype"], b"f16")
+                nearest = self.whole[tensor["name"]][...].astype("<f2")
+                self.assertEqual(found[...].tobytes(), nearest.tobytes(), tensor["name"])
 
     def test_diff_counts_tensors_of_another_type_or_that_one_has_alone(self):
         run(GPT_TRAIN, *MODEL, "--layers", 1, "--precision", "float64", "--steps", 1, "--save", self.work / "wide")

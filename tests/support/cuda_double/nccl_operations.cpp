@@ -30,6 +30,7 @@ DType dtype_of_nccl(ncclDataType_t type) {
     case ncclFloat32: return DType::f32;
     case ncclFloat64: return DType::f64;
     case ncclBfloat16: return DType::bf16;
+    case ncclFloat16: return DType::f16;
     default: return DType::u8;
   }
 }

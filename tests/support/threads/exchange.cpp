@@ -43,7 +43,8 @@ void combine(void* into, void const* from, std::size_t count, DType type, comm::
     case DType::u64: return combine<std::uint64_t>(into, from, count, op);
     case DType::f32: return combine<float>(into, from, count, op);
     case DType::f64: return combine<double>(into, from, count, op);
-    case DType::bf16: throw CommError("bf16 only travels");
+    case DType::bf16:
+    case DType::f16: throw CommError("bf16 and f16 only travel");
   }
 }
 
