@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "display.hpp"
@@ -52,6 +53,15 @@ TEST(LiveRun, TellsStepLossSpeedAndTimeLeft) {
                                 "exposed communication 12.5% | bubble 6.2% | comm/compute 0.25",
                                 "saved   step 11 in 1.50 s", "ETA     0:20 | last line 0:02 ago"});
   EXPECT_FALSE(run.ended());
+}
+
+TEST(LiveRun, TimesThatNoRunHasAreNotShown) {
+  LiveRun run;
+  run.line(begin_line(std::numeric_limits<std::int64_t>::max()));
+  run.line(step_line(1, 1e300));
+  EXPECT_FALSE(run.begun());
+  run.line(step_line(2, 0.5));
+  expect_parts(joined(run), {"step 2/", "500.0 ms a step", "ETA     centuries"});
 }
 
 TEST(LiveRun, OneSlowStepDoesNotMoveTheEta) {
