@@ -5,9 +5,10 @@
 import os
 import pathlib
 import signal
+import subprocess
 
 import jobs
-from jobs import Training, numbers
+from jobs import ROOT, Training, numbers
 
 
 class LosingNodes(Training):
@@ -87,6 +88,31 @@ class LosingNodes(Training):
         pathlib.Path(lock).write_text("host h2\nprocess 1\njob 4711\nrestart 0\n")
         self.slurm.start_at_once(job)
         self.assertIn("job: another start would end the same way", self.expect_end(job, 73))
+
+    def test_a_lock_is_not_waited_for_for_ever(self):
+        lock = self.work / "lock"
+        lock.write_text("host h2\nprocess 1\njob 12\nrestart 3\n")
+        for job, restarts, waits in (("12", "4", True), ("12", "13", True), ("12", "14", False), ("12", "3", False),
+                                     ("1", "4", False)):
+            done = subprocess.run(["bash", "-c", f'source {ROOT}/slurm/job.sh && holds_earlier_start "$0" 10', lock],
+                                  env={**os.environ, "SLURM_JOB_ID": job, "SLURM_RESTART_COUNT": restarts}, check=False)
+            self.assertEqual(done.returncode == 0, waits, (job, restarts))
+
+    def test_a_run_that_saved_goes_on_without_a_node_that_slurm_gave_up(self):
+        checkpoints = self.run_folder / "checkpoints"
+        build = self.stand_in(f"mkdir -p {checkpoints}; touch {self.work}/begun.$SLURM_PROCID\n"
+                              f"until [ -e {self.work}/go ]; do sleep 0.1; done\n"
+                              f"echo step_1 > {checkpoints}/latest; exit 75")
+        job = self.train(options=[f"--export=ALL,TESSERA_BUILD={build},TESSERA_MPI_PLUGIN=none"])
+        node = self.second_node(job)
+        jobs.cluster.wait_until("all ranks have begun", lambda: len(list(self.work.glob("begun.*"))) == 4,
+                                told=self.log)
+        self.slurm.client("scontrol", "update", f"NodeName={node}", "State=DRAIN", "Reason=test")
+        self.addCleanup(self.slurm.client, "scontrol", "update", f"NodeName={node}", "State=RESUME")
+        (self.work / "go").touch()
+        self.wait_for_log(f"^job: will not run on {node} again$")
+        self.assertIn("job: requeued\n", self.log())
+        self.assertEqual(self.slurm.fields(job)["ExcNodeList"], node)
 
     def test_a_node_whose_slurmd_ends_is_left_out(self):
         job, node = self.begin()
