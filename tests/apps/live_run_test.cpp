@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "display.hpp"
@@ -57,11 +56,11 @@ TEST(LiveRun, TellsStepLossSpeedAndTimeLeft) {
 
 TEST(LiveRun, TimesThatNoRunHasAreNotShown) {
   LiveRun run;
-  run.line(begin_line(std::numeric_limits<std::int64_t>::max()));
+  run.line(begin_line(4294967296));
   run.line(step_line(1, 1e300));
   EXPECT_FALSE(run.begun());
-  run.line(step_line(2, 0.5));
-  expect_parts(joined(run), {"step 2/", "500.0 ms a step", "ETA     centuries"});
+  run.line(step_line(2, 1000));
+  expect_parts(joined(run), {"step 2/4294967296", "1000000.0 ms a step", "ETA     centuries"});
 }
 
 TEST(LiveRun, OneSlowStepDoesNotMoveTheEta) {
