@@ -138,11 +138,10 @@ run_to_its_end() {
   done
 }
 
-# given_up_among NODELIST: prints those that Slurm has given up, a line each.
+# Print the nodes that Slurm has given up, of NODELIST or of this job, a line each.
 given_up_among() { sinfo --noheader --Node --nodes="$1" --format=%N --states=down,drain,fail,no_respond | sort --unique; }
 
-# Prints the nodes that Slurm has given up among those of this job, and those that were lost before, a line each.
-given_up_nodes() { { given_up_among "${SLURM_JOB_NODELIST}"; echo "${lost_before}"; } | sed '/^$/d' | sort --unique; }
+given_up_nodes() { given_up_among "${SLURM_JOB_NODELIST}"; }
 
 # Nodes that earlier starts of this job have lost. The first node of a job takes the script with it that would exclude it,
 # and Slurm lets nodes be excluded only while a job is pending: it is done when the job is requeued the next time.
@@ -150,7 +149,7 @@ lost_before=
 remember_nodes() {
   local record="${TESSERA_RUN_DIR}/nodes-${SLURM_JOB_ID}"
   if ((${SLURM_RESTART_COUNT:-0} > 0)) && [[ -s ${record} ]]; then
-    lost_before=$(given_up_among "$(paste --serial --delimiters=, "${record}")")
+    lost_before=$(given_up_among "$(paste --serial --delimiters=, "${record}")") || true
   fi
   [[ -z ${lost_before} ]] || note "lost by an earlier start: ${lost_before//$'\n'/, }"
   echo "${SLURM_JOB_NODELIST}" >>"${record}"
@@ -212,13 +211,14 @@ requeue_job() {
   fi
 }
 
-# exclude_nodes LINES: this job, which Slurm has put back into its queue, is not to run on these nodes any more.
+# exclude_nodes LINES: this job, which Slurm has put back into its queue, is not to run any more on these nodes, nor on
+# those that earlier starts have lost.
 exclude_nodes() {
   local answer before list
   before=$(scontrol show job "${SLURM_JOB_ID}" | sed --quiet 's/.*ExcNodeList=\([^ ]*\).*/\1/p')
   [[ ${before} != "(null)" ]] || before=
-  list=$(comm -13 <([[ -z ${before} ]] || scontrol show hostnames "${before}" | sort) <(sed '/^$/d' <<<"$1") |
-    paste --serial --delimiters=,)
+  list=$(comm -13 <([[ -z ${before} ]] || scontrol show hostnames "${before}" | sort) \
+    <(printf '%s\n' "$1" "${lost_before}" | sed '/^$/d' | sort --unique) | paste --serial --delimiters=,)
   [[ -n ${list} ]] || return 0
   if answer=$(scontrol update "JobId=${SLURM_JOB_ID}" "ExcNodeList=${before:+${before},}${list}" 2>&1); then
     note "will not run on ${list} again"

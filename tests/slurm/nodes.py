@@ -98,10 +98,11 @@ class LosingNodes(Training):
                                   env={**os.environ, "SLURM_JOB_ID": job, "SLURM_RESTART_COUNT": restarts}, check=False)
             self.assertEqual(done.returncode == 0, waits, (job, restarts))
 
-    def test_a_run_that_saved_goes_on_without_a_node_that_slurm_gave_up(self):
+    def test_a_run_that_saved_goes_on_without_a_node_that_slurm_gave_up_which_excuses_no_later_failure(self):
         checkpoints = self.run_folder / "checkpoints"
         build = self.stand_in(f"mkdir -p {checkpoints}; touch {self.work}/begun.$SLURM_PROCID\n"
                               f"until [ -e {self.work}/go ]; do sleep 0.1; done\n"
+                              f"[ ${{SLURM_RESTART_COUNT:-0}} = 0 ] || exit 1\n"
                               f"echo step_1 > {checkpoints}/latest; exit 75")
         job = self.train(options=[f"--export=ALL,TESSERA_BUILD={build},TESSERA_MPI_PLUGIN=none"])
         node = self.second_node(job)
@@ -111,8 +112,10 @@ class LosingNodes(Training):
         self.addCleanup(self.slurm.client, "scontrol", "update", f"NodeName={node}", "State=RESUME")
         (self.work / "go").touch()
         self.wait_for_log(f"^job: will not run on {node} again$")
-        self.assertIn("job: requeued\n", self.log())
+        self.wait_until_requeued(job, 1)
         self.assertEqual(self.slurm.fields(job)["ExcNodeList"], node)
+        self.slurm.start_at_once(job)
+        self.assertIn(f"job: lost by an earlier start: {node}\n", self.expect_end(job, 1))
 
     def test_a_node_whose_slurmd_ends_is_left_out(self):
         job, node = self.begin()
