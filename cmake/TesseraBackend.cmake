@@ -6,7 +6,8 @@
 # `communicator` (FACTORY has the type of comm::CommunicatorBackend::open), `device_communicator`
 # (comm::DeviceCommunicatorBackend::open) or `matmul` (kernels::MatmulBackend::make).
 # The table is the only link to a backend: nothing includes one.
-# VERSION name: of a communicator, a function of the type of comm::CommunicatorBackend::version beside FACTORY.
+# VERSION name: of a communicator of either kind, a function of the type of comm::CommunicatorBackend::version beside
+# FACTORY.
 function(tessera_backend kind name)
   cmake_parse_arguments(PARSE_ARGV 2 BACKEND "" "FACTORY;VERSION" "SOURCES;LINKS;PRIVATE_LINKS")
   set(target tessera_backend_${name})

@@ -138,9 +138,31 @@ run_to_its_end() {
   done
 }
 
-# Prints the nodes of this job that Slurm has given up, a line each.
-given_up_nodes() {
-  sinfo --noheader --Node --nodes="${SLURM_JOB_NODELIST}" --format=%N --states=down,drain,fail,no_respond | sort --unique
+# Print the nodes that Slurm has given up, of NODELIST or of this job, a line each.
+given_up_among() { sinfo --noheader --Node --nodes="$1" --format=%N --states=down,drain,fail,no_respond | sort --unique; }
+
+given_up_nodes() { given_up_among "${SLURM_JOB_NODELIST}"; }
+
+# Nodes that earlier starts of this job have lost. The first node of a job takes the script with it that would exclude it,
+# and Slurm lets nodes be excluded only while a job is pending: it is done when the job is requeued the next time.
+lost_before=
+remember_nodes() {
+  local record="${TESSERA_RUN_DIR}/nodes-${SLURM_JOB_ID}"
+  if ((${SLURM_RESTART_COUNT:-0} > 0)) && [[ -s ${record} ]]; then
+    lost_before=$(given_up_among "$(paste --serial --delimiters=, "${record}")") || true
+  fi
+  [[ -z ${lost_before} ]] || note "lost by an earlier start: ${lost_before//$'\n'/, }"
+  echo "${SLURM_JOB_NODELIST}" >>"${record}"
+}
+
+# holds_earlier_start LOCK STARTS: whether a directory of checkpoints is locked by one of the last STARTS starts of this
+# job, which may live on a node that is cut off.
+holds_earlier_start() {
+  local job restart starts
+  job=$(sed --quiet 's/^job //p' "$1" 2>/dev/null) || return 1
+  restart=$(sed --quiet 's/^restart //p' "$1" 2>/dev/null) || return 1
+  starts=$((${SLURM_RESTART_COUNT:-0} - ${restart:-0}))
+  [[ ${job} == "${SLURM_JOB_ID}" ]] && ((starts > 0 && starts <= $2))
 }
 
 # Prints the nodes of this job that start nothing any more, a line each.
@@ -164,11 +186,23 @@ silent_nodes() {
 # is_among WORD LINES
 is_among() { grep --quiet --line-regexp --fixed-strings -- "$1" <<<"$2"; }
 
+# Whether Slurm has started this job again while this start, on a node that was cut off, knew nothing of it.
+is_outlived() {
+  local job restarts
+  job=$(scontrol show job "${SLURM_JOB_ID}") || return 1
+  restarts=$(sed --quiet 's/.* Restarts=\([0-9]*\).*/\1/p' <<<"${job}")
+  [[ ${job} == *JobState=RUNNING* ]] && ((restarts > ${SLURM_RESTART_COUNT:-0}))
+}
+
 # Asks Slurm to start this job again. If Slurm does not want to, the exit code still says what is needed.
 requeue_job() {
   local answer
   # Slurm then sends SIGTERM to all that this job runs, also to the commands that have something left to do here.
   trap '' TERM
+  if is_outlived; then
+    note "not requeued: another start of this job runs already"
+    exit "${status}"
+  fi
   # A job that Slurm has put back by itself, because it made room for another or lost a node, is pending already.
   if answer=$(scontrol requeue "${SLURM_JOB_ID}" 2>&1) || [[ ${answer} == *pending* ]]; then
     note "requeued"
@@ -177,13 +211,15 @@ requeue_job() {
   fi
 }
 
-# exclude_nodes LINES: this job, which Slurm has put back into its queue, is not to run on these nodes any more.
+# exclude_nodes LINES: this job, which Slurm has put back into its queue, is not to run any more on these nodes, nor on
+# those that earlier starts have lost.
 exclude_nodes() {
   local answer before list
-  [[ -n $1 ]] || return 0
   before=$(scontrol show job "${SLURM_JOB_ID}" | sed --quiet 's/.*ExcNodeList=\([^ ]*\).*/\1/p')
   [[ ${before} != "(null)" ]] || before=
-  list=$(paste --serial --delimiters=, <<<"$1")
+  list=$(comm -13 <([[ -z ${before} ]] || scontrol show hostnames "${before}" | sort) \
+    <(printf '%s\n' "$1" "${lost_before}" | sed '/^$/d' | sort --unique) | paste --serial --delimiters=,)
+  [[ -n ${list} ]] || return 0
   if answer=$(scontrol update "JobId=${SLURM_JOB_ID}" "ExcNodeList=${before:+${before},}${list}" 2>&1); then
     note "will not run on ${list} again"
   else

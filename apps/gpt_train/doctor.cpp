@@ -27,9 +27,22 @@ namespace {
 
 struct Order {
   std::string directory, help;
-  int checkpoints = 0;
+  int checkpoints = 0, ranks = 0;
   RunConfig config;
 };
+
+/// Alone, it is for a run of more ranks that its options are looked at.
+std::vector<std::string> options_of_run(std::vector<std::string> options, int wanted, int here) {
+  if (wanted > 0 && here > 1 && wanted != here) {
+    throw tessera::ConfigError(
+        {fmt::format("doctor: --ranks {} is for doctor alone, and {} ranks run it", wanted, here)},
+        ExitCode::usage);
+  }
+  if (here > 1) return options;
+  options.emplace_back("--dry-run");
+  if (wanted > 0) options.insert(options.end(), {"--ranks", std::to_string(wanted)});
+  return options;
+}
 
 Order parse(std::vector<std::string> arguments, int ranks) {
   CLI::App app("Looks at the machine, the libraries and the directory of checkpoints before a run.",
@@ -38,6 +51,8 @@ Order parse(std::vector<std::string> arguments, int ranks) {
   app.add_option("--directory", order.directory, "where checkpoints would go [--save, else .]");
   app.add_option("--checkpoints", order.checkpoints, "how many must have room [--keep + 1]")
       ->check(CLI::Range(1, 1'000'000));
+  app.add_option("--ranks", order.ranks, "of the run, where doctor itself runs alone [what the layout needs]")
+      ->check(CLI::Range(1, 1 << 20));
   app.footer(
       "Any option of a run may follow, --config first of all: its model says how large a checkpoint is.");
   app.allow_extras();
@@ -50,7 +65,7 @@ Order parse(std::vector<std::string> arguments, int ranks) {
   } catch (CLI::ParseError const& error) {
     throw tessera::ConfigError({fmt::format("doctor: {}", error.what())}, ExitCode::usage);
   }
-  auto const command = parse_command_line(app.remaining(), ranks);
+  auto const command = parse_command_line(options_of_run(app.remaining(), order.ranks, ranks), ranks);
   order.config = command.config;
   order.help = command.text;
   auto const& saved = order.config.checkpoint;
@@ -90,7 +105,8 @@ int doctor(comm::Session& session, comm::Communicator& world, std::vector<std::s
   }
   Report report(first);
   report.add("libraries", find_libraries(session, world.size()));
-  report.add("places", find_places(world));
+  auto const places = find_places(world);
+  report.add("places", places.findings);
   report.add("limits of rank 0", find_limits());
   if (first) {
     report.add(fmt::format("checkpoints in {}", order.directory),
@@ -102,7 +118,7 @@ int doctor(comm::Session& session, comm::Communicator& world, std::vector<std::s
     provider = tessera::kernels::make_matmul_provider(order.config.parallel.matmul, tessera::DType::f32);
   });
   if (auto const code = agree(world, made)) return static_cast<int>(*code);
-  report.add("matrix products", find_products(world, *provider));
+  report.add("matrix products", find_products(world, *provider, places.crowded));
   bool const failed = comm::broadcast_value(world, std::int32_t{report.failed()}, 0) != 0;
   if (first) std::fputs(failed ? "not fit for a run: see the lines with FAIL\n" : "fit for a run\n", stdout);
   return failed ? static_cast<int>(ExitCode::config) : 0;

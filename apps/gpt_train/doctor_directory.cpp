@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
+#include <span>
 #include <system_error>
 #include <vector>
 
@@ -47,16 +49,30 @@ Finding step(std::string const& name, bool worked, std::string const& advice) {
   return {Verdict::fail, fmt::format("{}: {}", name, std::generic_category().message(errno)), advice};
 }
 
+/// Whether all of it could be written; errno says why not. A file system without room for all takes a part
+/// first, without an error.
+bool write_all(int file, std::span<char const> bytes) {
+  while (!bytes.empty()) {
+    auto const written = ::write(file, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written == 0) errno = ENOSPC;
+    if (written <= 0) return false;
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+  }
+  return true;
+}
+
 Finding write_and_sync(int file) {
   std::vector<char> const bytes(trial_bytes, 'x');
   auto const begin = std::chrono::steady_clock::now();
-  bool const worked =
-      ::write(file, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()) && fsync(file) == 0;
+  bool const worked = write_all(file, bytes) && fsync(file) == 0;
   std::chrono::duration<double> const passed = std::chrono::steady_clock::now() - begin;
-  return step(
-      fmt::format("write and fsync {}: {:.0f} MB/s on rank 0", bytes_text(static_cast<double>(trial_bytes)),
-                  static_cast<double>(trial_bytes) * 1e-6 / passed.count()),
-      worked, "the file system is full, or does not keep what it is given: use another for checkpoints");
+  auto name = "write and fsync " + bytes_text(static_cast<double>(trial_bytes));
+  if (worked) {
+    name += fmt::format(": {:.0f} MB/s on rank 0", static_cast<double>(trial_bytes) * 1e-6 / passed.count());
+  }
+  return step(name, worked,
+              "the file system is full, or does not keep what it is given: use another for checkpoints");
 }
 
 Finding free_space(std::string const& directory, double bytes_of_one, int checkpoints) {
@@ -73,15 +89,36 @@ Finding free_space(std::string const& directory, double bytes_of_one, int checkp
   return {Verdict::ok, text + " (quotas are not seen)"};
 }
 
+bool is_folder(std::string const& path) {
+  struct stat status {};
+  return stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+/// Where a run would make `directory`, which is not there: it makes the last part of a path only.
+std::string parent_of(std::string const& directory) {
+  auto const path = std::filesystem::path(directory) / "";  // with or without a slash at its end
+  auto const parent = path.parent_path().parent_path();
+  return parent.empty() ? "." : parent.string();
+}
+
+bool is_taken(std::string const& path) {
+  struct stat status {};
+  return lstat(path.c_str(), &status) == 0;
+}
+
 }  // namespace
 
-Findings find_directory(std::string const& directory, double bytes_of_one, int checkpoints) {
-  struct stat status {};
-  if (stat(directory.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) {
-    return {{Verdict::fail, fmt::format("\"{}\" is no directory", directory),
+Findings find_directory(std::string const& wanted, double bytes_of_one, int checkpoints) {
+  Findings findings;
+  std::string directory = wanted;
+  if (!is_taken(wanted) && is_folder(parent_of(wanted))) {
+    directory = parent_of(wanted);
+    findings.push_back(
+        {Verdict::ok, fmt::format("not there yet: a run makes it; tried out in {}", directory)});
+  } else if (!is_folder(wanted)) {
+    return {{Verdict::fail, fmt::format("\"{}\" is no directory", wanted),
              "make it, or give another --directory"}};
   }
-  Findings findings;
   Trial const trial(directory);
   tessera::checkpoint::Descriptor const file(
       open(trial.path().c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));

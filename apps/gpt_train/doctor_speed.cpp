@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "doctor_system.hpp"
 #include "fma_peak.hpp"
 #include "tessera/comm/collectives.hpp"
 #include "tessera/train/peak.hpp"
@@ -60,6 +61,14 @@ Measured measure_sums(comm::Communicator& world, std::size_t count, double limit
   return result;
 }
 
+/// What may make messages slow.
+std::string slow_advice() {
+  std::string const cores = "bind ranks to different cores, one each";
+  if (waiting_yields()) return "more ranks than cores, or other programs on them? " + cores;
+  return "more ranks than cores? Let waiting ranks yield (Open MPI: OMPI_MCA_mpi_yield_when_idle=1), and " +
+         cores;
+}
+
 }  // namespace
 
 Findings find_collectives(comm::Communicator& world) {
@@ -77,9 +86,7 @@ Findings find_collectives(comm::Communicator& world) {
           {Verdict::fail, speed + ", but the sum is WRONG",
            "do not trust this communication library: try another version or other transports"});
     } else if (measured.median_s > 2e-3 && bytes <= 8) {
-      findings.push_back({Verdict::warn, speed + "; right, but slow for so few bytes",
-                          "more ranks than cores? Let waiting ranks yield (Open MPI: "
-                          "OMPI_MCA_mpi_yield_when_idle=1), and bind ranks to different cores"});
+      findings.push_back({Verdict::warn, speed + "; right, but slow for so few bytes", slow_advice()});
     } else {
       findings.push_back({Verdict::ok, speed + "; right"});
     }
@@ -87,7 +94,8 @@ Findings find_collectives(comm::Communicator& world) {
   return findings;
 }
 
-Findings find_products(comm::Communicator& world, tessera::kernels::MatmulProvider const& provider) {
+Findings find_products(comm::Communicator& world, tessera::kernels::MatmulProvider const& provider,
+                       bool crowded) {
   comm::barrier(world);
   double const peak = comm::all_reduce_value(world, measure_fma_flops(), comm::Op::sum);
   double const product = tessera::train::measure_peak_flops<float>(provider, world);
@@ -99,6 +107,12 @@ Findings find_products(comm::Communicator& world, tessera::kernels::MatmulProvid
   if (provider.name().starts_with("plain")) {
     return {{Verdict::warn, text,
              "no library of matrix products is built in: install oneDNN or a CBLAS and configure again"}};
+  }
+  if (crowded) {
+    return {{Verdict::warn,
+             text + "; more ranks than cores: the sums of what each reaches in its turns, not what the cores "
+                    "do at once",
+             "start one rank a core for a share that means something"}};
   }
   if (share < 0.4) {
     return {{Verdict::warn, text,

@@ -8,7 +8,9 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cstdint>
 #include <cstdlib>
 #include <fstream>
 #include <map>
@@ -20,6 +22,8 @@
 #include "gather_texts.hpp"
 #include "tessera/base/version.hpp"
 #include "tessera/checkpoint/hdf5_version.hpp"
+#include "tessera/comm/collectives.hpp"
+#include "tessera/comm/device_session.hpp"
 #include "text.hpp"
 
 namespace gpt_train {
@@ -28,11 +32,12 @@ namespace comm = tessera::comm;
 
 namespace {
 
-bool has_backend(std::string_view name) {
-  for (auto const& backend : comm::communicator_backends()) {
-    if (backend.name == name) return true;
-  }
-  return false;
+/// What carries tensors between devices, often nothing.
+std::string device_library() {
+  auto const table = comm::device_communicator_backends();
+  if (table.empty()) return "NCCL: not built in";
+  auto const& backend = table.front();
+  return backend.version != nullptr ? backend.version() : std::string(backend.name);
 }
 
 /// Cores that this process may run on.
@@ -112,14 +117,20 @@ std::string limit_text(rlim_t limit, bool bytes) {
   return bytes ? bytes_text(static_cast<double>(limit)) : fmt::format("{}", limit);
 }
 
-Finding check_oversubscription(std::string const& host, HostUse const& use) {
+std::size_t cores_of(HostUse const& use) {
   std::size_t cores = 0;
   for (auto const& set : use.cores) cores += count_of(set);
+  return cores;
+}
+
+bool is_crowded(HostUse const& use) { return static_cast<std::size_t>(use.ranks) > cores_of(use); }
+
+Finding check_oversubscription(std::string const& host, HostUse const& use) {
+  auto const cores = cores_of(use);
   auto const text =
       fmt::format("host {}: {} rank{} on {} cores", host, use.ranks, use.ranks == 1 ? "" : "s", cores);
-  if (static_cast<std::size_t>(use.ranks) <= cores) return {Verdict::ok, text};
-  bool const yields =
-      variable("OMPI_MCA_mpi_yield_when_idle") == "1" || variable("OMPI_MCA_rmaps_base_oversubscribe") == "1";
+  if (!is_crowded(use)) return {Verdict::ok, text};
+  bool const yields = waiting_yields();
   return {Verdict::warn, text + (yields ? ", which is too many; waiting ranks yield" : ", which is too many"),
           yields ? "results are right, times mean little"
                  : "start one rank a core; if there must be more, let waiting ranks yield (Open MPI: "
@@ -137,8 +148,7 @@ Findings find_libraries(comm::Session const& session, int world_size) {
       {Verdict::ok,
        "communication: " + (library.empty() ? "none in use (started without a launcher)" : library)});
   findings.push_back({Verdict::ok, "HDF5: " + tessera::checkpoint::hdf5_version()});
-  std::string const device = has_backend("nccl") ? "built in" : "not built in";
-  findings.push_back({Verdict::ok, "NCCL: " + device});
+  findings.push_back({Verdict::ok, device_library()});
   if (auto const mismatch = comm::launcher_mismatch(world_size)) {
     findings.push_back({Verdict::fail, "every process sees itself alone",
                         *mismatch + " With Slurm: srun --mpi=pmix for Open MPI, --mpi=pmi2 for MPICH"});
@@ -149,7 +159,12 @@ Findings find_libraries(comm::Session const& session, int world_size) {
   return findings;
 }
 
-Findings find_places(comm::Communicator& world) {
+bool waiting_yields() {
+  return variable("OMPI_MCA_mpi_yield_when_idle") == "1" ||
+         variable("OMPI_MCA_rmaps_base_oversubscribe") == "1";
+}
+
+Places find_places(comm::Communicator& world) {
   auto const places = gather_texts(world, own_place(), 0);
   Findings findings;
   std::map<std::string, HostUse> hosts;
@@ -169,7 +184,8 @@ Findings find_places(comm::Communicator& world) {
         {Verdict::warn, "OMP_NUM_THREADS is " + (threads.empty() ? std::string("not set") : threads),
          "set it to 1: ranks use one thread each, and libraries may start one for every core"});
   }
-  return findings;
+  bool const crowded = std::ranges::any_of(hosts, [](auto const& host) { return is_crowded(host.second); });
+  return {findings, comm::broadcast_value(world, std::int32_t{crowded}, 0) != 0};
 }
 
 Findings find_limits() {

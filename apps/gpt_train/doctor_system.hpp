@@ -14,14 +14,22 @@ namespace gpt_train {
 /// Versions of what this binary is made of, and whether its launcher fits.
 [[nodiscard]] Findings find_libraries(tessera::comm::Session const& session, int world_size);
 
-/// Collective. Where the ranks run, a line each, and whether they get in each other's way; on rank 0.
-[[nodiscard]] Findings find_places(tessera::comm::Communicator& world);
+struct Places {
+  Findings findings;     ///< on rank 0
+  bool crowded = false;  ///< a host has more ranks than cores; on all ranks
+};
+
+/// Collective. Where the ranks run, a line each, and whether they get in each other's way.
+[[nodiscard]] Places find_places(tessera::comm::Communicator& world);
+
+/// Whether the MPI of this process was told to let waiting ranks give their core away.
+[[nodiscard]] bool waiting_yields();
 
 /// Limits that the system sets this process.
 [[nodiscard]] Findings find_limits();
 
-/// Whether checkpoints of so many bytes can be kept in `directory`: it is tried out with a small file, which
-/// is taken away again.
-[[nodiscard]] Findings find_directory(std::string const& directory, double bytes_of_one, int checkpoints);
+/// Whether checkpoints of so many bytes can be kept in the directory `wanted`: it, or where a run would make
+/// it, is tried out with a small file, which is taken away again.
+[[nodiscard]] Findings find_directory(std::string const& wanted, double bytes_of_one, int checkpoints);
 
 }  // namespace gpt_train

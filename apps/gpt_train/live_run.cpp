@@ -22,6 +22,10 @@ constexpr int live_bar_width = 40;
 /// A run is asked after when it has been silent for so many steps, and for ten seconds.
 constexpr double patient_steps = 5;
 constexpr double patient_s = 10;
+/// More than a year is no time of a step.
+constexpr double longest_step_s = 4e7;
+/// The longest time that is shown.
+constexpr double longest_eta_s = 1e10;
 
 /// A number of `object`; NaN where it is null, or not there.
 double number_in(Json const& object, char const* key) {
@@ -55,6 +59,7 @@ void LiveRun::line(std::string_view text) {
     ++strange_;
     return;
   }
+  ++objects_;
   auto const event = text_in(object, "event");
   if (event == "begin") {
     begin_ = Begin{text_in(object, "model"), layout_of(object), integer_in(object, "steps")};
@@ -64,7 +69,7 @@ void LiveRun::line(std::string_view text) {
     save_ = Save{integer_in(object, "saved_step"), number_in(object, "save_s")};
   } else if (event == "end") {
     end_ = End{static_cast<int>(integer_in(object, "code")), text_in(object, "weights")};
-  } else if (number_in(object, "step_s") > 0) {
+  } else if (auto const step_s = number_in(object, "step_s"); step_s > 0 && step_s < longest_step_s) {
     auto const of = [&](char const* key) { return number_in(object, key); };
     recent_.push_back({integer_in(object, "step"), of("loss"), of("grad_norm"), of("lr"), of("tokens"),
                        of("step_s"), of("mfu"), of("exposed_comm_s"), of("bubble_s"),
@@ -119,7 +124,9 @@ std::string LiveRun::ending_text(double age_s) const {
   auto const left = begin_ && begin_->steps > 0
                         ? static_cast<double>(begin_->steps - recent_.back().step) * step_s
                         : std::numeric_limits<double>::quiet_NaN();
-  auto const eta = std::isfinite(left) ? clock_text(left) : "unknown: the file does not say how many steps";
+  auto const eta = !std::isfinite(left)   ? "unknown: the file does not say how many steps"
+                   : left > longest_eta_s ? "centuries"
+                                          : clock_text(left);
   bool const silent = age_s > std::max(patient_s, patient_steps * step_s);
   return fmt::format("ETA     {} | last line {} ago{}", eta, clock_text(age_s),
                      silent ? ": NO NEWS, does the run live?" : "");

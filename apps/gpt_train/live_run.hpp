@@ -20,6 +20,8 @@ class LiveRun {
 
   /// A step was seen since the last beginning.
   [[nodiscard]] bool begun() const noexcept { return !recent_.empty(); }
+  /// There are lines, and none of them is a JSON object.
+  [[nodiscard]] bool foreign() const noexcept { return strange_ > 0 && objects_ == 0; }
   /// The run wrote its last line.
   [[nodiscard]] bool ended() const noexcept { return end_.has_value(); }
   /// How the run stands, in lines without newlines. `age_s` is how long ago the file grew.
@@ -61,7 +63,7 @@ class LiveRun {
   std::optional<Validation> validation_;
   std::optional<Save> save_;
   std::optional<End> end_;
-  std::int64_t skipped_ = 0, strange_ = 0;
+  std::int64_t skipped_ = 0, strange_ = 0, objects_ = 0;
 };
 
 }  // namespace gpt_train

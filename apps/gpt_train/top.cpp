@@ -30,12 +30,15 @@ using tessera::ExitCode;
 /// that became shorter as a resumed run takes lines out, is read from its beginning.
 class Follower {
  public:
+  static constexpr off_t longest_line = off_t{1} << 20;
+
   explicit Follower(std::string path) : path_(std::move(path)) {}
 
   /// Throws IoError where the file cannot be read.
   void read(LiveRun& run) {
     struct stat now {};
     if (stat(path_.c_str(), &now) != 0) fail();
+    if (S_ISDIR(now.st_mode)) refuse("is a folder: name the file of --metrics", ExitCode::no_input);
     if (now.st_ino != inode_ || now.st_size < read_) {
       run = {};
       inode_ = now.st_ino;
@@ -49,6 +52,9 @@ class Follower {
       run.line(line);
       read_ += static_cast<off_t>(line.size() + 1);
     }
+    if (run.foreign()) refuse("is no metrics file: no line of it is a JSON object", ExitCode::data);
+    if (read_ == 0 && now.st_size > longest_line)
+      refuse("is no metrics file: its first line does not end", ExitCode::data);
   }
   /// How long ago the file grew.
   [[nodiscard]] double age_s() const {
@@ -57,6 +63,10 @@ class Follower {
   }
 
  private:
+  [[noreturn]] void refuse(std::string_view what, ExitCode code) const {
+    throw tessera::IoError(fmt::format("\"{}\" {}", path_, what), code);
+  }
+
   [[noreturn]] void fail() const {
     bool const forbidden = errno == EACCES || errno == EPERM;
     throw tessera::IoError(fmt::format("\"{}\" cannot be read: {}", path_, std::strerror(errno)),

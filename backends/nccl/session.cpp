@@ -4,6 +4,7 @@
 
 #include "communicator.hpp"
 #include "tessera/backends/nccl.hpp"
+#include "vendor.hpp"
 
 namespace tessera::backends::nccl {
 
@@ -32,6 +33,14 @@ class NcclSession final : public comm::DeviceSession {
 
 std::unique_ptr<comm::DeviceSession> open(comm::Communicator& world, comm::DeviceLimits const& limits) {
   return std::make_unique<NcclSession>(world, limits);
+}
+
+std::string library_version() {
+  int number = 0;
+  if (ncclGetVersion(&number) != ncclSuccess) return fmt::format("{}: of unknown version", shown_name);
+  int const major = number < 10000 ? number / 1000 : number / 10000;  // 2.9 began to count otherwise
+  int const minor = number < 10000 ? number / 100 % 10 : number / 100 % 100;
+  return fmt::format("{}: {}.{}.{}", shown_name, major, minor, number % 100);
 }
 
 }  // namespace tessera::backends::nccl

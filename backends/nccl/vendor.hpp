@@ -48,7 +48,7 @@ namespace tessera::backends::nccl {
 /// is_unknown: an answer to a question about a pointer that only says: not mine. is_of_device: the answer
 /// says that devices reach the memory directly.
 #ifdef TESSERA_RCCL
-inline constexpr std::string_view library_name = "rccl";
+inline constexpr std::string_view library_name = "rccl", shown_name = "RCCL";
 inline bool is_unknown(cudaError_t answer) { return answer == hipErrorInvalidValue; }
 template <class Attributes>
 bool is_of_device(Attributes const& memory) {
@@ -59,7 +59,7 @@ bool is_of_device(Attributes const& memory) {
   }
 }
 #else
-inline constexpr std::string_view library_name = "nccl";
+inline constexpr std::string_view library_name = "nccl", shown_name = "NCCL";
 inline bool is_unknown(cudaError_t) { return false; }
 inline bool is_of_device(cudaPointerAttributes const& memory) {
   return memory.type == cudaMemoryTypeDevice || memory.type == cudaMemoryTypeManaged;

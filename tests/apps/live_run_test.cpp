@@ -54,6 +54,15 @@ TEST(LiveRun, TellsStepLossSpeedAndTimeLeft) {
   EXPECT_FALSE(run.ended());
 }
 
+TEST(LiveRun, TimesThatNoRunHasAreNotShown) {
+  LiveRun run;
+  run.line(begin_line(4294967296));
+  run.line(step_line(1, 1e300));
+  EXPECT_FALSE(run.begun());
+  run.line(step_line(2, 1000));
+  expect_parts(joined(run), {"step 2/4294967296", "1000000.0 ms a step", "ETA     centuries"});
+}
+
 TEST(LiveRun, OneSlowStepDoesNotMoveTheEta) {
   LiveRun run;
   run.line(begin_line(30));

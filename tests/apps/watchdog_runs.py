@@ -99,8 +99,9 @@ class Watchdog(Job):
     def test_a_rank_in_another_call_is_named(self):
         code, _, errors = self.end_of(self.start(4, "--timeout", "2", fault="train.call#3:err@1"))
         self.assertEqual(code, 76, errors)
-        self.expect_named(errors, rf"rank 1 \(host \S+, process \d+\) waits itself in barrier \d+ on world{AT}; it has not "
-                                  rf"entered all_reduce \(sum\) \d+ on dp: \d+ x f32, \d+ bytes{AT}, in which ranks 0, 2, 3")
+        self.expect_named(errors, rf"watchdog: [^\n]*\n  rank 1 \(host \S+, process \d+\) made another call than the others: "
+                                  rf"it waits in barrier \d+ on world{AT}, which ranks 0, 2, 3 have not entered; it has not "
+                                  rf"entered all_reduce \(sum\) \d+ on dp: \d+ x f32, \d+ bytes{AT}, in which ranks 0, 2, 3 wait\n")
         self.expect_nothing_left()
 
     def test_other_calls_of_one_group_are_set_side_by_side(self):

@@ -127,6 +127,19 @@ class Top(Folder):
         self.assertEqual(status, 0)
         self.assertIn("METRICS", output)
 
+    def test_what_is_no_metrics_file_is_told_and_not_a_run_without_steps(self):
+        self.metrics.write_bytes(bytes(range(256)) * 20)
+        (self.work / "long").write_bytes(b"x" * (2 << 20))
+        for path, code, told in ((self.work, 66, "is a folder"), (self.metrics, 65, "is no metrics file"),
+                                 (self.work / "long", 65, "is no metrics file")):
+            with self.subTest(path=path):
+                status, output, errors = self.run_alone("top", str(path))
+                self.assertEqual((status, output), (code, ""), errors)
+                self.assertEqual(errors.count("gpt_train: error: top:"), 1)
+                self.assertIn(told, errors)
+        self.metrics.write_text("")  # of a run that has not written yet
+        self.assertEqual(self.run_alone("top", str(self.metrics)), (0, "no step yet\n", ""))
+
 
 class Metrics(Folder):
     def events(self):
@@ -197,6 +210,15 @@ class Timeline(Folder):
             self.assertLess(one["ts"], other["ts"] + other["dur"])
             self.assertLess(other["ts"], one["ts"] + one["dur"])
         self.assertTrue(all(event["ts"] >= 0 for rank in steps for event in rank))
+
+    def test_each_start_of_a_run_that_goes_on_leaves_its_own(self):
+        for steps in ("2", "3", "7"):
+            status, _, errors = self.run_alone(*SMALL, "--steps", steps, "--lr-decay-iters", "50", "--save", "checkpoints",
+                                               "--resume", "--trace", "t.json")
+            self.assertEqual(status, 0, errors)
+        made = [sum(event["name"] == "step" for event in json.loads((self.work / name).read_text())["traceEvents"])
+                for name in ("t.json.previous", "t.json.previous-2", "t.json")]
+        self.assertEqual(made, [2, 1, 4])
 
 
 if __name__ == "__main__":

@@ -74,6 +74,10 @@ TEST_F(Opening, CommunicatorsMayOutliveTheSession) {
   });
 }
 
+TEST_F(Opening, TheLibraryTellsItsVersionWithoutASession) {
+  EXPECT_EQ(backends::nccl::library_version(), "NCCL: 2.28.3");
+}
+
 TEST_F(Opening, AnUnknownBackendIsToldWithThoseThereAre) {
   run_ranks_well(1, 0, [](comm::Communicator& world) {
     comm::DeviceCommunicatorBackend const table[] = {{"nccl", &backends::nccl::open}};

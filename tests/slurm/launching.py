@@ -77,6 +77,22 @@ class Launching(Jobs):
     def test_places_that_are_not_there_are_named(self):
         self.assertIn("no gpt_train in /nowhere/apps/gpt_train nor in PATH", self.train(code=66, BUILD="/nowhere"))
 
+    def test_a_folder_that_cannot_be_made_is_named(self):
+        log = self.train(code=73, RUN_DIR="/proc/run")
+        self.assertRegex(log, r"(?m)^job: error: TESSERA_RUN_DIR=/proc/run cannot be made: mkdir: ")
+
+    def test_what_a_configuration_file_gives_is_not_assumed_however_it_is_written(self):
+        file = self.work / "run.toml"
+        file.write_text(f'output.metrics = "{self.work}/own.jsonl"\n[checkpoint]\n'
+                        f'\t"save" = "{self.work}/own"\n\tinterval_minutes=7\n')
+        log = self.train("--config", str(file), "--tp", "2", code=0)
+        self.assertNotIn("job: assumed: ", log)
+        self.assertIn("newest checkpoint: step_00000002", log)
+        self.assertTrue((self.work / "own/latest").exists() and (self.work / "own.jsonl").exists(), log)
+        file.write_text("[checkpoint]\ninterval = 1\n")
+        log = self.train("--config", str(file), "--tp", "2", code=0)
+        self.assertEqual(re.findall(r"(?m)^job: assumed: (\S+)", log), ["--save", "--metrics"])
+
     def test_a_site_that_is_not_there_is_named(self):
         self.assertRegex(self.train(code=66, SITE="atlantis"), r"there is no .*slurm/env/atlantis.sh; .*template")
 

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -92,16 +93,36 @@ TEST_F(HangReport, OtherCallsOfTheSameNumberAreSetSideBySide) {
 TEST_F(HangReport, AMessageThatIsNotSentNamesTheSender) {
   enter(2, posted(1, {Operation::receive, DType::f32, comm::Op::sum, 1, 16}, 6), true);
   enter(3, posted(1, {Operation::send, DType::f32, comm::Op::sum, 0, 16}, 5), false);
-  expect_lines({"rank 3 (host h2, process 103) computes", "has not entered receive 6 on pp from its rank 1"});
+  expect_lines({"rank 3 (host h2, process 103) computes",
+                "it has not entered the send that rank 2 waits for in receive 6 on pp from its rank 1"});
   enter(3, posted(1, {Operation::send, DType::f32, comm::Op::sum, 0, 16}, 6), false);
   expect_lines({"every rank has made the calls that others wait for"});
 }
 
-TEST_F(HangReport, ACircleNamesAllOfIt) {
-  enter(0, posted(1, {}, 1), true);
-  for (int const rank : {1, 2, 3}) enter(rank, posted(0, sum, 1), true);
-  expect_lines({"rank 0 (host h1, process 100) waits itself in barrier 1 on pp",
-                "rank 1 (host h1, process 101) waits itself in all_reduce (sum) 1 on world"});
+TEST_F(HangReport, TheOneOfACircleThatCallsSomethingElseIsNamedAlone) {
+  for (int const rank : {0, 2, 3}) enter(rank, posted(0, sum, 1), true);
+  enter(1, posted(1, {}, 1), true);
+  auto const text = hang_report(processes);
+  EXPECT_TRUE(text.starts_with(
+      "  rank 1 (host h1, process 101) made another call than the others: it waits in barrier 1 on pp, at "
+      "src/model/block.cpp:68, which rank 0 has not entered; it has not entered all_reduce (sum) 1 on world: "
+      "1024 x f32, 4096 bytes, at src/model/block.cpp:68, in which ranks 0, 2, 3 wait\n"))
+      << text;
+  EXPECT_TRUE(
+      text.ends_with("  ranks 0, 2, 3 wait in all_reduce (sum) 1 on world: 1024 x f32, 4096 bytes, "
+                     "at src/model/block.cpp:68\n"))
+      << text;
+  EXPECT_EQ(std::ranges::count(text, '\n'), 2) << text;
+}
+
+TEST_F(HangReport, ACircleOfHalvesIsToldOnceForEach) {
+  for (int const rank : {0, 1}) enter(rank, posted(0, {}, 1), true);
+  for (int const rank : {2, 3}) enter(rank, posted(1, sum, 1), true);
+  processes[2].channels[1].group = processes[3].channels[1].group = 8;  // one group of all: pp
+  auto const text = hang_report(processes);
+  expect_lines({"ranks 0, 1 wait in barrier 1 on world, at src/model/block.cpp:68; it has not entered",
+                "ranks 2, 3 wait in all_reduce (sum) 1 on pp"});
+  EXPECT_EQ(std::ranges::count(text, '\n'), 2) << text;
 }
 
 TEST_F(HangReport, ASilentHostAndAnEarlyEndAreTold) {

@@ -59,6 +59,8 @@ struct DeviceCommunicatorBackend {
   /// else the one of the rank's place in its node. Throws DeviceError, on all ranks, where one has none or
   /// two share one.
   std::unique_ptr<DeviceSession> (*open)(Communicator& world, DeviceLimits const& limits);
+  /// Name and version of the library, "NCCL: 2.28.3"; needs no session. Null where it does not tell.
+  std::string (*version)() = nullptr;
 };
 
 /// All device communicators of this binary, often none. Generated from the folders under backends/.

@@ -11,13 +11,13 @@
 
 #include "tessera/comm/call_text.hpp"
 #include "train/watchdog/processes.hpp"
+#include "train/watchdog/wait_graph.hpp"
 
 namespace tessera::train {
 
 namespace {
 
 using comm::PostedCall;
-using Channel = ProcessView::Channel;
 
 constexpr std::size_t most_lines = 24;
 
@@ -35,44 +35,23 @@ std::string name_of(ProcessView const& process) {
   return fmt::format("rank {} (host {}, process {})", process.rank, process.host, process.process);
 }
 
-std::string text_of(PostedCall const& call, ProcessView const& process) {
-  if (call.channel >= process.channels.size()) return "a call on a communicator that is not known";
-  auto const& channel = process.channels[call.channel];
-  return call_text(call, channel.name, channel.size);
-}
-
 std::string last_text(ProcessView const& process) {
   return process.last ? "its last call: " + text_of(*process.last, process) : "it has made no call yet";
-}
-
-/// One rank of a group, with the channel by which it belongs to it.
-struct Member {
-  ProcessView const* process;
-  Channel const* channel;
-};
-using Groups = std::map<std::uint64_t, std::vector<Member>>;
-
-Groups groups_of(std::vector<ProcessView> const& processes) {
-  Groups groups;
-  for (auto const& process : processes) {
-    for (auto const& channel : process.channels) groups[channel.group].push_back({&process, &channel});
-  }
-  return groups;
 }
 
 /// Collects the lines of a report.
 class Report {
  public:
-  explicit Report(std::vector<ProcessView> const& processes)
-      : processes_(processes), groups_(groups_of(processes)) {}
+  explicit Report(std::vector<ProcessView> const& processes) : processes_(processes), graph_(processes) {}
 
   std::string text() {
     add_failures();
     bool const failed = !lines_.empty();
     add_absent();
     add_mismatches();
-    if (!failed) add_late(false);
-    if (lines_.empty()) add_late(true);
+    if (!failed) add_late();
+    if (lines_.empty()) add_odd();
+    if (lines_.empty()) add_circle();
     if (lines_.empty()) {
       lines_.push_back(
           "every rank has made the calls that others wait for: the network, or the "
@@ -137,57 +116,31 @@ class Report {
   /// waits".
   std::string awaited(ProcessView const& process) const {
     for (auto const& waiter : processes_) {
-      if (!waiter.waiting || !waits_for(waiter, process)) continue;
-      return fmt::format("; it has not entered {}, in which {} wait{}", text_of(*waiter.waiting, waiter),
-                         comm::ranks_text(waiters_of(*waiter.waiting, waiter)),
-                         waiters_of(*waiter.waiting, waiter).size() == 1 ? "s" : "");
+      if (waiter.waiting && graph_.waits_for(waiter, process)) return "; it has not entered " + owed(waiter);
     }
     return "";
   }
 
-  /// The ranks that wait in the same call of the same group.
-  std::vector<int> waiters_of(PostedCall const& call, ProcessView const& one) const {
-    if (comm::is_message(call.call.operation)) return {one.rank};
-    std::vector<int> ranks;
-    auto const group = channel_of(call, one).group;
-    for (auto const& [process, channel] : groups_.at(group)) {
-      if (process->waiting && channel_of(*process->waiting, *process).group == group &&
-          process->waiting->number == call.number && !comm::is_message(process->waiting->call.operation)) {
-        ranks.push_back(process->rank);
-      }
+  /// The call that others owe `waiter`. Of a message it is the other end of the one that `waiter` waits in.
+  std::string owed(ProcessView const& waiter) const {
+    auto const operation = waiter.waiting->call.operation;
+    auto const text = text_of(*waiter.waiting, waiter);
+    if (comm::is_message(operation)) {
+      return fmt::format("the {} that rank {} waits for in {}",
+                         operation == comm::Operation::receive ? "send" : "receive", waiter.rank, text);
     }
-    return ranks;
+    return fmt::format("{}, in which {}", text, ranks_wait(graph_.waiters_with(waiter)));
   }
 
-  static Channel const& channel_of(PostedCall const& call, ProcessView const& process) {
-    static Channel const unknown;
-    return call.channel < process.channels.size() ? process.channels[call.channel] : unknown;
-  }
-
-  /// Whether `other` has not done its part of what `waiter` is blocked in.
-  bool waits_for(ProcessView const& waiter, ProcessView const& other) const {
-    auto const& call = *waiter.waiting;
-    auto const& own = channel_of(call, waiter);
-    auto const group = groups_.find(own.group);
-    if (group == groups_.end() || &waiter == &other) return false;
-    for (auto const& [process, channel] : group->second) {
-      if (process != &other) continue;
-      if (!comm::is_message(call.call.operation)) return channel->collectives < call.number;
-      if (channel->rank != call.call.peer) return false;
-      auto const answer =
-          call.call.operation == comm::Operation::receive ? comm::Operation::send : comm::Operation::receive;
-      return std::ranges::none_of(channel->messages, [&](PostedCall const& message) {
-        return message.call.operation == answer && message.call.peer == own.rank &&
-               message.number >= call.number;
-      });
-    }
-    return false;
+  /// "ranks 0, 2 wait".
+  static std::string ranks_wait(std::vector<int> const& ranks) {
+    return comm::ranks_text(ranks) + (ranks.size() == 1 ? " waits" : " wait");
   }
 
   /// Groups whose ranks gave the same number to different calls: the first such number of each.
   void add_mismatches() {
-    for (auto const& [group, members] : groups_) {
-      std::map<std::uint64_t, std::vector<std::pair<PostedCall, Member>>> by_number;
+    for (auto const& [group, members] : graph_.groups()) {
+      std::map<std::uint64_t, std::vector<std::pair<PostedCall, GroupMember>>> by_number;
       for (auto const& member : members) {
         for (auto const& call : member.channel->calls) by_number[call.number].push_back({call, member});
       }
@@ -201,7 +154,7 @@ class Report {
     }
   }
 
-  void add_mismatch(std::vector<std::pair<PostedCall, Member>> const& calls) {
+  void add_mismatch(std::vector<std::pair<PostedCall, GroupMember>> const& calls) {
     std::vector<bool> told(calls.size());
     lines_.push_back(fmt::format("the ranks of a {} group do not make the same call:",
                                  calls.front().second.channel->name));
@@ -221,35 +174,84 @@ class Report {
     }
   }
 
-  /// Processes that others wait for: those that do not wait themselves, or (a circle) those that wait too.
-  void add_late(bool waiting) {
+  /// Processes that others wait for and that do not wait themselves.
+  void add_late() {
     for (auto const& process : processes_) {
-      if (process.waiting.has_value() != waiting || named_.contains(process.rank)) continue;
+      if (process.waiting || named_.contains(process.rank)) continue;
       auto const what = awaited(process);
       if (what.empty()) continue;
       auto const doing =
           process.left ? std::string("has left the job in good order")
-          : waiting    ? "waits itself in " + text_of(*process.waiting, process)
                        : fmt::format("computes, or hangs outside of communication (state {})", process.state);
       blame(process, fmt::format("{} {}{}; {}", name_of(process), doing, what, last_text(process)));
     }
   }
 
-  void add_waits() {
-    std::map<std::string, std::vector<int>> waits;  // by what they wait in, groups alike taken together
+  /// Ranks that wait in the same call of a group, or of groups alike, by what they wait in.
+  using Waits = std::map<std::string, std::vector<ProcessView const*>>;
+  Waits waits() const {
+    Waits waits;
     for (auto const& process : processes_) {
-      if (!process.waiting) continue;
-      waits[text_of(*process.waiting, process)].push_back(process.rank);
+      if (process.waiting) waits[text_of(*process.waiting, process)].push_back(&process);
     }
-    for (auto const& [what, ranks] : waits) {
-      lines_.push_back(
-          fmt::format("{} wait{} in {}", comm::ranks_text(ranks), ranks.size() == 1 ? "s" : "", what));
+    return waits;
+  }
+
+  /// A circle in which most ranks wait in one call: those elsewhere that they wait for, and that wait for
+  /// them, have made another call.
+  void add_odd() {
+    auto const all = waits();
+    auto const size = [](auto const& wait) { return wait.second.size(); };
+    auto const most = std::ranges::max_element(all, {}, size);
+    if (most == all.end()) return;
+    for (auto const& [what, ranks] : all) {
+      if (ranks.size() >= size(*most)) continue;
+      for (auto const* odd : ranks) {
+        auto const by_odd = [&](auto const* other) { return graph_.waits_for(*odd, *other); };
+        auto const waiter = std::ranges::find_if(
+            most->second, [&](auto const* other) { return graph_.waits_for(*other, *odd); });
+        if (waiter == most->second.end() || std::ranges::none_of(most->second, by_odd)) continue;
+        told_.insert(what);
+        blame(*odd, fmt::format("{} made another call than the others: it waits in {}, which {} not entered; "
+                                "it has not entered {}",
+                                name_of(*odd), what, ranks_have(graph_.awaited_by(*odd)), owed(**waiter)));
+      }
+    }
+  }
+
+  /// "ranks 0, 2 have".
+  static std::string ranks_have(std::vector<int> const& ranks) {
+    return comm::ranks_text(ranks) + (ranks.size() == 1 ? " has" : " have");
+  }
+
+  /// A circle without ranks that are odd: what those that wait in one call have not entered.
+  void add_circle() {
+    for (auto const& [what, ranks] : waits()) {
+      auto const late = std::ranges::find_if(ranks, [&](auto const* one) { return !awaited(*one).empty(); });
+      if (late == ranks.end()) continue;
+      std::vector<int> alike;
+      for (auto const* one : ranks) {
+        if (awaited(*one) == awaited(**late)) alike.push_back(one->rank);
+      }
+      if (alike.size() == ranks.size()) told_.insert(what);
+      auto const who = alike.size() == 1 ? name_of(**late) + " waits" : ranks_wait(alike);
+      lines_.push_back(fmt::format("{} in {}{}", who, what, awaited(**late)));
+    }
+  }
+
+  void add_waits() {
+    for (auto const& [what, processes] : waits()) {
+      if (told_.contains(what)) continue;
+      std::vector<int> ranks;
+      for (auto const* process : processes) ranks.push_back(process->rank);
+      lines_.push_back(fmt::format("{} in {}", ranks_wait(ranks), what));
     }
   }
 
   std::vector<ProcessView> const& processes_;
-  Groups groups_;
+  WaitGraph graph_;
   std::set<int> named_;
+  std::set<std::string> told_;  ///< waits
   std::vector<std::string> lines_;
 };
 

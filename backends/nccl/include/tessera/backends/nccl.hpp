@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "tessera/comm/device_session.hpp"
 
@@ -14,5 +15,8 @@ namespace tessera::backends::nccl {
 /// comm::DeviceCommunicatorBackend::open of NCCL, or of RCCL where the library was built with it.
 [[nodiscard]] std::unique_ptr<comm::DeviceSession> open(comm::Communicator& world,
                                                         comm::DeviceLimits const& limits);
+
+/// comm::DeviceCommunicatorBackend::version: "NCCL: 2.28.3".
+[[nodiscard]] std::string library_version();
 
 }  // namespace tessera::backends::nccl
