@@ -106,7 +106,8 @@ std::optional<std::int64_t> step_of(std::string_view line) {
 std::optional<std::string> earlier_file(std::string const& path) {
   std::error_code error;
   auto const name = std::filesystem::absolute(path, error).lexically_normal().string();
-  bool const of_descriptor = name.starts_with("/dev/") || name.starts_with("/proc/");
+  bool const of_descriptor =
+      name.starts_with("/dev/std") || name.starts_with("/dev/fd/") || name.starts_with("/proc/");
   if (of_descriptor || !std::filesystem::is_regular_file(path, error)) return std::nullopt;
   return plain(path).string();
 }

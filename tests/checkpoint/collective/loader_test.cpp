@@ -156,7 +156,7 @@ TEST(Loader, DifferencesAreListedUpToTen) {
                 "'embedding.weight' is f32 (37, 24) in the checkpoint, f32 (37, 25) here",
                 "'layers.0.attention.qkv' is f32 (3, 4, 6, 8) in the checkpoint, f64 (3, "
                 "4, 6, 8) here",
-                "'new' is missing in the checkpoint", "'halves' is in the checkpoint, but not here"}));
+                "'new' is missing in the checkpoint", "'ieee_halves' is in the checkpoint, but not here"}));
   for (int k = 0; k < 20; ++k) wanted.push_back({fmt::format("new.{}", k), DType::f32, {1}});
   EXPECT_EQ(loader.differences(wanted).size(), 11u);
   EXPECT_EQ(loader.differences(wanted).back(), "and 14 more");
