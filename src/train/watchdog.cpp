@@ -96,9 +96,7 @@ struct Watchdog::Parts {
       // A longer pause is one in which this process did not run: it does not count.
       clock.pass(board.own(), std::min(std::chrono::duration_cast<Milliseconds>(now - last), 2 * tick));
       if (clock.waited() == Milliseconds(0)) poked = poked && failed;
-      bool const overdue = clock.overdue(board.own(), options.timeout_s);
-      if (overdue) board.own().overdue = clock.wait();
-      if (overdue || failed) alarm();
+      if (int const passed = clock.time_outs(options.timeout_s); failed || passed > 0) look(passed, failed);
       last = now;
       devices.post_failure(board.own());
       obey();
@@ -114,6 +112,17 @@ struct Watchdog::Parts {
     for (std::size_t i = 0; i < neighbours.size(); ++i) {
       if (files[i + 1].revents != 0) neighbour_ended(i);
     }
+  }
+
+  /// A wait that is allowed several time-outs is looked at once in each: others may be stopped.
+  void look(int time_outs, bool failed) {
+    auto& own = board.own();
+    bool const another = own.time_outs.exchange(time_outs) != time_outs || own.late != clock.wait();
+    own.late = clock.wait();
+    if (failed || time_outs >= allowed_time_outs(own)) return alarm();
+    if (!another) return;
+    poked = false;
+    alarm();
   }
 
   void alarm() {
@@ -236,8 +245,13 @@ struct Watchdog::Parts {
     bool const failed =
         std::ranges::any_of(views, [](ProcessView const& view) { return view.failure.has_value(); });
     if (failed) report("communication between devices has failed", views);
-    if (std::ranges::none_of(views, &ProcessView::overdue)) return board.release_report();
-    report(fmt::format("the job has not moved for {:g} s", options.timeout_s), views);
+    int const late = std::ranges::max(views, {}, &ProcessView::time_outs).time_outs;
+    bool const hangs = std::ranges::any_of(views, &ProcessView::overdue) ||
+                       (late > 0 && std::ranges::any_of(views, [](ProcessView const& view) {
+                          return !view.left && is_stopped(view.state);
+                        }));
+    if (!hangs) return board.release_report();
+    report(fmt::format("the job has not moved for {:g} s", options.timeout_s * late), views);
   }
 
   [[noreturn]] void report(std::string const& what, std::vector<ProcessView> const& views) {

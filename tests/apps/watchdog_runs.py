@@ -91,6 +91,24 @@ class Watchdog(Job):
                           rf"has not entered \w+ .*\d+ on \w+.*: \d+ x f\d\d, \d+ bytes{AT}", r"ranks? [\d, -]+ waits? in")
         self.expect_nothing_left()
 
+    def test_a_rank_that_is_stopped_in_a_save_is_named_after_one_time_out(self):
+        process = self.start(4, "--dp", "4", "--save", "c", "--save-interval", "1", "--timeout", str(TIMEOUT_S),
+                             fault="ckpt.written#1:sleep=1000000@1")
+        for line in process.stdout:
+            if line.startswith("step"):
+                break
+        time.sleep(TIMEOUT_S + 2)  # a rank that writes, however long, is no rank that hangs: ten time-outs are allowed
+        self.assertIsNone(process.poll())
+        victim = next(pid for pid, name in processes_with(self.mark) if name == "gpt_train" and self.rank_of(pid) == 1)
+        os.kill(victim, signal.SIGSTOP)
+        stopped = time.monotonic()
+        code, _, errors = self.end_of(process)
+        self.assertEqual(code, 76, errors)
+        self.assertLess(time.monotonic() - stopped, TIMEOUT_S + 5 + 3)
+        self.expect_named(errors, r"not moved for \d+ s",
+                          rf"rank 1 \(host \S+, process {victim}\) is stopped \(SIGSTOP.* on checkpoint: .*, in which ranks 0, 2, 3 wait")
+        self.expect_nothing_left()
+
     @staticmethod
     def rank_of(pid):
         text = pathlib.Path("/proc", str(pid), "environ").read_text()

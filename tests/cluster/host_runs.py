@@ -197,7 +197,9 @@ class Failing(OnHosts):
         self.assertRegex(errors, r"ranks [01][0-9, ]* wait in|rank [01] waits in")
 
     def test_where_the_first_host_is_stopped_the_second_reports(self):
-        process = self.start_long(TWO_BY_TWO, "--tp", "2", "--timeout", "3")
+        process = self.start(TWO_BY_TWO, GPT_TRAIN, *RUN, "--metrics", "m.jsonl", "--steps", "1000000", "--tp", "2",
+                             "--timeout", "3")  # without saves, in which a host may be silent for ten time-outs
+        cluster.wait_until("it trains", lambda: (self.work / "m.jsonl").exists() and self.steps())
         _, errors = self.stop_ranks(process, "h1", 2)
         for rank in (0, 1):
             self.assertRegex(errors, rf"rank {rank} \(host h1, .*\) does not answer")

@@ -144,7 +144,8 @@ TEST_F(HangReport, ARecordReadsAsItWasWritten) {
   channel.last_collectives[2].write(posted(0, sum, 2));
   record->waiting.write(posted(0, sum, 2));
   record->waits = 3;
-  record->overdue = 3;
+  record->late = 3;
+  record->time_outs = 1;
   auto const view = view_of(*record, 'S');
   EXPECT_EQ(view.host, "h9");
   EXPECT_TRUE(view.overdue);

@@ -11,6 +11,7 @@
 
 #include "tessera/comm/call_text.hpp"
 #include "train/watchdog/processes.hpp"
+#include "train/watchdog/wait_clock.hpp"
 #include "train/watchdog/wait_graph.hpp"
 
 namespace tessera::train {
@@ -267,7 +268,8 @@ ProcessView view_of(comm::ProcessRecord const& record, char state) {
   view.left = record.phase == Phase::left;
   PostedCall call;
   auto const wait = record.waits.load();
-  view.overdue = wait % 2 != 0 && record.overdue == wait;
+  if (wait % 2 != 0 && record.late == wait) view.time_outs = record.time_outs;
+  view.overdue = view.time_outs >= allowed_time_outs(record);
   if (wait % 2 != 0 && record.waiting.read(call)) view.waiting = call;
   if (record.last.read(call)) view.last = call;
   if (record.has_failed) view.failure = {record.failed.data(), record.failure.data()};

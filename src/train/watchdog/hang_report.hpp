@@ -18,7 +18,8 @@ struct ProcessView {
   int process = 0;
   char state = 'R';      ///< as the system has it; X: gone; ?: its node does not answer
   bool left = false;     ///< in good order
-  bool overdue = false;  ///< it waits for longer than the time-out
+  int time_outs = 0;     ///< whole ones that it has been waiting for
+  bool overdue = false;  ///< it waits for longer than its communicator allows
   std::optional<comm::PostedCall> waiting, last;
   std::optional<comm::DeviceFailure> failure;  ///< of one of its communicators
 

@@ -9,6 +9,12 @@
 
 namespace tessera::train {
 
+/// How many time-outs the wait of a process may last, or its last one: as its communicator allows.
+inline int allowed_time_outs(comm::ProcessRecord const& record) {
+  comm::PostedCall call;
+  return record.waiting.read(call) ? record.channels[call.channel].patience : 1;
+}
+
 /// How long the process that a record is of has been in the wait it is in.
 class WaitClock {
  public:
@@ -22,11 +28,9 @@ class WaitClock {
     waited_ = now == wait_ && waits_ ? waited_ + passed : Milliseconds(0);
     wait_ = now;
   }
-  /// Whether the wait has lasted too long, with the patience of the communicator that it is on.
-  [[nodiscard]] bool overdue(comm::ProcessRecord const& record, double timeout_s) const {
-    comm::PostedCall call;
-    int const patience = record.waiting.read(call) ? record.channels[call.channel].patience : 1;
-    return waits_ && std::chrono::duration<double>(waited_).count() > timeout_s * patience;
+  /// Whole ones that the wait has lasted for.
+  [[nodiscard]] int time_outs(double timeout_s) const {
+    return waits_ ? static_cast<int>(std::chrono::duration<double>(waited_).count() / timeout_s) : 0;
   }
   /// The number of the wait, or of the last one.
   [[nodiscard]] std::uint64_t wait() const noexcept { return wait_; }
