@@ -23,7 +23,7 @@ struct RunFacts {
   int nodes = 1;
   std::int64_t begins_at = 0;      ///< step after which it begins
   std::string_view matmul;         ///< library of matrix products
-  double peak_flops = 0;           ///< measured, summed over the ranks
+  double peak_flops = 0;           ///< measured or given, summed over the ranks
   OverRanks stored_parameters{};   ///< elements of the tensors that a rank keeps
   OverRanks predicted_bytes{};     ///< memory
   std::int64_t train_samples = 0;  ///< sequences

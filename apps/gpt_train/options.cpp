@@ -178,6 +178,8 @@ Option const table[] = {
     {"output", "log", "--log", output<&OutputConfig::log>, "file for what is printed"},
     {"output", "mllog", "--mllog", output<&OutputConfig::mllog>,
      "file for the lines that MLPerf's tools read; -: standard output"},
+    {"output", "peak_tflops", "--peak-tflops", output<&OutputConfig::peak_tflops>,
+     "TFLOP/s of a rank that mfu is a share of; 0: measured in a large matrix product"},
 
     {"watchdog", "timeout", "--timeout", watchdog<&WatchdogConfig::timeout>,
      "seconds that a rank may wait for the others before the job is ended with a report; 0: no limit"},

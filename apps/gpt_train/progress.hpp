@@ -21,7 +21,7 @@ class Progress {
 
   /// Tokens per second over the steps made, the first two left out if there are more: they still grow memory.
   [[nodiscard]] double tokens_per_s() const;
-  /// Model FLOP/s as a share of the measured peak, over the same steps.
+  /// Model FLOP/s as a share of the peak, over the same steps.
   [[nodiscard]] double mfu() const;
 
  private:

@@ -197,7 +197,7 @@ RunResult Run<T>::finish(train::AllocationMeter const& meter) {
   auto const used = static_cast<double>(all_reduce_value(world, own, comm::Op::max));
   auto const resident =
       static_cast<double>(all_reduce_value(world, train::peak_resident_bytes(), comm::Op::max));
-  console_.line("model FLOP/s: {:.1f}% of the measured peak", 100 * progress_.mfu());
+  console_.line("model FLOP/s: {:.1f}% of the {} peak", 100 * progress_.mfu(), peak_origin(config_.output));
   console_.line("communication of the last step, all ranks: {}", traffic_text(last_));
   console_.line("peak memory per rank: {} of {} predicted ({:.1f}%); resident set {}", bytes_text(used),
                 bytes_text(predicted), 100 * used / predicted, bytes_text(resident));

@@ -69,6 +69,10 @@ double checkpoint_bytes(train::RunConfig const& config) {
   return 3 * width * static_cast<double>(tessera::model::parameter_count(config.model));
 }
 
+std::string_view peak_origin(train::OutputConfig const& output) {
+  return output.peak_tflops > 0 ? "given" : "measured";
+}
+
 std::string checkpoint_text(train::RunConfig const& config) {
   auto const& c = config.checkpoint;
   if (c.save.empty()) return {};

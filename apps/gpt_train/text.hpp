@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "tessera/mesh/mesh.hpp"
 #include "tessera/train/memory.hpp"
@@ -23,6 +24,8 @@ namespace gpt_train {
 /// The batch, how it is made up, and the tiles.
 [[nodiscard]] std::string batch_text(tessera::train::RunConfig const& config,
                                      tessera::train::Layout const& layout);
+/// "measured" or "given": where the peak that model FLOP/s are a share of comes from.
+[[nodiscard]] std::string_view peak_origin(tessera::train::OutputConfig const& output);
 /// "memory per rank: 12 MiB = 3 MiB parameters ... + ...".
 [[nodiscard]] std::string memory_text(tessera::train::MemoryPrediction const& prediction);
 /// Bytes of one checkpoint: weights and both moments.

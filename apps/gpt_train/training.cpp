@@ -93,8 +93,8 @@ void print_header(Console& console, Setup const& setup, train::RunConfig const& 
   console.line(model_text(config));
   console.line(batch_text(config, setup.plan.layout));
   console.line("data: {}", setup.inputs.dataset->description());
-  console.line("matrix products: {}, {:.1f} GFLOP/s measured on all ranks", setup.inputs.matmul->name(),
-               peak_flops * 1e-9);
+  console.line("matrix products: {}, {:.1f} GFLOP/s {} on all ranks", setup.inputs.matmul->name(),
+               peak_flops * 1e-9, peak_origin(config.output));
   console.line(memory_text(setup.memory));
   if (ranks > 1) {
     console.line("memory of the rank that needs most: {}",
@@ -109,7 +109,8 @@ void print_header(Console& console, Setup const& setup, train::RunConfig const& 
 template <class T>
 ExitCode run_as(train::RunConfig const& config, Setup& setup, Console& console, comm::Communicator& world) {
   train::AllocationMeter meter;  // what products keep from now on is the run's
-  double const peak_flops = train::measure_peak_flops<T>(*setup.inputs.matmul, world);
+  double const given = config.output.peak_tflops * 1e12 * world.size();
+  double const peak_flops = given > 0 ? given : train::measure_peak_flops<T>(*setup.inputs.matmul, world);
   meter.restart();
   print_header(console, setup, config, peak_flops);
   std::optional<TraceFile> trace;

@@ -37,8 +37,8 @@ class Tessera(ExecutableApplication):
 
     figure_of_merit("Figure of Merit (FOM)", fom_regex=r"(# )?Figure of Merit \(FOM\):\s+(?P<fom>[0-9]+\.[0-9]*)",
                     group_name="fom", units="tokens/s or GB/s")
-    figure_of_merit("Share of the measured peak", fom_regex=r"model FLOP/s: (?P<peak>[0-9]+\.[0-9]*)% of the measured",
-                    group_name="peak", units="%")
+    figure_of_merit("Share of the peak", group_name="peak", units="%",
+                    fom_regex=r"model FLOP/s: (?P<peak>[0-9]+\.[0-9]*)% of the (?:measured|given)")
     figure_of_merit("Average bus bandwidth", fom_regex=r"# Avg bus bandwidth\s+:\s+(?P<busbw>[0-9.e+-]+)",
                     group_name="busbw", units="GB/s")
 

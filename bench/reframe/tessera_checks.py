@@ -71,7 +71,7 @@ class Training(TesseraCheck):
 
     @performance_function("%")
     def of_peak(self):
-        return sn.extractsingle(r"model FLOP/s: (\S+)% of the measured peak", self.stdout, 1, float)
+        return sn.extractsingle(r"model FLOP/s: (\S+)% of the (?:measured|given) peak", self.stdout, 1, float)
 
 
 @rfm.simple_test

@@ -121,6 +121,7 @@ void check_run(Checks& checks, RunConfig const& c) {
       "fraction, data.validation_path, or training.eval_interval = 0",
       c.training.eval_interval);
   checks.between("output.trace_spans", c.output.trace_spans, 1, most_spans);
+  checks.not_negative("output.peak_tflops", c.output.peak_tflops);
   checks.not_negative("watchdog.timeout", c.watchdog.timeout);
   checks.between("sample.length", c.sample.length, 0, most_steps);
   checks.not_negative("sample.temperature", c.sample.temperature);

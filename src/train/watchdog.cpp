@@ -41,12 +41,6 @@ constexpr Milliseconds time_to_answer{700}, time_to_report{4000}, time_to_end{60
 /// Ranks that are tried, from 0 on, for the one that reports.
 constexpr int most_speakers = 16;
 
-enum Order : std::uint32_t {
-  order_speak = 1,
-  order_end = 2,
-  order_be_quiet = 4  ///< of processes that end: the job ends
-};
-
 }  // namespace
 
 struct Watchdog::Parts {
@@ -245,13 +239,9 @@ struct Watchdog::Parts {
     bool const failed =
         std::ranges::any_of(views, [](ProcessView const& view) { return view.failure.has_value(); });
     if (failed) report("communication between devices has failed", views);
-    int const late = std::ranges::max(views, {}, &ProcessView::time_outs).time_outs;
-    bool const hangs = std::ranges::any_of(views, &ProcessView::overdue) ||
-                       (late > 0 && std::ranges::any_of(views, [](ProcessView const& view) {
-                          return !view.left && is_stopped(view.state);
-                        }));
-    if (!hangs) return board.release_report();
-    report(fmt::format("the job has not moved for {:g} s", options.timeout_s * late), views);
+    int const time_outs = time_outs_of_hang(views);
+    if (time_outs == 0) return board.release_report();
+    report(fmt::format("the job has not moved for {:g} s", options.timeout_s * time_outs), views);
   }
 
   [[noreturn]] void report(std::string const& what, std::vector<ProcessView> const& views) {

@@ -21,7 +21,7 @@ import unittest
 
 GPT_TRAIN, MPIEXEC = sys.argv[1:3]
 SMALL = ["--layers", "4", "--hidden-size", "32", "--seq-length", "16", "--steps", "4", "--eval-interval", "2",
-         "--global-batch-size", "16", "--sample-length", "8"]
+         "--global-batch-size", "16", "--sample-length", "8", "--peak-tflops", "0.001"]
 
 
 def foreign_mpiexec():

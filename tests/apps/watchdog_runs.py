@@ -18,7 +18,7 @@ import uuid
 
 GPT_TRAIN, MPIEXEC = sys.argv[1:3]
 SMALL = ["--layers", "2", "--hidden-size", "32", "--seq-length", "16", "--global-batch-size", "8", "--eval-interval",
-         "0", "--sample-length", "0"]
+         "0", "--sample-length", "0", "--peak-tflops", "1"]
 TIMEOUT_S = 3
 HYDRA = "HYDRA" in subprocess.run([MPIEXEC, "--version"], capture_output=True, text=True, check=True).stdout  # MPICH's
 AT = r", at (src|include|apps)/\S+:\d+"

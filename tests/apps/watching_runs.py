@@ -22,7 +22,7 @@ import unittest
 
 GPT_TRAIN, MPIEXEC = sys.argv[1:3]
 SMALL = ["--layers", "2", "--hidden-size", "32", "--seq-length", "16", "--global-batch-size", "8", "--eval-interval",
-         "0", "--sample-length", "0"]
+         "0", "--sample-length", "0", "--peak-tflops", "1"]
 
 
 class Folder(unittest.TestCase):
@@ -160,6 +160,22 @@ class Metrics(Folder):
         self.assertEqual([step["step"] for step in steps], [1, 2, 3])
         self.assertEqual((end["event"], end["code"]), ("end", 0))
         self.assertIn(f"Weights: {end['weights']}\n", done.stdout)
+
+    def test_model_flops_are_a_share_of_what_was_given_or_measured(self):
+        for words, origin in (([], "given"), (["--peak-tflops", "0"], "measured")):
+            self.metrics.unlink(missing_ok=True)
+            status, output, errors = self.run_alone(*SMALL, "--steps", "3", "--metrics", str(self.metrics), *words)
+            self.assertEqual(status, 0, errors)
+            gflops = re.search(rf"^matrix products: .*, ([0-9.]+) GFLOP/s {origin} on all ranks$", output, re.MULTILINE)
+            self.assertIsNotNone(gflops, output)
+            self.assertRegex(output, rf"model FLOP/s: [0-9.]+% of the {origin} peak")
+            begin, *rest = self.events()
+            self.assertAlmostEqual(begin["peak_flops"] * 1e-9, float(gflops[1]), delta=0.1)
+            if origin == "given":
+                self.assertEqual(begin["peak_flops"], 1e12)
+            for step in (event for event in rest if "step" in event and "loss" in event):
+                flops = begin["flops_per_token"] * step["tokens_per_s"]
+                self.assertAlmostEqual(step["mfu"] * begin["peak_flops"] / flops, 1, 6)
 
     def test_a_run_that_breaks_off_says_so(self):
         status, _, _ = self.run_alone(*SMALL, "--steps", "3", "--lr", "1e30", "--lr-warmup-iters", "1", "--metrics",

@@ -22,7 +22,7 @@ import cluster  # noqa: E402
 GPT_TRAIN, MPIEXEC, TEST_MESH, TEST_CONTRACT = sys.argv[1:5]
 RUN = ["--layers", "4", "--hidden-size", "32", "--seq-length", "16", "--steps", "6", "--eval-interval", "0",
        "--global-batch-size", "16", "--sample-length", "0", "--lr-warmup-iters", "2", "--lr-decay-iters", "6",
-       "--tiles", "8"]
+       "--tiles", "8", "--peak-tflops", "1"]
 TWO_BY_TWO = {"h1": 2, "h2": 2}
 
 

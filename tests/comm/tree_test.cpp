@@ -130,8 +130,9 @@ TEST(Tree, SumsOnCrossingGroupsDoNotWaitForEachOther) {
     auto const column = make_tree(group.split(group.rank() % 2, group.rank()));
     std::vector<float> along_row(50000, 1.0f);
     std::vector<float> along_column(50000, 1.0f);
+    std::vector<float> highest(50000, 1.0f);  // not of what is summed: the sum begins before this has ended
     for (int round = 0; round < 20; ++round) {
-      auto in_row = all_reduce_in_place(*row, along_row, Op::max);
+      auto in_row = all_reduce_in_place(*row, highest, Op::max);
       in_row = all_reduce_in_place(*row, along_row, Op::sum);
       auto in_column = all_reduce_in_place(*column, along_column, Op::sum);
       bool const row_first = group.rank() == 0 || group.rank() == 3;

@@ -19,7 +19,7 @@ BUILD = pathlib.Path(sys.argv[1]).resolve()
 GPT_TRAIN = BUILD / "apps/gpt_train/gpt_train"
 MODEL = ["--layers", "4", "--hidden-size", "32", "--seq-length", "16", "--global-batch-size", "16",
          "--eval-interval", "0", "--sample-length", "0", "--lr-warmup-iters", "2", "--lr-decay-iters", "100",
-         "--log-interval", "50", "--tiles", "8"]
+         "--log-interval", "50", "--tiles", "8", "--peak-tflops", "1"]
 FOR_EVER = ["--steps", "1000000"]
 GONE = ("COMPLETED", "FAILED", "NODE_FAIL", "CANCELLED", "TIMEOUT")
 

@@ -11,19 +11,23 @@ import jobs
 from jobs import ROOT, Training, numbers
 
 
-class LosingNodes(Training):
-    def begin(self):
-        """A job on two nodes that has saved something; the second of them."""
-        job = self.train("--tp", "2", "--save-interval", "1")
-        self.wait_for_steps(5)
-        return job, self.second_node(job)
-
+class Nodes(Training):
     def nodes(self, job):
         fields = self.wait_for(job, "RUNNING")
         return self.slurm.client("scontrol", "show", "hostnames", fields["NodeList"]).split()
 
     def second_node(self, job):
         return self.nodes(job)[-1]
+
+
+class LosingNodes(Nodes):
+    """Training goes on without them."""
+
+    def begin(self):
+        """A job on two nodes that has saved something; the second of them."""
+        job = self.train("--tp", "2", "--save-interval", "1")
+        self.wait_for_steps(5)
+        return job, self.second_node(job)
 
     def expect_to_go_on_without(self, job, node):
         self.wait_until_requeued(job, 1)
@@ -73,6 +77,24 @@ class LosingNodes(Training):
         self.slurm.heal("h2")
         self.wait_until_idle("h2")
 
+    def test_a_node_whose_slurmd_ends_is_left_out(self):
+        job, node = self.begin()
+        os.kill(self.slurm.daemon(node), signal.SIGKILL)
+        self.expect_to_go_on_without(job, node)
+        self.slurm.run(node, "slurmd")
+        self.wait_until_idle(node)
+
+    def test_a_node_that_crashes_is_left_out(self):
+        job, node = self.begin()
+        self.slurm.crash(node)
+        self.expect_to_go_on_without(job, node)
+        self.slurm.run(node, "slurmd")
+        self.wait_until_idle(node)
+
+
+class Reactions(Nodes):
+    """What the script does about nodes, with stand-ins for gpt_train."""
+
     def test_a_lock_of_an_earlier_start_is_waited_for_by_another_start(self):
         lock = f"{self.run_folder}/checkpoints/lock"
         build = self.stand_in(f"mkdir -p $(dirname {lock})\n"
@@ -117,13 +139,6 @@ class LosingNodes(Training):
         self.slurm.start_at_once(job)
         self.assertIn(f"job: lost by an earlier start: {node}\n", self.expect_end(job, 1))
 
-    def test_a_node_whose_slurmd_ends_is_left_out(self):
-        job, node = self.begin()
-        os.kill(self.slurm.daemon(node), signal.SIGKILL)
-        self.expect_to_go_on_without(job, node)
-        self.slurm.run(node, "slurmd")
-        self.wait_until_idle(node)
-
     def test_a_node_that_starts_nothing_is_found_when_a_run_has_failed(self):
         """Before Slurm itself misses it."""
         build = self.stand_in(f"touch {self.work}/begun.$SLURM_PROCID\n"
@@ -140,13 +155,6 @@ class LosingNodes(Training):
         self.assertIn(f"job: nodes that do not answer: {node}\n", self.log())
         self.assertIn("job: requeued\n", self.log())
         self.assertEqual(self.slurm.fields(job)["ExcNodeList"], node)
-
-    def test_a_node_that_crashes_is_left_out(self):
-        job, node = self.begin()
-        self.slurm.crash(node)
-        self.expect_to_go_on_without(job, node)
-        self.slurm.run(node, "slurmd")
-        self.wait_until_idle(node)
 
 
 if __name__ == "__main__":

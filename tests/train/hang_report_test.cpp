@@ -132,6 +132,18 @@ TEST_F(HangReport, ASilentHostAndAnEarlyEndAreTold) {
       {"rank 0 (host h1, process 100) has ended early", "rank 3 (host h2, process 103) does not answer"});
 }
 
+TEST_F(HangReport, AWaitMayEndUnlessItIsOverdueOrAProcessIsStopped) {
+  EXPECT_EQ(time_outs_of_hang(processes), 0);
+  processes[1].time_outs = 3;
+  EXPECT_EQ(time_outs_of_hang(processes), 0);
+  processes[2].state = 'T';
+  EXPECT_EQ(time_outs_of_hang(processes), 3);
+  processes[2].left = true;
+  EXPECT_EQ(time_outs_of_hang(processes), 0);
+  processes[1].overdue = true;
+  EXPECT_EQ(time_outs_of_hang(processes), 3);
+}
+
 TEST_F(HangReport, ARecordReadsAsItWasWritten) {
   auto const record = std::make_unique<comm::ProcessRecord>();
   record->rank = 5;

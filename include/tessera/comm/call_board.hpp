@@ -67,11 +67,11 @@ struct ProcessRecord {
   std::uint64_t started = 0;          ///< when the system says that it began, clock ticks since boot
   std::array<char, 64> host{};
   std::atomic<std::uint32_t> channels_used{0};
-  std::atomic<std::uint64_t> waits{0};    ///< odd: blocked; each wait has an odd number of its own
-  std::atomic<std::uint64_t> late{0};     ///< the wait that lasts for a time-out or more; 0: none
+  std::atomic<std::uint64_t> waits{0};     ///< odd: blocked; each wait has an odd number of its own
+  std::atomic<std::uint64_t> late{0};      ///< the wait that lasts for a time-out or more; 0: none
   std::atomic<std::int32_t> time_outs{0};  ///< whole ones that it has lasted for
-  std::atomic<std::uint32_t> orders{0};   ///< what its watchdog is asked to do (train/watchdog.hpp)
-  std::atomic<std::int64_t> end_at{0};    ///< when to obey the order to end, ns of the node's steady clock
+  std::atomic<std::uint32_t> orders{0};    ///< what its watchdog is asked to do (train/watchdog)
+  std::atomic<std::int64_t> end_at{0};     ///< when to obey the order to end, ns of the node's steady clock
   std::atomic<std::int64_t> claimed{0};  ///< the node's first record: when one of it began to report; 0: none
   std::atomic<bool> has_failed{false};   ///< a communicator, for good; the next two were written before
   std::array<char, 16> failed{};         ///< its name

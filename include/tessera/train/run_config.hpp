@@ -121,6 +121,7 @@ struct OutputConfig {
                              << 20;  ///< kept of each rank, 40 bytes each; later ones are lost
   std::string log;                   ///< what is printed, again
   std::string mllog;                 ///< the run's course for MLPerf's tools; -: standard output
+  double peak_tflops = 0;            ///< of a rank, that mfu is a share of; 0: that of a large matrix product
 
   bool operator==(OutputConfig const&) const = default;
 };

@@ -47,7 +47,7 @@ struct StepReport {
 /// Model FLOP/s as a share of what the ranks' matrix products can do, both known to the caller.
 struct Efficiency {
   double flops_per_token = 0;  ///< model::flops_per_token
-  double peak_flops = 0;       ///< measured, summed over the ranks
+  double peak_flops = 0;       ///< measured or given, summed over the ranks
 
   [[nodiscard]] double model_flops(StepReport const& report) const {
     return flops_per_token * report.tokens_per_s();

@@ -282,6 +282,14 @@ ProcessView view_of(comm::ProcessRecord const& record, char state) {
   return view;
 }
 
+int time_outs_of_hang(std::vector<ProcessView> const& processes) {
+  auto const lost = [](ProcessView const& one) {
+    return one.overdue || (!one.left && is_stopped(one.state));
+  };
+  if (std::ranges::none_of(processes, lost)) return 0;
+  return std::ranges::max(processes, {}, &ProcessView::time_outs).time_outs;
+}
+
 std::string hang_report(std::vector<ProcessView> const& processes) { return Report(processes).text(); }
 
 }  // namespace tessera::train

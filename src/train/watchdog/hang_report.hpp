@@ -37,6 +37,10 @@ struct ProcessView {
 /// Reads a record of the board; `state` is what the system says of the process now.
 [[nodiscard]] ProcessView view_of(comm::ProcessRecord const& record, char state);
 
+/// How many whole time-outs somebody has been waiting for, if nobody will come: 0 where a wait may still end.
+/// That is so when it is overdue, or when a process is stopped.
+[[nodiscard]] int time_outs_of_hang(std::vector<ProcessView> const& processes);
+
 /// Says which process, or which calls, the others wait for, one line each, and then who waits in what.
 [[nodiscard]] std::string hang_report(std::vector<ProcessView> const& processes);
 

@@ -21,6 +21,13 @@
 
 namespace tessera::train {
 
+/// What a process is asked to do, in its record.
+enum Order : std::uint32_t {
+  order_speak = 1,
+  order_end = 2,
+  order_be_quiet = 4  ///< of processes that end: the job ends
+};
+
 /// Where a rank of the world runs.
 struct RankPlace {
   std::int32_t node = 0;     ///< its lowest rank
