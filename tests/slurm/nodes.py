@@ -21,8 +21,6 @@ class Nodes(Training):
 
 
 class LosingNodes(Nodes):
-    """Training goes on without them."""
-
     def begin(self):
         """A job on two nodes that has saved something; the second of them."""
         job = self.train("--tp", "2", "--save-interval", "1")
@@ -47,6 +45,8 @@ class LosingNodes(Nodes):
         query = ["sinfo", "--noheader", "--partition=main", "--nodes", node, "--format=%t"]
         jobs.cluster.wait_until(f"{node} is idle", lambda: self.slurm.client(*query) == "idle")
 
+
+class CutNodes(LosingNodes):
     def test_a_node_whose_cable_is_pulled_is_left_out(self):
         job, node = self.begin()
         self.slurm.cut(node)
@@ -77,6 +77,8 @@ class LosingNodes(Nodes):
         self.slurm.heal("h2")
         self.wait_until_idle("h2")
 
+
+class EndedNodes(LosingNodes):
     def test_a_node_whose_slurmd_ends_is_left_out(self):
         job, node = self.begin()
         os.kill(self.slurm.daemon(node), signal.SIGKILL)
