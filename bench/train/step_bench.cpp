@@ -8,6 +8,7 @@
 //
 //   of_peak   model FLOP/s / FLOP/s of a 1024-cubed product on the same ranks at the same time
 //   speedup   step time of one rank / step time of all ranks as one tp group (the others idle meanwhile)
+//   of_cores  FLOP/s of that product on all ranks at the same time / on one: what the cores allow
 //   price     step time with --tiles 8 / with --tiles auto, model with 16 heads
 //
 // The two runs that a ratio compares take steps in turns, and the medians count. bench/README.md says more.
@@ -145,16 +146,22 @@ void step_case(benchmark::State& state, Bench& bench) {
   if (bench.alone) one.emplace(*bench.alone, config, bench.data.path(), *bench.matmul);
   if (bench.world.size() > 1) all.emplace(bench.world, config, bench.data.path(), *bench.matmul);
   for (auto _ : state) {
-    std::function<double()> one_step, one_peak, all_step;
+    std::function<double()> one_step, one_peak, all_step, all_peak;
     if (one) {
       one_step = [&] { return one->step_s(); };
       one_peak = [&] { return 1 / train::measure_peak_flops<float>(*bench.matmul, *bench.alone); };
     }
-    if (all) all_step = [&] { return all->step_s(); };
-    auto const times = bench.take_turns({one_step, one_peak, all_step});
+    if (all) {
+      all_step = [&] { return all->step_s(); };
+      all_peak = [&] { return 1 / train::measure_peak_flops<float>(*bench.matmul, bench.world); };
+    }
+    auto const times = bench.take_turns({one_step, one_peak, all_step, all_peak});
     state.SetIterationTime(times[0]);
     if (one) state.counters["of_peak"] = one->flops_per_step() / times[0] * times[1];
-    if (all) state.counters["speedup"] = times[0] / times[2];
+    if (all) {
+      state.counters["speedup"] = times[0] / times[2];
+      state.counters["of_cores"] = times[1] / times[3];
+    }
   }
 }
 
