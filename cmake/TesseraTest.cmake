@@ -3,7 +3,8 @@
 
 # tessera_test(NAME SOURCES file... LINKS target... [RANKS n...] [LABELS label...] [TIMEOUT seconds])
 # One GoogleTest executable test_<NAME>. Without RANKS it runs alone; with RANKS it is started under mpirun once
-# for each rank count, as <NAME>_<n>. LABELS default to `quick`; `full` tests run with scripts/test.sh --all only.
+# for each rank count, as <NAME>_<n>. LABELS default to `quick`; `full` tests run with scripts/test.sh --all only. Those
+# without RANKS are `serial` besides: the MPI makes no difference to them.
 function(tessera_test name)
   cmake_parse_arguments(PARSE_ARGV 1 TEST "" "TIMEOUT" "SOURCES;LINKS;RANKS;LABELS")
   if(NOT TEST_TIMEOUT)
@@ -24,7 +25,7 @@ function(tessera_test name)
   else()
     target_link_libraries(test_${name} PRIVATE ${TEST_LINKS} tessera_test_main_serial)
     add_test(NAME ${name} COMMAND test_${name})
-    tessera_test_properties(${name} ${TEST_TIMEOUT} "${TEST_LABELS}" 1)
+    tessera_test_properties(${name} ${TEST_TIMEOUT} "${TEST_LABELS};serial" 1)
   endif()
 endfunction()
 

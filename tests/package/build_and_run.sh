@@ -24,8 +24,9 @@ case ${way} in
   find_package)
     with_cmake -DCMAKE_PREFIX_PATH="${TESSERA_PREFIX}"
     ;;
-  add_subdirectory)
-    with_cmake -DTESSERA_SOURCE="${TESSERA_SOURCE}" -DTESSERA_ROOMS="${TESSERA_ROOMS// /;}" -DCMAKE_UNITY_BUILD=ON
+  add_subdirectory)  # compiles the library, for which no optimisation is needed
+    with_cmake -DTESSERA_SOURCE="${TESSERA_SOURCE}" -DTESSERA_ROOMS="${TESSERA_ROOMS// /;}" -DCMAKE_UNITY_BUILD=ON \
+      -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O0
     ;;
   pkg_config)
     export PKG_CONFIG_PATH=${TESSERA_PREFIX}/${TESSERA_LIBDIR}/pkgconfig
