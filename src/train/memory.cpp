@@ -19,16 +19,19 @@ namespace tessera::train {
 
 namespace {
 
-/// The largest tree sums of a step keep as much again: activations over tp, gradient buckets over dp.
-std::size_t tree_bytes(RunConfig const& config, Plan const& plan, std::int64_t gradients) {
+/// The largest tree sums of a step keep as much again: over tp activations or, with sequence parallelism, the
+/// gradients of replicated tensors, over dp gradient buckets.
+std::size_t tree_bytes(RunConfig const& config, Plan const& plan, std::int64_t gradients,
+                       std::int64_t replicated) {
   auto const& layout = plan.layout;
   std::int64_t const activation = plan.stage.tokens.rows() * config.model.hidden_size;
+  std::int64_t const over_tp = plan.stage.sequence_parallel ? std::max(activation, replicated) : activation;
   std::int64_t const bucket = std::min(gradients, config.parallel.bucket_bytes / wide_bytes(config));
   auto const scratch = [&](int ranks, std::int64_t elements) {
     return ranks > 1 ? comm::tree_scratch_bytes(ranks, static_cast<std::size_t>(elements), wide_type(config))
                      : 0;
   };
-  return (plan.tree_over_tp ? scratch(layout.tp, activation) : 0) +
+  return (plan.tree_over_tp ? scratch(layout.tp, over_tp) : 0) +
          (plan.tree_over_dp ? scratch(layout.dp, bucket) : 0);
 }
 
@@ -89,7 +92,8 @@ std::vector<MemoryItem> count(RunConfig const& config, Plan const& plan) {
           {"sampling", sampling.used_bytes()},
           {"attention kernel", attention_bytes<T>(config, plan)},
           {"matrix products", kernels::matmul_scratch_bytes(dtype_of<T>)},
-          {"tree sums", tree_bytes(config, plan, stage.store().gradient_range().end)},
+          {"tree sums", tree_bytes(config, plan, stage.store().gradient_range().end,
+                                   stage.store().replicated_range().size())},
           {checkpoint_copies, copy_bytes(config, plan, stage.store().parameters())},
           {trace_spans, span_bytes(config)}};
 }

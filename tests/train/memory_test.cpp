@@ -62,6 +62,28 @@ TEST(Memory, PeakIsWithinTenPercentOfThePrediction) {
   }
 }
 
+/// The gradients of replicated tensors, the positions first of all, are the largest sum over tp then.
+TEST(Memory, WithMorePositionsThanRowsIsWithinTenPercentOfThePrediction) {
+  TokenFile const tokens(251, 40'000);
+  auto config = small_run(tokens);
+  config.model.vocab_size = 251;
+  config.model.layers = 1;
+  config.model.hidden_size = 64;
+  config.model.max_positions = 2048;
+  config.batch = {32, 1, 8};
+  for (int const tiles : {8, 0}) {
+    config.parallel.tiles = tiles;
+    for (LayoutCase const& layout : {LayoutCase{{2, 1, 1}, true}, LayoutCase{{4, 1, 1}, true}}) {
+      auto const group = support::group_of(layout.shape.size());
+      if (!group) continue;
+      SCOPED_TRACE(layout.name() + " tiles " + std::to_string(tiles));
+      double const ratio = peak_against_prediction<float>(*group, layout.applied_to(config));
+      EXPECT_GT(ratio, 0.9);
+      EXPECT_LT(ratio, 1.1);
+    }
+  }
+}
+
 /// In fast mode too the sums of ranks on one node take scratch, which is most where the model is small.
 TEST(Memory, InBf16IsWithinTenPercentOfThePrediction) {
   TokenFile const tokens(251, 40'000);
