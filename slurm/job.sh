@@ -40,6 +40,7 @@ correct_tasks() {
 
 # Reads the site's file and prints where this job runs and what it takes for granted.
 begin_job() {
+  trap 'signal=USR1' USR1  # one that comes before the run is handed on to it
   correct_tasks
   note "${SLURM_JOB_NAME} ${SLURM_JOB_ID}, start $((${SLURM_RESTART_COUNT:-0} + 1)), ${SLURM_NTASKS} ranks on" \
     "${SLURM_JOB_NUM_NODES} nodes (${SLURM_JOB_NODELIST}), $(date --iso-8601=seconds)"
@@ -116,15 +117,20 @@ make_launcher() {
   fi
 }
 
+# Before srun and gpt_train: keeps a SIGUSR1 that comes before they are ready for it (GNU env since 8.31).
+set_aside_early_signals=()
+if env --block-signal=USR1 true 2>/dev/null; then set_aside_early_signals=(env --block-signal=USR1); fi
+
 # Runs a command, prints it before, and sets `status` to its exit code. Signals to this shell do not end it before the
 # command: SIGUSR1 is handed on to the ranks, SIGTERM reaches them by itself. After a SIGTERM there may be little time,
 # so that a node which is the reason is excluded at once.
+signal=none
 run_to_its_end() {
-  local signal=none pid
+  local pid before=()
   note "runs:$(printf ' %q' "$@")"
-  "$@" </dev/null &
+  [[ $1 != srun ]] || before=("${set_aside_early_signals[@]}")
+  "${before[@]}" "$@" </dev/null &
   pid=$!
-  trap 'signal=USR1' USR1
   trap 'signal=TERM' TERM
   while [[ -n ${signal} ]]; do
     case ${signal} in
@@ -136,6 +142,7 @@ run_to_its_end() {
     # shellcheck disable=SC2034  # for the caller
     wait "${pid}" || status=$?
   done
+  signal=none
 }
 
 # Print the nodes that Slurm has given up, of NODELIST or of this job, a line each.
@@ -186,21 +193,28 @@ silent_nodes() {
 # is_among WORD LINES
 is_among() { grep --quiet --line-regexp --fixed-strings -- "$1" <<<"$2"; }
 
-# Whether Slurm has started this job again while this start, on a node that was cut off, knew nothing of it.
-is_outlived() {
+# Prints why this job must not be requeued, if so: another start of it runs already, of which this one, on a node that was
+# cut off, knows nothing; or somebody has cancelled it: it is on its way out, not at the end of its time, and Slurm has
+# not put it back.
+kept_from_requeue() {
   local job restarts
-  job=$(scontrol show job "${SLURM_JOB_ID}") || return 1
+  job=$(scontrol show job "${SLURM_JOB_ID}") || return 0
   restarts=$(sed --quiet 's/.* Restarts=\([0-9]*\).*/\1/p' <<<"${job}")
-  [[ ${job} == *JobState=RUNNING* ]] && ((restarts > ${SLURM_RESTART_COUNT:-0}))
+  if [[ ${job} == *JobState=RUNNING* ]] && ((restarts > ${SLURM_RESTART_COUNT:-0})); then
+    echo "another start of this job runs already"
+  elif [[ ${job} =~ JobState=(COMPLETING|CANCELLED)\ Reason=None\  ]] && ((restarts == ${SLURM_RESTART_COUNT:-0})); then
+    echo "somebody has cancelled this job; what was saved stays, for another with TESSERA_RUN_DIR=${TESSERA_RUN_DIR@Q}"
+  fi
 }
 
 # Asks Slurm to start this job again. If Slurm does not want to, the exit code still says what is needed.
 requeue_job() {
-  local answer
+  local answer reason
   # Slurm then sends SIGTERM to all that this job runs, also to the commands that have something left to do here.
   trap '' TERM
-  if is_outlived; then
-    note "not requeued: another start of this job runs already"
+  reason=$(kept_from_requeue)
+  if [[ -n ${reason} ]]; then
+    note "not requeued: ${reason}"
     exit "${status}"
   fi
   # A job that Slurm has put back by itself, because it made room for another or lost a node, is pending already.

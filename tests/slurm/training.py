@@ -2,6 +2,7 @@
 # SPDX-FileCopyrightText: The Tessera developers
 # SPDX-License-Identifier: Apache-2.0
 """Runs that are longer than their job: requeued until they are done."""
+import os
 import re
 
 import jobs
@@ -51,6 +52,30 @@ class GoingOn(Training):
         self.wait_for(urgent, "COMPLETED")
         self.slurm.start_at_once(job)
         self.expect_whole(self.expect_end(job, 0))
+
+    def test_a_job_that_somebody_cancels_ends_for_good(self):
+        job = self.train("--tp", "2", options=["--nodes=1"])
+        self.wait_for_steps(3)
+        self.slurm.client("scancel", job)
+        self.wait_for_log("^job: not requeued: somebody has cancelled this job; what was saved stays")
+        self.wait_for(job, "CANCELLED")
+        self.assertGreater(self.saved(), 0)
+
+    def test_a_signal_that_comes_before_gpt_train_is_ready_is_kept_for_it(self):
+        job = self.train("--tp", "2", options=["--nodes=1"])
+        self.wait_for_log("^job: runs: ")
+        self.slurm.client("scancel", "--signal=USR1", job)
+        self.wait_for_log("^job: gpt_train ended with 75")
+        self.assertIn("because SIGUSR1 came: please requeue", self.log())
+
+    def test_a_folder_may_have_any_name(self):
+        self.run_folder = self.work / 'a "quoted\\ name'
+        os.environ["TESSERA_RUN_DIR"] = str(self.run_folder)
+        build = self.stand_in('echo step_00000001 > "$TESSERA_RUN_DIR/checkpoints/latest"; exit 75')
+        (self.run_folder / "checkpoints").mkdir(parents=True)
+        job = self.train(options=[f"--export=ALL,TESSERA_BUILD={build},TESSERA_MPI_PLUGIN=none"])
+        self.wait_until_requeued(job, 1)
+        self.assertIn("newest checkpoint: step_00000001", self.log())
 
     def test_a_run_that_saves_nothing_new_is_not_requeued_for_ever(self):
         build = self.stand_in("exit 75")
