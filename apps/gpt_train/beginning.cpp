@@ -11,6 +11,7 @@
 #include <tuple>
 #include <utility>
 
+#include "shared_directory.hpp"
 #include "tessera/base/error.hpp"
 #include "tessera/checkpoint/steps.hpp"
 #include "tessera/comm/collectives.hpp"
@@ -118,6 +119,16 @@ void check_save(train::RunConfig const& config) {
 
 namespace {
 
+/// Collective. Throws, on all ranks, where a node has a directory of that name to itself.
+void check_shared(tessera::comm::Communicator& world, std::string const& save) {
+  auto const problem = not_shared(world, save);
+  if (problem.empty()) return;
+  throw tessera::IoError(fmt::format("checkpoint.save = \"{}\": {}: name a directory on a file system that "
+                                     "all nodes have in common",
+                                     save, problem),
+                         ExitCode::cannot_create);
+}
+
 /// The node of each rank where the configuration says it.
 std::vector<int> nodes_by_hand(train::RunConfig const& config, train::Layout const& layout) {
   std::vector<int> nodes;
@@ -140,6 +151,7 @@ Beginning begin(std::unique_ptr<tessera::comm::Communicator> world, train::RunCo
     beginning.saver = std::make_unique<checkpoint::Saver>(
         world->duplicate(), checkpoint::SaverOptions{c.save, c.keep, c.synchronous, c.ranks_per_file,
                                                      nodes_by_hand(config, plan.layout)});
+    check_shared(*world, c.save);
   };
   // What another job is still writing must not be read: the lock comes first.
   if (c.resume) make_saver();

@@ -108,9 +108,11 @@ int doctor(comm::Session& session, comm::Communicator& world, std::vector<std::s
   auto const places = find_places(world);
   report.add("places", places.findings);
   report.add("limits of rank 0", find_limits());
+  auto const sharing = find_sharing(world, order.directory);
   if (first) {
-    report.add(fmt::format("checkpoints in {}", order.directory),
-               find_directory(order.directory, checkpoint_bytes(order.config), order.checkpoints));
+    auto findings = find_directory(order.directory, checkpoint_bytes(order.config), order.checkpoints);
+    if (!any_failed(findings)) findings.insert(findings.end(), sharing.begin(), sharing.end());
+    report.add(fmt::format("checkpoints in {}", order.directory), findings);
   }
   report.add("communication", find_collectives(world));
   std::unique_ptr<tessera::kernels::MatmulProvider> provider;

@@ -7,8 +7,11 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
+#include <climits>
 #include <cstdio>
 #include <filesystem>
 #include <span>
@@ -16,7 +19,9 @@
 #include <vector>
 
 #include "doctor_system.hpp"
+#include "shared_directory.hpp"
 #include "tessera/checkpoint/files.hpp"
+#include "tessera/comm/collectives.hpp"
 #include "text.hpp"
 
 namespace gpt_train {
@@ -106,13 +111,27 @@ bool is_taken(std::string const& path) {
   return lstat(path.c_str(), &status) == 0;
 }
 
+/// Where a run that saves into `wanted` writes first.
+std::string tried_for(std::string const& wanted) {
+  return !is_taken(wanted) && is_folder(parent_of(wanted)) ? parent_of(wanted) : wanted;
+}
+
 }  // namespace
+
+Findings find_sharing(tessera::comm::Communicator& world, std::string const& wanted) {
+  if (world.size() == 1) return {};
+  std::array<std::uint8_t, PATH_MAX> tried{};
+  if (world.rank() == 0) std::ranges::copy(tried_for(wanted).substr(0, tried.size() - 1), tried.begin());
+  tessera::comm::broadcast(world, tried, 0).wait_host();
+  auto const problem = not_shared(world, reinterpret_cast<char const*>(tried.data()));
+  if (problem.empty()) return {{Verdict::ok, "all ranks see what rank 0 writes"}};
+  return {{Verdict::fail, problem, "name a directory on a file system that all nodes have in common"}};
+}
 
 Findings find_directory(std::string const& wanted, double bytes_of_one, int checkpoints) {
   Findings findings;
-  std::string directory = wanted;
-  if (!is_taken(wanted) && is_folder(parent_of(wanted))) {
-    directory = parent_of(wanted);
+  std::string const directory = tried_for(wanted);
+  if (directory != wanted) {
     findings.push_back(
         {Verdict::ok, fmt::format("not there yet: a run makes it; tried out in {}", directory)});
   } else if (!is_folder(wanted)) {

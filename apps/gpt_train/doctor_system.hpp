@@ -32,4 +32,7 @@ struct Places {
 /// it, is tried out with a small file, which is taken away again.
 [[nodiscard]] Findings find_directory(std::string const& wanted, double bytes_of_one, int checkpoints);
 
+/// Collective. Whether all ranks see the directory that find_directory tries out on rank 0; on all ranks.
+[[nodiscard]] Findings find_sharing(tessera::comm::Communicator& world, std::string const& wanted);
+
 }  // namespace gpt_train

@@ -204,6 +204,16 @@ class Failing(OnHosts):
         for rank in (0, 1):
             self.assertRegex(errors, rf"rank {rank} \(host h1, .*\) does not answer")
 
+    def test_a_directory_that_each_host_has_to_itself_is_refused_before_the_first_step(self):
+        own = f"/dev/shm/{self.work.name}"  # each host has its own /dev/shm
+        begun = time.monotonic()
+        output = self.train({"h1": 2, "h2": 1}, "--dp", "1", "--tp", "1", "--pp", "3", "--tiles", "0", "--save", own, code=73)
+        self.assertLess(time.monotonic() - begun, 40)
+        self.assertEqual(output.count("gpt_train: error:"), 1, output)
+        self.assertIn(f'checkpoint.save = "{own}": rank 2 does not see in it what rank 0 writes: name a directory', output)
+        doctor = self.ended(self.start({"h1": 1, "h2": 2}, GPT_TRAIN, "doctor", "--pp", "3", "--save", own), code=78)
+        self.assertRegex(doctor, "FAIL  rank 1 and 1 more do not see in it what rank 0 writes\n +-> name a directory")
+
     def test_a_directory_that_a_run_on_another_host_writes_is_refused(self):
         first = self.start_long({"h1": 2}, "--tp", "2")
         output = self.train({"h2": 2}, "--tp", "2", "--save", "ck", "--resume", code=73)
