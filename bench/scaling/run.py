@@ -123,7 +123,8 @@ class Driver:
 
 
 def _last_words(path):
-    lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]
+    """The first line that tells of an error, or else the first of words: launchers frame theirs with rules."""
+    lines = [line for line in path.read_text(errors="replace").splitlines() if any(map(str.isalnum, line))]
     told = [line for line in lines if "error" in line.lower()]
     return (told or lines or ["no message"])[0][:500]
 

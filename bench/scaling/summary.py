@@ -37,10 +37,20 @@ class Measured:
     number: int
     label: str
     ranks: int
-    nodes: int
+    planned_nodes: int
     runs: list
     failures: list
     baseline: bool = False
+
+    @property
+    def nodes(self):
+        """On how many the newest run was; those of the plan while there is none."""
+        return nodes_of(self.runs[-1]) if self.runs else self.planned_nodes
+
+    @property
+    def cores(self):
+        """The fewest that a run had."""
+        return min(map(cores_of, self.runs))
 
     def figure(self, name):
         return Spread.of([run["figures"][name] for run in self.runs if run["figures"].get(name) is not None])
@@ -156,24 +166,35 @@ def axes(point):
     return " x ".join(axis for axis in degrees if degrees[axis] > 1)
 
 
+def nodes_of(run):
+    """On how many nodes a run was, as it says itself; as planned where its program does not say."""
+    return run["figures"].get("begin", {}).get("nodes", run["nodes"])
+
+
 def cores_of(run):
     """Cores that the ranks of a run had between them, if every node is like the one that started it."""
-    host = run["host"]
-    return host["cores"] * run["nodes"] if run["nodes"] > 1 else host["usable_cores"]
+    host, nodes = run["host"], nodes_of(run)
+    return host["cores"] * nodes if nodes > 1 else host["usable_cores"]
 
 
 def remarks(series):
     """What must be said before any number."""
-    return [text for rule in (_oversubscribed, _disturbed, _mixed, _not_strong, _not_weak, _left_out, _incomplete)
+    return [text for rule in (_other_nodes, _oversubscribed, _disturbed, _mixed, _not_strong, _not_weak, _left_out, _incomplete)
             for text in rule(series)]
+
+
+def _other_nodes(series):
+    for point in series.measured:
+        if other := sorted({nodes_of(run) for run in point.runs} - {point.planned_nodes}):
+            yield (f"OTHER NODES: point {point.number} ({point.label}): nodes of the plan {point.planned_nodes}, of its "
+                   f"runs {', '.join(map(str, other))}")
 
 
 def _oversubscribed(series):
     for point in series.measured:
-        run = point.runs[-1]
-        wanted, there = run["ranks"] * run["threads"], cores_of(run)
-        if wanted > there:
-            yield (f"OVERSUBSCRIBED: point {point.number} ({point.label}) ran {wanted} ranks x threads on {there} "
+        wanted = point.ranks * point.runs[-1]["threads"]
+        if wanted > point.cores:
+            yield (f"OVERSUBSCRIBED: point {point.number} ({point.label}) ran {wanted} ranks x threads on {point.cores} "
                    "cores: its times say how ranks share cores, not how the program scales")
 
 

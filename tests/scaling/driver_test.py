@@ -10,8 +10,12 @@ import subprocess
 import sys
 import time
 import unittest
+import unittest.mock
 
 from support import PLAN, TOOLS, TRAIN, Stage
+
+import launch
+import plan as plans
 
 
 class Driver(Stage):
@@ -167,6 +171,27 @@ class Driver(Stage):
         self.assertEqual(status, 0, errors)
         first = [line for line in calls.read_text().splitlines() if "--nodes" in line][0]
         self.assertTrue(first.startswith("--nodes=2 --ntasks=2 --kill-on-bad-exit=1 --mpi=pmix --cpu-bind=cores "), first)
+
+    def test_words_of_a_launcher_are_told_without_its_rules(self):
+        self.mpirun.write_text("#!/bin/sh\nprintf -- '-----\\nThere are not enough slots\\n=====\\n' >&2\nexit 1\n")
+        status, output, _ = self.run_plan(PLAN)
+        self.assertEqual(status, 1)
+        self.assertIn("FAILED, exit code 1: There are not enough slots\n", output)
+
+    def test_nodes_that_were_not_there_are_told_of(self):
+        self.run_plan(PLAN.replace("[options]", "ranks_per_node = 1\n[options]"))
+        _, report, _ = self.tool("report.py", "out", "--plots", "none")
+        self.assertIn("!!! OTHER NODES: point 2 (tp 2): nodes of the plan 2, of its runs 1\n", report)
+        self.assertRegex(report, r"\ntp 2 +2 +1 +2 ")
+
+    def test_ranks_may_share_cores_where_the_plan_gives_a_node_too_many(self):
+        cores, name = len(os.sched_getaffinity(0)), "OMPI_MCA_rmaps_base_oversubscribe"
+        plan = plans.Plan("", "trial", "strong", "", "gpt_train", "strong")
+        with unittest.mock.patch.dict(os.environ):
+            os.environ.pop(name, None)
+            given = [name in launch.environment(plan, plans.Point(1, "", ranks, nodes, {}, []))
+                     for ranks, nodes in ((cores, 1), (cores + 1, 1), (2 * cores, 2), (2 * cores + 1, 2))]
+        self.assertEqual(given, [False, True, False, True])
 
 
 if __name__ == "__main__":

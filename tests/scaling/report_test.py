@@ -30,7 +30,7 @@ def record(point, run, step_s, ranks=None, **changes):
         figures["begin"]["tp"] = 1
     return {"schema": 2, "plan": "trial", "kind": "strong", "scaling": "strong", "title": "A trial",
             "plan_points": [{"point": number, "label": f"tp {number}", "identity": f"id-{number}", "ranks": number,
-                             "nodes": 1}
+                             "nodes": changes.get("nodes", 1)}
                             for number in changes.pop("points", (1, 2, 4))],
             "repetitions": 2, "point": point, "label": f"tp {point}", "identity": f"id-{point}",
             "baseline": point == 1, "key": f"key-{point}", "run": run, "ranks": ranks, "nodes": 1, "threads": 1, "options": {}, "git": "abc",
@@ -106,6 +106,12 @@ class Numbers(unittest.TestCase):
         crowded = record(2, 1, 1.0)
         crowded["host"] = {**crowded["host"], "usable_cores": 1}
         self.assertIn("OVERSUBSCRIBED: point 2 (tp 2) ran 2 ranks x threads on 1 cores", remarks(crowded))
+        elsewhere = record(16, 1, 1.0, nodes=2, points=(16,))
+        self.assertNotIn("OVERSUBSCRIBED", remarks(elsewhere))
+        elsewhere["figures"]["begin"]["nodes"] = 1
+        told = remarks(elsewhere)
+        self.assertIn("OVERSUBSCRIBED: point 16 (tp 16) ran 16 ranks x threads on 8 cores", told)
+        self.assertIn("OTHER NODES", told)
         self.assertIn("DISTURBED: other programs used up to 1.5 cores", remarks(record(1, 1, 1.0, busy_cores=1.5)))
         self.assertIn("MIXED: the points come from 2 source versions",
                       remarks(record(1, 1, 1.0), record(2, 1, 1.0, git="def")))
