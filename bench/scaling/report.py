@@ -97,7 +97,7 @@ def run(options):
     if not options.results.exists():
         print(f"report.py: error: {options.results}: there are no results", file=sys.stderr)
         return exit_codes.NO_INPUT
-    all_series = summary.series_of(store.read(options.results))
+    all_series = summary.series_of(store.read(options.results), store.read_plans(options.results))
     if not all_series:
         print(f"report.py: error: {options.results}: holds no results of run.py", file=sys.stderr)
         return exit_codes.NO_INPUT
