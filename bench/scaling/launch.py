@@ -59,9 +59,11 @@ def make(kind, extra):
 
 
 def environment(plan, point):
-    """Few threads, as ranks are what scales. With more ranks than cores Open MPI is told to give way."""
+    """Few threads, as ranks are what scales. Where the plan itself gives a node more ranks than cores Open MPI is told
+    to give way; nodes that are not there are no reason to share the cores of others."""
     values = {**os.environ, "OMP_NUM_THREADS": str(plan.threads), **plan.environment}
-    if point.nodes == 1 and point.ranks * plan.threads > len(os.sched_getaffinity(0)):
+    of_node = -(-point.ranks // point.nodes)
+    if of_node * plan.threads > len(os.sched_getaffinity(0)):
         for name, value in (("rmaps_base_oversubscribe", "1"), ("mpi_yield_when_idle", "1"),
                             ("hwloc_base_binding_policy", "none")):
             values.setdefault(f"OMPI_MCA_{name}", value)

@@ -59,7 +59,7 @@ def hardware(series):
 def head(series):
     lines = [f"{series.kind}: {SCALING_TEXT[series.scaling]}"]
     lines += [f"Hardware: {text}" for text in hardware(series)]
-    counts = sorted({(point.ranks, summary.cores_of(point.runs[-1])) for point in series.measured})
+    counts = sorted({(point.ranks, point.cores) for point in series.measured})
     lines.append("Ranks on cores: " + ", ".join(f"{ranks} on {cores}" for ranks, cores in counts))
     programs = sorted({(run["program"]["version"] or run["program"]["name"], run["git"] or "no checkout")
                        for run in series.runs()})
@@ -97,7 +97,7 @@ def run(options):
     if not options.results.exists():
         print(f"report.py: error: {options.results}: there are no results", file=sys.stderr)
         return exit_codes.NO_INPUT
-    all_series = summary.series_of(store.read(options.results))
+    all_series = summary.series_of(store.read(options.results), store.read_plans(options.results))
     if not all_series:
         print(f"report.py: error: {options.results}: holds no results of run.py", file=sys.stderr)
         return exit_codes.NO_INPUT

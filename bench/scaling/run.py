@@ -65,8 +65,16 @@ class Driver:
         self.left = False
         # Of all points: one that had another number when it was measured is measured all the same.
         self.records = store.read(folder) if folder.exists() else []
-        self.plan_points = [{"point": point.number, "label": point.label, "identity": programs.identity(plan, point),
-                             "ranks": point.ranks, "nodes": point.nodes} for point in plan.points]
+        self.described = {
+            "plan": plan.name, "kind": plan.kind, "scaling": plan.scaling, "title": plan.title,
+            "repetitions": plan.repetitions,
+            "plan_points": [{"point": point.number, "label": point.label, "baseline": point.baseline,
+                             "identity": programs.identity(plan, point), "ranks": point.ranks, "nodes": point.nodes}
+                            for point in plan.points]}
+
+    def keep_plan(self):
+        """For the report: what the runs are of, even if none is made now."""
+        store.keep_plan(self.folder, {**self.described, "began": _now()})
 
     @property
     def interrupted(self):
@@ -89,14 +97,12 @@ class Driver:
         words = [str(self.program.path), *programs.arguments(self.program, point, work)]
         command = self.launcher.command(point, words)
         record = {
-            "plan": self.plan.name, "kind": self.plan.kind, "scaling": self.plan.scaling, "title": self.plan.title,
-            "plan_points": self.plan_points, "repetitions": self.plan.repetitions, "point": point.number,
-            "label": point.label, "identity": programs.identity(self.plan, point), "baseline": point.baseline,
-            "key": self.key(point), "run": number, "ranks": point.ranks, "nodes": point.nodes, "threads": self.plan.threads,
-            "options": point.options, "command": shlex.join(command), "git": self.git,
+            **self.described, "point": point.number, "label": point.label, "baseline": point.baseline,
+            "identity": programs.identity(self.plan, point), "key": self.key(point), "run": number,
+            "ranks": point.ranks, "nodes": point.nodes, "threads": self.plan.threads, "options": point.options,
+            "command": shlex.join(command), "git": self.git,
             "program": {"name": self.program.name, "sha256": self.program.sha256, "version": self.program.version},
-            "host": self.host, "slurm": facts.slurm(), "busy_cores": facts.busy_cores(),
-            "began": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")}
+            "host": self.host, "slurm": facts.slurm(), "busy_cores": facts.busy_cores(), "began": _now()}
         try:
             outcome = launch.run(command, launch.environment(self.plan, point), work, self.plan.timeout_s)
         finally:
@@ -122,8 +128,13 @@ class Driver:
             return {**result, "error": str(error)}
 
 
+def _now():
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+
+
 def _last_words(path):
-    lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]
+    """The first line that tells of an error, or else the first of words: launchers frame theirs with rules."""
+    lines = [line for line in path.read_text(errors="replace").splitlines() if any(map(str.isalnum, line))]
     told = [line for line in lines if "error" in line.lower()]
     return (told or lines or ["no message"])[0][:500]
 
@@ -195,6 +206,7 @@ def run(options):
                               exit_codes.NO_INPUT)
     folder.mkdir(parents=True, exist_ok=True)
     driver = Driver(plan, program, launcher, folder)
+    driver.keep_plan()
     failed = measure_all(driver, points)
     measured = sum(driver.missing(point) == 0 for point in points)
     print(f"{plan.name}: {measured} of {len(points)} points measured; results in {folder}")

@@ -37,10 +37,20 @@ class Measured:
     number: int
     label: str
     ranks: int
-    nodes: int
+    planned_nodes: int
     runs: list
     failures: list
     baseline: bool = False
+
+    @property
+    def nodes(self):
+        """On how many the newest run was; those of the plan while there is none."""
+        return nodes_of(self.runs[-1]) if self.runs else self.planned_nodes
+
+    @property
+    def cores(self):
+        """The fewest that a run had."""
+        return min(map(cores_of, self.runs))
 
     def figure(self, name):
         return Spread.of([run["figures"][name] for run in self.runs if run["figures"].get(name) is not None])
@@ -55,13 +65,14 @@ class Measured:
 
 @dataclasses.dataclass
 class Series:
-    """All points of a plan."""
+    """All points of a plan. `dropped` are the labels of others that were measured under its name."""
     name: str
     kind: str
     scaling: str
     title: str
     repetitions: int
     points: list
+    dropped: list = dataclasses.field(default_factory=list)
     remarks: list = dataclasses.field(default_factory=list)
 
     @property
@@ -80,21 +91,34 @@ class Series:
         return [run for point in self.measured for run in point.runs]
 
 
-def series_of(records):
-    """Records -> a Series for each plan, by name."""
+def series_of(records, plans=None):
+    """Records -> a Series for each plan, by name. `plans` are the newest ones; else the newest record says its own."""
     names = sorted({record["plan"] for record in records})
-    return [_series([record for record in records if record["plan"] == name]) for name in names]
+    return [_series([record for record in records if record["plan"] == name], (plans or {}).get(name))
+            for name in names]
 
 
-def _series(records):
+def _series(records, plan):
     records = sorted(records, key=lambda record: (record["began"], record["run"]))
-    last = records[-1]
-    known = {entry["point"]: entry for entry in last["plan_points"]}
+    plan = plan or records[-1]
+    entries = _with_baseline(sorted(plan["plan_points"], key=lambda entry: entry["point"]), records)
     points = [_point(entry, [record for record in records if record["identity"] == entry["identity"]])
-              for _, entry in sorted(known.items())]
-    series = Series(last["plan"], last["kind"], last["scaling"], last["title"], last["repetitions"], points)
+              for entry in entries]
+    known = {entry["identity"] for entry in entries}
+    dropped = {record["identity"]: record["label"] for record in records
+               if record["ok"] and record["identity"] not in known}
+    series = Series(plan["plan"], plan["kind"], plan["scaling"], plan["title"], plan["repetitions"], points,
+                    list(dict.fromkeys(dropped.values())))
     series.remarks = remarks(series)
     return series
+
+
+def _with_baseline(entries, records):
+    """Points of a plan; those of older records do not say which is the baseline: the newest run of one does."""
+    if all("baseline" in entry for entry in entries):
+        return entries
+    chosen = [record["identity"] for record in records if record.get("baseline")][-1:]
+    return [{**entry, "baseline": entry["identity"] in chosen} for entry in entries]
 
 
 def _point(entry, records):
@@ -104,7 +128,7 @@ def _point(entry, records):
     failures = [record for record in records if not record["ok"] and not record.get("left")
                 and (not good or record["began"] > good[-1]["began"])]
     return Measured(entry["point"], entry["label"], entry["ranks"], entry["nodes"], runs, failures,
-                    any(record["baseline"] for record in records))
+                    entry["baseline"])
 
 
 def speedup(series, point):
@@ -156,25 +180,37 @@ def axes(point):
     return " x ".join(axis for axis in degrees if degrees[axis] > 1)
 
 
+def nodes_of(run):
+    """On how many nodes a run was, as it says itself; as planned where its program does not say."""
+    return run["figures"].get("begin", {}).get("nodes", run["nodes"])
+
+
 def cores_of(run):
     """Cores that the ranks of a run had between them, if every node is like the one that started it."""
-    host = run["host"]
-    return host["cores"] * run["nodes"] if run["nodes"] > 1 else host["usable_cores"]
+    host, nodes = run["host"], nodes_of(run)
+    return host["cores"] * nodes if nodes > 1 else host["usable_cores"]
 
 
 def remarks(series):
     """What must be said before any number."""
-    return [text for rule in (_oversubscribed, _disturbed, _mixed, _not_strong, _not_weak, _left_out, _incomplete)
-            for text in rule(series)]
+    rules = (_other_nodes, _oversubscribed, _disturbed, _mixed, _not_strong, _not_weak, _left_out, _dropped,
+             _incomplete)
+    return [text for rule in rules for text in rule(series)]
+
+
+def _other_nodes(series):
+    for point in series.measured:
+        if other := sorted({nodes_of(run) for run in point.runs} - {point.planned_nodes}):
+            yield (f"OTHER NODES: point {point.number} ({point.label}): nodes of the plan {point.planned_nodes}, of "
+                   f"its runs {', '.join(map(str, other))}")
 
 
 def _oversubscribed(series):
     for point in series.measured:
-        run = point.runs[-1]
-        wanted, there = run["ranks"] * run["threads"], cores_of(run)
-        if wanted > there:
-            yield (f"OVERSUBSCRIBED: point {point.number} ({point.label}) ran {wanted} ranks x threads on {there} "
-                   "cores: its times say how ranks share cores, not how the program scales")
+        wanted = point.ranks * point.runs[-1]["threads"]
+        if wanted > point.cores:
+            yield (f"OVERSUBSCRIBED: point {point.number} ({point.label}) ran {wanted} ranks x threads on "
+                   f"{point.cores} cores: its times say how ranks share cores, not how the program scales")
 
 
 def _disturbed(series):
@@ -220,6 +256,11 @@ def _left_out(series):
     for point in series.measured:
         if kinds := point.first("left_out"):
             yield f"LEFT OUT: point {point.number} ({point.label}): {point.ranks} ranks have no {' nor '.join(kinds)}"
+
+
+def _dropped(series):
+    if series.dropped:
+        yield f"DROPPED: measured, but not in the plan as it is now: {', '.join(series.dropped)}"
 
 
 def _incomplete(series):

@@ -10,8 +10,12 @@ import subprocess
 import sys
 import time
 import unittest
+import unittest.mock
 
 from support import PLAN, TOOLS, TRAIN, Stage
+
+import launch
+import plan as plans
 
 
 class Driver(Stage):
@@ -74,6 +78,30 @@ class Driver(Stage):
         self.assertEqual([row.split()[0] for row in rows], ["first", "renamed", "tp"], report)
         self.assertIn("400.0", rows[2])  # ms of two ranks
         self.assertNotIn("MIXED", report)
+
+    def test_the_report_follows_the_plan_as_it_is_now(self):
+        self.run_plan(PLAN, "--repetitions", "1")
+        moved = PLAN.replace("baseline = true\n", "").replace(
+            "options = { tp = 2 }\n", "options = { tp = 2 }\nlabel = \"halves\"\nbaseline = true\n").replace(
+            "[options]", "title = \"Another title\"\n[options]")
+        for repetitions in (1, 2):  # nothing to run; then runs of either baseline
+            self.run_plan(moved, "--repetitions", repetitions)
+            _, report, _ = self.tool("report.py", "out", "--plots", "none")
+            self.assertIn("trial: Another title", report)
+            # Speed-up and efficiency against 2 ranks.
+            self.assertRegex(report, r"\n1 rank .* 0\.50 .* 100\.0 % ")
+            self.assertRegex(report, r"\nhalves .* 1\.00 .* 100\.0 % ")
+            self.assertNotRegex(report, "MISSING|DROPPED|FEW RUNS")
+
+    def test_points_that_left_the_plan_are_left_out_and_new_ones_are_missing(self):
+        self.run_plan(PLAN, "--repetitions", "1")
+        other = PLAN.replace("options = { tp = 2 }", "options = { pp = 2 }")
+        self.run_plan(other, "--repetitions", "1", "--point", "1")
+        status, report, errors = self.tool("report.py", "out", "--plots", "none")
+        self.assertEqual((status, errors), (0, ""))
+        self.assertIn("!!! DROPPED: measured, but not in the plan as it is now: tp 2\n", report)
+        self.assertIn("!!! MISSING: not measured yet: 2 (pp 2)\n", report)
+        self.assertNotIn("\ntp 2 ", report)
 
     def test_one_point_alone(self):
         status, _, _ = self.run_plan(PLAN, "--point", "2")
@@ -167,6 +195,27 @@ class Driver(Stage):
         self.assertEqual(status, 0, errors)
         first = [line for line in calls.read_text().splitlines() if "--nodes" in line][0]
         self.assertTrue(first.startswith("--nodes=2 --ntasks=2 --kill-on-bad-exit=1 --mpi=pmix --cpu-bind=cores "), first)
+
+    def test_words_of_a_launcher_are_told_without_its_rules(self):
+        self.mpirun.write_text("#!/bin/sh\nprintf -- '---\\nNot enough slots\\n===\\n' >&2\nexit 1\n")
+        status, output, _ = self.run_plan(PLAN)
+        self.assertEqual(status, 1)
+        self.assertIn("FAILED, exit code 1: Not enough slots\n", output)
+
+    def test_nodes_that_were_not_there_are_told_of(self):
+        self.run_plan(PLAN.replace("[options]", "ranks_per_node = 1\n[options]"), "--repetitions", "1")
+        _, report, _ = self.tool("report.py", "out", "--plots", "none")
+        self.assertIn("!!! OTHER NODES: point 2 (tp 2): nodes of the plan 2, of its runs 1\n", report)
+        self.assertRegex(report, r"\ntp 2 +2 +1 +1 ")
+
+    def test_ranks_may_share_cores_where_the_plan_gives_a_node_too_many(self):
+        cores, name = len(os.sched_getaffinity(0)), "OMPI_MCA_rmaps_base_oversubscribe"
+        plan = plans.Plan("", "trial", "strong", "", "gpt_train", "strong")
+        with unittest.mock.patch.dict(os.environ):
+            os.environ.pop(name, None)
+            given = [name in launch.environment(plan, plans.Point(1, "", ranks, nodes, {}, []))
+                     for ranks, nodes in ((cores, 1), (cores + 1, 1), (2 * cores, 2), (2 * cores + 1, 2))]
+        self.assertEqual(given, [False, True, False, True])
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def record(point, run, step_s, ranks=None, **changes):
         figures["begin"]["tp"] = 1
     return {"schema": 2, "plan": "trial", "kind": "strong", "scaling": "strong", "title": "A trial",
             "plan_points": [{"point": number, "label": f"tp {number}", "identity": f"id-{number}", "ranks": number,
-                             "nodes": 1}
+                             "nodes": changes.get("nodes", 1)}
                             for number in changes.pop("points", (1, 2, 4))],
             "repetitions": 2, "point": point, "label": f"tp {point}", "identity": f"id-{point}",
             "baseline": point == 1, "key": f"key-{point}", "run": run, "ranks": ranks, "nodes": 1, "threads": 1, "options": {}, "git": "abc",
@@ -83,6 +83,12 @@ class Numbers(unittest.TestCase):
         self.close(summary.speedup(series, points[16]), 1.5, 1.5, 1.5)
         self.close(summary.efficiency(series, points[16]), 0.75, 0.75, 0.75)
 
+    def test_runs_whose_points_say_no_baseline_have_that_of_the_newest(self):
+        series, points = self.series([record(1, 1, 8.0), record(2, 1, 4.0), record(2, 2, 4.0, baseline=True),
+                                      record(1, 3, 8.0, baseline=False)])
+        self.assertEqual([point.number for point in series.points if point.baseline], [2])
+        self.close(summary.speedup(series, points[2]), 1, 1, 1)
+
     def test_the_least_bubble_of_a_pipeline(self):
         _, points = self.series([record(4, 1, 1.0, pp=4)])
         self.assertAlmostEqual(summary.ideal_bubble(points[4]), 3 / 7)
@@ -106,6 +112,12 @@ class Numbers(unittest.TestCase):
         crowded = record(2, 1, 1.0)
         crowded["host"] = {**crowded["host"], "usable_cores": 1}
         self.assertIn("OVERSUBSCRIBED: point 2 (tp 2) ran 2 ranks x threads on 1 cores", remarks(crowded))
+        elsewhere = record(16, 1, 1.0, nodes=2, points=(16,))
+        self.assertNotIn("OVERSUBSCRIBED", remarks(elsewhere))
+        elsewhere["figures"]["begin"]["nodes"] = 1
+        told = remarks(elsewhere)
+        self.assertIn("OVERSUBSCRIBED: point 16 (tp 16) ran 16 ranks x threads on 8 cores", told)
+        self.assertIn("OTHER NODES", told)
         self.assertIn("DISTURBED: other programs used up to 1.5 cores", remarks(record(1, 1, 1.0, busy_cores=1.5)))
         self.assertIn("MIXED: the points come from 2 source versions",
                       remarks(record(1, 1, 1.0), record(2, 1, 1.0, git="def")))
@@ -182,6 +194,17 @@ class Reports(Folder):
         status, _, errors = self.tool("report.py", "empty")
         self.assertEqual((status, errors), (66, "report.py: error: empty: holds no results of run.py\n"))
         self.assertEqual(self.tool("report.py", "empty", "--anchors", "nobody2020")[0], 64)
+
+    def test_lines_that_say_too_little_are_no_records(self):
+        place = self.results([{"schema": 2}, *strong(), {**strong()[0], "ok": False}])
+        (place / "trial/plan.json").write_text('{"schema":2}\n')
+        status, output, errors = self.tool("report.py", place, "--plots", "none")
+        self.assertEqual(status, 0, errors)
+        self.assertEqual([line.split("trial/")[1] for line in errors.splitlines()],
+                         ["point-001.jsonl:1 is no record of these tools: left out",
+                          "point-001.jsonl:8 is no record of these tools: left out",
+                          "plan.json is no plan of these tools: left out"])
+        self.assertIn("1 on 8, 2 on 8, 4 on 8", output)
 
     def expect_plots(self, tool):
         place = self.results(strong())

@@ -37,7 +37,7 @@ if seed == 4:
 tp = int(value("--tp", "1"))
 with open(value("--metrics", ""), "w") as file:
     say = lambda **entry: print(json.dumps(entry), file=file)
-    say(event="begin", tp=tp, pp=1, dp=1, ranks=tp, parameters=1000, flops_per_token=6000.0, steps=6,
+    say(event="begin", tp=tp, pp=1, dp=1, ranks=tp, nodes=1, parameters=1000, flops_per_token=6000.0, steps=6,
         microbatches_per_replica=4, stored_parameters_per_rank=dict(mean=9.0, largest=10.0))
     for step in range(1, 7 if seed != 5 else 1):
         say(step=step, step_s=(9.0 if step < 3 else 0.8 / tp), tokens=100, mfu=0.5, exposed_comm_s=0.08 / tp,
