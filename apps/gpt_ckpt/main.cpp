@@ -23,7 +23,8 @@ namespace {
 
 constexpr char const* footer = R"(
 DIR is a checkpoint (DIR/step_00000100) or a directory of them; then its newest step is meant.
-reshard and export write OUT.gpt_ckpt-partial and rename it when it is whole; one that was left is replaced.
+reshard and export write OUT.gpt_ckpt-partial and rename it when it is whole; one that was left is replaced. Folders on
+the way to OUT are made.
 
 Exit codes: 0 done, 1 `diff` found a difference, 64 wrong usage, 65 a checkpoint is damaged, 66 there is none,
 73 an output cannot be created or exists, 74 reading or writing failed, 77 not permitted.)";

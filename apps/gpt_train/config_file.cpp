@@ -2,7 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config_file.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <toml++/toml.h>
 
 #include <algorithm>
@@ -35,8 +37,18 @@ std::optional<std::string> read_text(std::string const& path, Settings& settings
         code_of(error));
     return std::nullopt;
   };
-  std::unique_ptr<std::FILE, int (*)(std::FILE*)> const file(std::fopen(path.c_str(), "rb"), &std::fclose);
+  int const descriptor = open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);  // never waits for a pipe
+  if (descriptor < 0) return fail(errno);
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> const file(fdopen(descriptor, "rb"), &std::fclose);
   if (!file) return fail(errno);
+  struct stat status {};
+  if (fstat(descriptor, &status) != 0) return fail(errno);
+  if (!S_ISREG(status.st_mode)) {
+    settings.report(
+        fmt::format("{}: a configuration is a regular file; this is a directory, a pipe or a device", path),
+        ExitCode::data);
+    return std::nullopt;
+  }
   std::string text(largest_file_bytes + 1, '\0');
   text.resize(std::fread(text.data(), 1, text.size(), file.get()));
   if (std::ferror(file.get()) != 0) return fail(errno);

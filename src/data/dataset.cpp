@@ -52,6 +52,16 @@ void check_ids(TokenSource const& source, std::int64_t first, std::span<std::int
   }
 }
 
+/// Bytes are compared with bytes only: other ids come out of a tokenizer.
+void expect_alike(TokenSource const& training, TokenSource const& validation) {
+  constexpr std::int64_t of_bytes = 256;
+  if ((training.vocab_bound() == of_bytes) == (validation.vocab_bound() == of_bytes)) return;
+  throw DataError(
+      fmt::format("training data is {} but validation data is {}: both must be bytes, or both ids "
+                  "of one tokenizer",
+                  training.description(), validation.description()));
+}
+
 }  // namespace
 
 Dataset::Dataset(DatasetOptions options) : options_(checked(std::move(options))) {
@@ -63,6 +73,7 @@ Dataset::Dataset(DatasetOptions options) : options_(checked(std::move(options)))
   if (!options_.validation_path.empty()) {
     failures.attempt([&] {
       validation_source_ = open_tokens(options_.validation_path, options_.format);
+      if (source_) expect_alike(*source_, *validation_source_);
       validation_ = cut(*validation_source_, 0, validation_source_->size(), "validation data");
     });
   }

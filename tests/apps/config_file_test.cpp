@@ -3,6 +3,7 @@
 #include "config_file.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -104,8 +105,14 @@ TEST(ConfigFile, FilesTooLargeToBeAConfigurationAreRefused) {
 TEST(ConfigFile, MissingAndUnreadableFilesHaveTheirOwnExitCodes) {
   expect_error({"--config", "/nowhere/x.toml", "--tp", "3"}, 1, ExitCode::no_input,
                {"/nowhere/x.toml: cannot read the configuration: No such file"});
-  expect_error({"--config", ::testing::TempDir()}, 1, ExitCode::io,
-               {"cannot read the configuration: Is a directory"});
+}
+
+TEST(ConfigFile, WhatIsNoFileIsRefusedWithoutWaitingForIt) {
+  auto const pipe = ::testing::TempDir() + "tessera_pipe_" + std::to_string(getpid());
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  for (auto const& path : {::testing::TempDir(), pipe, std::string("/dev/null")})
+    expect_error({"--config", path}, 1, ExitCode::data, {path + ": a configuration is a regular file"});
+  unlink(pipe.c_str());
 }
 
 /// Root may read everything, so while this exists root is nobody; anyone else stays who they are.

@@ -100,6 +100,19 @@ TEST_F(DatasetTest, ValidationCanComeFromItsOwnFile) {
   EXPECT_NE(dataset.description().find("validation.bin"), std::string::npos);
 }
 
+TEST_F(DatasetTest, BytesAreNotComparedWithTheIdsOfATokenizer) {
+  auto options = counting_options(100, 8);
+  options.validation_path = folder_.write("validation.txt", std::string(100, 'a'));
+  try {
+    Dataset const dataset(options);
+    FAIL() << "accepted";
+  } catch (DataError const& error) {
+    std::string const text = error.what();
+    EXPECT_NE(text.find("both must be bytes, or both ids"), std::string::npos) << text;
+    EXPECT_NE(text.find("validation.txt"), std::string::npos) << text;
+  }
+}
+
 TEST_F(DatasetTest, ValidationCanBeLeftOut) {
   auto options = counting_options(9, 8);
   options.validation_fraction = 0;
