@@ -288,9 +288,11 @@ class Killing(Checkpoints):
         for number in range(200 if SOAK else 20):
             process = self.start(2, [*self.going_on, "--steps", "1000000", "--log-interval", "1000000"])
             time.sleep(numbers.uniform(0.3, 2.5))
-            for pid in children_of(process.pid):
-                if os.path.realpath(f"/proc/{pid}/exe") == os.path.realpath(GPT_TRAIN):
-                    os.kill(pid, signal.SIGKILL)
+            while not (ranks := [pid for pid in children_of(process.pid)
+                                 if os.path.realpath(f"/proc/{pid}/exe") == os.path.realpath(GPT_TRAIN)]):
+                time.sleep(0.05)  # a busy machine has not started them yet
+            for pid in ranks:
+                os.kill(pid, signal.SIGKILL)
             output, errors = process.communicate(timeout=60)
             self.assertNotEqual(process.returncode, 0, errors)
             self.expect_nothing_lost(number, output)
