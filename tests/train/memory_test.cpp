@@ -27,6 +27,24 @@ double peak_against_prediction(comm::Communicator& group, RunConfig const& confi
   return static_cast<double>(meter.peak_bytes()) / static_cast<double>(predicted);
 }
 
+/// The peak of each layout that there are ranks for, by numbers of tiles, is within ten percent of its
+/// prediction.
+template <class T>
+void expect_predicted(RunConfig config, std::vector<int> const& tiles,
+                      std::vector<LayoutCase> const& layouts) {
+  for (int const count : tiles) {
+    config.parallel.tiles = count;
+    for (auto const& layout : layouts) {
+      auto const group = support::group_of(layout.shape.size());
+      if (!group) continue;
+      SCOPED_TRACE(layout.name() + " tiles " + std::to_string(count));
+      double const ratio = peak_against_prediction<T>(*group, layout.applied_to(config));
+      EXPECT_GT(ratio, 0.9);
+      EXPECT_LT(ratio, 1.1);
+    }
+  }
+}
+
 TEST(Memory, PeakIsWithinTenPercentOfThePrediction) {
   TokenFile const tokens(251, 40'000);
   auto config = small_run(tokens);
@@ -34,32 +52,16 @@ TEST(Memory, PeakIsWithinTenPercentOfThePrediction) {
   config.model.hidden_size = 128;
   config.model.max_positions = 64;
   config.batch = {64, 2, 16};
-  std::vector<LayoutCase> const layouts{{{1, 1, 1}},
-                                        {{2, 1, 1}},
-                                        {{2, 1, 1}, true},
-                                        {{1, 2, 1}, false, "gpipe"},
-                                        {{1, 1, 2}},
-                                        {{4, 1, 1}, true},
-                                        {{2, 2, 1}, true},
-                                        {{2, 1, 2}},
-                                        {{1, 2, 2}, false, "1f1b", 2, 1 << 16}};
-  for (int const tiles : {8, 0}) {
-    config.parallel.tiles = tiles;
-    for (auto const& layout : layouts) {
-      auto const group = support::group_of(layout.shape.size());
-      if (!group) continue;
-      SCOPED_TRACE(layout.name() + " tiles " + std::to_string(tiles));
-      double const ratio = peak_against_prediction<float>(*group, layout.applied_to(config));
-      EXPECT_GT(ratio, 0.9);
-      EXPECT_LT(ratio, 1.1);
-      if (support::world().rank() == 0) {
-        RecordProperty("tp" + std::to_string(layout.shape.tp) + "pp" + std::to_string(layout.shape.pp) +
-                           "dp" + std::to_string(layout.shape.dp) + (layout.sequence_parallel ? "sp" : "") +
-                           "tiles" + std::to_string(tiles),
-                       std::to_string(ratio));
-      }
-    }
-  }
+  expect_predicted<float>(config, {8, 0},
+                          {{{1, 1, 1}},
+                           {{2, 1, 1}},
+                           {{2, 1, 1}, true},
+                           {{1, 2, 1}, false, "gpipe"},
+                           {{1, 1, 2}},
+                           {{4, 1, 1}, true},
+                           {{2, 2, 1}, true},
+                           {{2, 1, 2}},
+                           {{1, 2, 2}, false, "1f1b", 2, 1 << 16}});
 }
 
 /// The gradients of replicated tensors, the positions first of all, are the largest sum over tp then.
@@ -71,17 +73,7 @@ TEST(Memory, WithMorePositionsThanRowsIsWithinTenPercentOfThePrediction) {
   config.model.hidden_size = 64;
   config.model.max_positions = 2048;
   config.batch = {32, 1, 8};
-  for (int const tiles : {8, 0}) {
-    config.parallel.tiles = tiles;
-    for (LayoutCase const& layout : {LayoutCase{{2, 1, 1}, true}, LayoutCase{{4, 1, 1}, true}}) {
-      auto const group = support::group_of(layout.shape.size());
-      if (!group) continue;
-      SCOPED_TRACE(layout.name() + " tiles " + std::to_string(tiles));
-      double const ratio = peak_against_prediction<float>(*group, layout.applied_to(config));
-      EXPECT_GT(ratio, 0.9);
-      EXPECT_LT(ratio, 1.1);
-    }
-  }
+  expect_predicted<float>(config, {8, 0}, {{{2, 1, 1}, true}, {{4, 1, 1}, true}});
 }
 
 /// In fast mode too the sums of ranks on one node take scratch, which is most where the model is small.
@@ -93,29 +85,14 @@ TEST(Memory, InBf16IsWithinTenPercentOfThePrediction) {
   config.model.max_positions = 64;
   config.batch = {64, 2, 16};
   config.training.precision = "bf16";
-  for (LayoutCase const& layout : {LayoutCase{{1, 1, 1}}, LayoutCase{{2, 1, 1}, true},
-                                   LayoutCase{{1, 2, 1}, false, "gpipe"}, LayoutCase{{2, 1, 2}}}) {
-    auto const group = support::group_of(layout.shape.size());
-    if (!group) continue;
-    SCOPED_TRACE(layout.name());
-    double const ratio = peak_against_prediction<bf16>(*group, layout.applied_to(config));
-    EXPECT_GT(ratio, 0.9);
-    EXPECT_LT(ratio, 1.1);
-  }
+  expect_predicted<bf16>(config, {config.parallel.tiles},
+                         {{{1, 1, 1}}, {{2, 1, 1}, true}, {{1, 2, 1}, false, "gpipe"}, {{2, 1, 2}}});
 }
 
 TEST(Memory, OfASmallModelInFastModeIsWithinTenPercent) {
   TokenFile const tokens(61, 40'000);
   auto config = small_run(tokens);
-  config.parallel.tiles = 0;
-  for (LayoutCase const& layout : {LayoutCase{{2, 1, 1}}, LayoutCase{{1, 1, 2}}, LayoutCase{{1, 1, 4}}}) {
-    auto const group = support::group_of(layout.shape.size());
-    if (!group) continue;
-    SCOPED_TRACE(layout.name());
-    double const ratio = peak_against_prediction<float>(*group, layout.applied_to(config));
-    EXPECT_GT(ratio, 0.9);
-    EXPECT_LT(ratio, 1.1);
-  }
+  expect_predicted<float>(config, {0}, {{{2, 1, 1}}, {{1, 1, 2}}, {{1, 1, 4}}});
 }
 
 TEST(Memory, OfTheCopiesOfASaveIsWhatWasPredicted) {
