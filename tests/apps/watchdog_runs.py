@@ -43,6 +43,7 @@ class Job(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.addCleanup(self.end_all)
         self.work = folder.name
+        self.boards_before = self.boards()  # of a process that was killed as it began
 
     def end_all(self):
         for process, _ in processes_with(self.mark):
@@ -64,7 +65,11 @@ class Job(unittest.TestCase):
         while (left := processes_with(self.mark)) and time.monotonic() < deadline:
             time.sleep(0.1)
         self.assertEqual(left, [])
-        self.assertEqual(list(pathlib.Path("/dev/shm").glob("tessera-watch-*")), [])
+        self.assertEqual(self.boards() - self.boards_before, set())
+
+    @staticmethod
+    def boards():
+        return set(pathlib.Path("/dev/shm").glob("tessera-watch-*"))
 
     def expect_named(self, errors, *patterns):
         self.assertEqual(errors.count("gpt_train: error: watchdog:"), 1, errors)
