@@ -45,8 +45,11 @@ class Jobs(unittest.TestCase):
         return job
 
     def end(self, job):
-        self.slurm.client("scancel", job, code=None)
-        cluster.wait_until("the job has gone", lambda: self.slurm.fields(job)["JobState"] in GONE)
+        def gone():
+            # Again where it crossed with the script's own asking for another start: Slurm then does as it was told last.
+            self.slurm.client("scancel", job, code=None)
+            return self.slurm.fields(job)["JobState"] in GONE
+        cluster.wait_until(f"job {job} has gone", gone, told=lambda: self.log() + str(self.slurm.fields(job)))
 
     def log(self):
         path = self.work / "log"
