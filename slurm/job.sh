@@ -150,16 +150,38 @@ given_up_among() { sinfo --noheader --Node --nodes="$1" --format=%N --states=dow
 
 given_up_nodes() { given_up_among "${SLURM_JOB_NODELIST}"; }
 
-# Nodes that earlier starts of this job have lost. The first node of a job takes the script with it that would exclude it,
-# and Slurm lets nodes be excluded only while a job is pending: it is done when the job is requeued the next time.
+# A start of this job leaves the names of its nodes in a file until it has ended with all of them alive. The first node of
+# a job takes the script with it that would exclude it, and Slurm lets nodes be excluded only while a job is pending: it is
+# done when the job is requeued the next time.
+own_nodes=
+lost_starts=0
 lost_before=
 remember_nodes() {
-  local record="${TESSERA_RUN_DIR}/nodes-${SLURM_JOB_ID}"
-  if ((${SLURM_RESTART_COUNT:-0} > 0)) && [[ -s ${record} ]]; then
-    lost_before=$(given_up_among "$(paste --serial --delimiters=, "${record}")") || true
-  fi
+  local record
+  own_nodes=${TESSERA_RUN_DIR}/nodes-${SLURM_JOB_ID}.${SLURM_RESTART_COUNT:-0}
+  for record in "${TESSERA_RUN_DIR}/nodes-${SLURM_JOB_ID}".*; do
+    [[ -s ${record} && ${record} != "${own_nodes}" ]] || continue
+    lost_starts=$((lost_starts + 1))
+    lost_before+=$(given_up_among "$(<"${record}")" || true)$'\n'
+  done
+  lost_before=$(sed '/^$/d' <<<"${lost_before}" | sort --unique)
   [[ -z ${lost_before} ]] || note "lost by an earlier start: ${lost_before//$'\n'/, }"
-  echo "${SLURM_JOB_NODELIST}" >>"${record}"
+  echo "${SLURM_JOB_NODELIST}" >"${own_nodes}"
+}
+
+# At the end of this start, whose nodes live; after a run that has come to its end, of all starts.
+forget_nodes() {
+  rm --force "${own_nodes}"
+  ((status != 0)) || rm --force "${TESSERA_RUN_DIR}/nodes-${SLURM_JOB_ID}".*
+}
+
+# A node that crashed and is back keeps the socket that PMIx had for the step which ran there, and starts no other step of
+# that number in this job, whose numbers begin anew with each start: as many steps as starts were lost go before the run.
+pass_over_lost_steps() {
+  local number
+  for ((number = 0; number < lost_starts; ++number)); do
+    srun --mpi=none --cpu-bind=none --nodes=1 --ntasks=1 true </dev/null || true
+  done
 }
 
 # holds_earlier_start LOCK STARTS: whether a directory of checkpoints is locked by one of the last STARTS starts of this

@@ -93,6 +93,22 @@ class EndedNodes(LosingNodes):
         self.slurm.run(node, "slurmd")
         self.wait_until_idle(node)
 
+    def test_a_job_goes_on_on_its_first_node_when_that_has_crashed_and_is_back(self):
+        """The node keeps what the crashed step had, and Slurm numbers the steps of the next start alike."""
+        job = self.train("--tp", "2", "--save-interval", "1", options=["--nodelist=h[2-3]"])  # h1 has the controller
+        self.wait_for_steps(5)
+        self.slurm.crash("h2")
+        self.wait_until_requeued(job, 1)
+        self.slurm.run("h2", "slurmd")
+        self.wait_until_idle("h2")
+        self.slurm.start_at_once(job)
+        self.wait_for_log(r"^begins from .*")
+        self.assertEqual(self.nodes(job)[0], "h2")
+        self.wait_for_steps(3)
+        self.slurm.client("scancel", "--signal=USR1", job)
+        self.wait_until_requeued(job, 2)
+        self.expect_whole(self.log())
+
 
 class Reactions(Nodes):
     """What the script does about nodes, with stand-ins for gpt_train."""

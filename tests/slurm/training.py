@@ -32,6 +32,7 @@ class GoingOn(Training):
         self.assertEqual(len(re.findall(r"^job: assumed: --save ", log, re.MULTILINE)), 4)
         self.assertEqual(log.count("job: gpt_train ended with 75"), 3)
         self.assertEqual(log.count("job: gpt_train ended with 0"), 1)
+        self.assertEqual(list(self.run_folder.glob("nodes-*")), [])
 
     def test_the_warning_before_the_end_of_the_time_saves_and_requeues(self):
         # Slurm looks every 30 s whether one is due within 30 s, and sends it once, to ranks that may not run yet: here,
