@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "support/hosts.hpp"
 #include "tessera/base/error.hpp"
 #include "tessera/checkpoint/files.hpp"
 #include "tessera/checkpoint/loader.hpp"
@@ -136,10 +137,12 @@ class Bench {
     if (world_.rank() == 0) remove_tree(directory_ + "/steps");
   }
 
+  /// Collective.
   void report() {
+    auto const nodes = bench::different(bench::hosts_of(world_));
     if (world_.rank() != 0) return;
     double const gigabytes = 1e-9 * static_cast<double>(copy_.size()) * world_.size();
-    fmt::print("{:.2f} GB on {} ranks, best of {} rounds\n", gigabytes, world_.size(),
+    fmt::print("{:.2f} GB on {} ranks, {} nodes, best of {} rounds\n", gigabytes, world_.size(), nodes,
                times_["memcpy"].size());
     for (auto const& [name, times] : times_) {
       fmt::print("{:28}{:8.3f} s{:8.2f} GB/s\n", name, best(times), gigabytes / best(times));

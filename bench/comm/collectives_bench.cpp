@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cerrno>
 #include <cstdio>
@@ -25,6 +24,7 @@
 #include "formats.hpp"
 #include "measurement.hpp"
 #include "options.hpp"
+#include "support/hosts.hpp"
 #include "support/silent_reporter.hpp"
 #include "tessera/base/error.hpp"
 #include "tessera/base/kokkos.hpp"
@@ -177,21 +177,14 @@ class Output {
 
 /// Collective. Where every rank runs.
 RunHead make_head(Communicator& world, Kinds const& kinds, Options const& options) {
-  std::array<char, 64> name{};
-  gethostname(name.data(), name.size() - 1);
-  std::vector<std::uint8_t> const own(name.begin(), name.end());
-  std::vector<std::uint8_t> all(own.size() * static_cast<std::size_t>(world.size()));
-  tessera::comm::all_gather(world, own, all).wait_host();
   RunHead head{world.size(),
                options.min_bytes,
                options.max_bytes,
                options.factor,
                options.repetition_of(options.min_bytes),
-               {},
+               hosts_of(world),
                {},
                left_out(world, kinds, options)};
-  for (std::size_t at = 0; at < all.size(); at += own.size())
-    head.hosts.emplace_back(reinterpret_cast<char const*>(&all[at]));
   head.processes = all_gather_values(world, std::int32_t{getpid()});
   return head;
 }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "support/hosts.hpp"
 #include "tessera/base/version.hpp"
 
 namespace tessera::bench {
@@ -159,8 +160,9 @@ std::string opening(Format format, RunHead const& head) {
   if (format == Format::nccl) return nccl_opening(head);
   if (format == Format::json)
     return fmt::format(
-        "{{\"program\":\"bench_comm\",\"version\":\"{}\",\"ranks\":{},\"left_out\":[{}],\"rows\":[\n",
-        version(), head.ranks, listed(head.left_out, "\""));
+        "{{\"program\":\"bench_comm\",\"version\":\"{}\",\"ranks\":{},\"nodes\":{},\"left_out\":[{}],"
+        "\"rows\":[\n",
+        version(), head.ranks, different(head.hosts), listed(head.left_out, "\""));
   if (format == Format::csv)
     return comma_separated(cells({.collective = collectives().data(), .kind = "", .median_s = 1}),
                            [](Cell const& cell) { return cell.name; });

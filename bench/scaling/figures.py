@@ -7,6 +7,7 @@ import re
 import statistics
 
 FOM = re.compile(r"Figure of Merit \(FOM\):\s+([0-9.eE+-]+)\s+(\S+)")
+CHECKPOINT_HEAD = re.compile(r"^\S+ GB on \d+ ranks, (?P<nodes>\d+) nodes, ", re.MULTILINE)
 CHECKPOINT_ROW = re.compile(r"^(?P<name>\S.*?)\s+(?P<seconds>[0-9.]+) s\s+(?P<rate>[0-9.]+) GB/s$", re.MULTILINE)
 
 
@@ -61,6 +62,7 @@ def _of_training(folder, output, plan):
     begin = next((entry for entry in objects if entry.get("event") == "begin"), None)
     if begin:
         figures["begin"] = begin
+        figures["nodes"] = begin["nodes"]
         figures["flops_per_s"] = begin["flops_per_token"] * figures["tokens_per_s"]
         stored = begin["stored_parameters_per_rank"]
         figures["shard_balance"] = stored["mean"] / stored["largest"]
@@ -77,12 +79,13 @@ def _of_collectives(folder, _output, _plan):
     wrong = [row for row in document["rows"] if row["wrong"]]
     if wrong:
         raise NoFigures(f"{len(wrong)} rows have wrong results, first {wrong[0]}")
-    return {"rows": document["rows"], "left_out": document.get("left_out", [])}
+    return {"nodes": document["nodes"], "rows": document["rows"], "left_out": document.get("left_out", [])}
 
 
 def _of_checkpoint(_folder, output, _plan):
     rows = {match["name"]: {"seconds": float(match["seconds"]), "rate_gbps": float(match["rate"])}
             for match in CHECKPOINT_ROW.finditer(output)}
-    if "save" not in rows:
-        raise NoFigures("the output has no row 'save'")
-    return {"rows": rows}
+    head = CHECKPOINT_HEAD.search(output)
+    if "save" not in rows or head is None:
+        raise NoFigures("the output has no head, or no row 'save'")
+    return {"nodes": int(head["nodes"]), "rows": rows}

@@ -181,8 +181,8 @@ def axes(point):
 
 
 def nodes_of(run):
-    """On how many nodes a run was, as it says itself; as planned where its program does not say."""
-    return run["figures"].get("begin", {}).get("nodes", run["nodes"])
+    """On how many nodes a run was, as it says itself; as planned where it was recorded before programs said so."""
+    return run["figures"].get("nodes", run["nodes"])
 
 
 def cores_of(run):

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the programs write for other people's tools, read back as those tools read it.
 
-    outputs_runs.py GPT_TRAIN MPIEXEC BENCH_COMM [unittest arguments]
+    outputs_runs.py GPT_TRAIN MPIEXEC BENCH_COMM BENCH_CHECKPOINT [unittest arguments]
 """
 
 import csv
@@ -21,8 +21,8 @@ import unittest
 from ramble_double import Application
 from support import ROOT, Folder
 
-GPT_TRAIN, MPIEXEC, BENCH_COMM = sys.argv[1:4]
-del sys.argv[1:4]
+GPT_TRAIN, MPIEXEC, BENCH_COMM, BENCH_CHECKPOINT = sys.argv[1:5]
+del sys.argv[1:5]
 SMALL = ["--layers", "2", "--hidden-size", "32", "--seq-length", "16", "--steps", "4", "--global-batch-size", "8",
          "--eval-interval", "2", "--sample-length", "0"]
 
@@ -112,7 +112,7 @@ class Collectives(Runs):
     def test_json_and_csv_hold_the_same_columns(self):
         document = json.loads(self.bench("json"))
         rows = list(csv.DictReader(io.StringIO(self.bench("csv"))))
-        self.assertEqual(document["ranks"], 2)
+        self.assertEqual((document["ranks"], document["nodes"]), (2, 1))
         self.assertEqual(len(rows), len(document["rows"]))
         for one, other in zip(document["rows"], rows):
             self.assertEqual(list(one), list(other))
@@ -260,6 +260,7 @@ class Driver(Runs):
         programs.mkdir()
         (programs / "gpt_train").symlink_to(GPT_TRAIN)
         (programs / "bench_comm").symlink_to(BENCH_COMM)
+        (programs / "bench_checkpoint").symlink_to(BENCH_CHECKPOINT)
         options = "".join(f"{name} = {value}\n" for name, value in (("num-layers", 2), ("hidden-size", 32),
                           ("seq-length", 16), ("global-batch-size", 8), ("train-iters", 5), ("sample-length", 0)))
         head = "repetitions = 1\n"
@@ -267,7 +268,9 @@ class Driver(Runs):
                            "[[points]]\nranks = 2\noptions = { pp = 2 }\n")
         comm = self.write("c.toml", f"name = \"comm\"\nkind = \"collectives\"\n{head}[options]\nmax-bytes = \"64K\"\n"
                           "iterations = 3\n[[points]]\nranks = 2\n")
-        for plan in (train, comm):
+        save = self.write("s.toml", f"name = \"save\"\nkind = \"checkpoint\"\n{head}arguments = [\"{{scratch}}\", \"16\", "
+                          "\"1\"]\n[[points]]\nranks = 2\n")
+        for plan in (train, comm, save):
             status, output, errors = self.tool("run.py", plan, "--programs", programs, "--out", "out",
                                                environment={"MPIEXEC": MPIEXEC})
             self.assertEqual(status, 0, output + errors)
@@ -278,6 +281,10 @@ class Driver(Runs):
         self.assertNotIn("  - ", row + " ")
         self.assertIn("20.0 %", row)
         self.assertIn("tree(mpi)", output)
+        self.assertIn("asynchronous until committed", output)
+        for plan in ("train", "comm", "save"):
+            for results in (self.folder / "out" / plan).glob("point-*.jsonl"):
+                self.assertEqual(json.loads(results.read_text())["figures"]["nodes"], 1, plan)
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ class Numbers(unittest.TestCase):
         self.assertIn("OVERSUBSCRIBED: point 2 (tp 2) ran 2 ranks x threads on 1 cores", remarks(crowded))
         elsewhere = record(16, 1, 1.0, nodes=2, points=(16,))
         self.assertNotIn("OVERSUBSCRIBED", remarks(elsewhere))
-        elsewhere["figures"]["begin"]["nodes"] = 1
+        elsewhere["figures"]["nodes"] = 1
         told = remarks(elsewhere)
         self.assertIn("OVERSUBSCRIBED: point 16 (tp 16) ran 16 ranks x threads on 8 cores", told)
         self.assertIn("OTHER NODES", told)
