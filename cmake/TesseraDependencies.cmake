@@ -7,11 +7,11 @@
 find_package(Kokkos REQUIRED)
 include(TesseraKokkos)
 if("CUDA" IN_LIST Kokkos_DEVICES)
-  set(TESSERA_CUDA TRUE)  # kernels run on NVIDIA GPUs, and nvcc compiles every file
+  set(TESSERA_CUDA TRUE CACHE INTERNAL "")  # kernels run on NVIDIA GPUs, and nvcc compiles every file
   # fmt before 11 takes nvcc for a compiler without constexpr functions.
   target_compile_definitions(tessera_compiler INTERFACE $<BUILD_INTERFACE:FMT_USE_CONSTEXPR=1>)
 else()
-  set(TESSERA_CUDA FALSE)
+  set(TESSERA_CUDA FALSE CACHE INTERNAL "")
 endif()
 # ccache, but not before nvcc: it compares what the preprocessor makes of a file for the host, and the code for the
 # device may differ where that is the same.

@@ -22,7 +22,7 @@ void launch_passes(ExecutionSpace const& exec, std::string const& label, attenti
 }
 
 template <int D, class T>
-bool launch_size(ExecutionSpace const& exec, std::string const& label, attention::Backward<T> const& call) {
+void launch_size(ExecutionSpace const& exec, std::string const& label, attention::Backward<T> const& call) {
   float* const deltas = deltas_of(exec, call);
   launch<8>(exec, label, DeltasChoice<T, D>{call, deltas});
   if (call.factors.active()) {
@@ -30,18 +30,11 @@ bool launch_size(ExecutionSpace const& exec, std::string const& label, attention
   } else {
     launch_passes<D, false>(exec, label, call, deltas);
   }
-  return true;
 }
 
 template <class T>
 bool launch_narrow(ExecutionSpace const& exec, std::string const& label, attention::Backward<T> const& call) {
-  switch (call.shape.head_size) {
-    case 64: return launch_size<64>(exec, label, call);
-    case 80: return launch_size<80>(exec, label, call);
-    case 96: return launch_size<96>(exec, label, call);
-    case 128: return launch_size<128>(exec, label, call);
-    default: return false;
-  }
+  return with_head_size(call.shape.head_size, [&](auto size) { launch_size<size()>(exec, label, call); });
 }
 
 template <int D>

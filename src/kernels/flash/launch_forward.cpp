@@ -9,24 +9,17 @@ namespace tessera::kernels::flash {
 namespace {
 
 template <int D, class T>
-bool launch_size(ExecutionSpace const& exec, std::string const& label, attention::Forward<T> const& call) {
+void launch_size(ExecutionSpace const& exec, std::string const& label, attention::Forward<T> const& call) {
   if (call.factors.active()) {
     launch<2>(exec, label, ForwardChoice<T, D, true>{call});
   } else {
     launch<2>(exec, label, ForwardChoice<T, D, false>{call});
   }
-  return true;
 }
 
 template <class T>
 bool launch_narrow(ExecutionSpace const& exec, std::string const& label, attention::Forward<T> const& call) {
-  switch (call.shape.head_size) {
-    case 64: return launch_size<64>(exec, label, call);
-    case 80: return launch_size<80>(exec, label, call);
-    case 96: return launch_size<96>(exec, label, call);
-    case 128: return launch_size<128>(exec, label, call);
-    default: return false;
-  }
+  return with_head_size(call.shape.head_size, [&](auto size) { launch_size<size()>(exec, label, call); });
 }
 
 }  // namespace
