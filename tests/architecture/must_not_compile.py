@@ -1,7 +1,8 @@
 # SPDX-FileCopyrightText: The Tessera developers
 # SPDX-License-Identifier: Apache-2.0
 """must_not_compile.py COMPILE_COMMANDS SOURCE CASE...: compiles SOURCE as its target does, with -DCASE=0
-(must succeed) and with each other case (must fail, saying what its section has after `// error: `)."""
+(must succeed) and with each other case (must fail, saying what its section has after `// error: `). The headers that all
+cases include are compiled once, beforehand."""
 
 import json
 import os
@@ -10,6 +11,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
 
 
 def command_of(source, database):
@@ -31,23 +33,33 @@ def expected_error(text, case):
     return error.group(1).strip()
 
 
-def compile_case(command, directory, case):
-    arguments = [f"-DCASE={case}" if argument == "-DCASE=0" else argument for argument in command]
-    # Without the source line: it holds the expected text as a comment, and any error there would seem to be the one.
-    arguments += ["-fsyntax-only", "-fno-diagnostics-color", "-fno-diagnostics-show-caret"]
-    environment = os.environ | {"LC_ALL": "C"}
-    return subprocess.run(arguments, cwd=directory, env=environment, capture_output=True, text=True, check=False)
+class Compiler:
+    def __init__(self, command, directory, folder, source):
+        self.command, self.directory = command, directory
+        self.headers = folder / "headers.hpp"
+        self.headers.write_text("".join(re.findall(r"^#include .*\n", source.read_text(), re.MULTILINE)))
+        others = [argument for argument in command if argument not in ("-c", "-DCASE=0", str(source))]
+        self._run([*others, "-x", "c++-header", self.headers, "-o", f"{self.headers}.gch"], check=True)
+
+    def compile(self, case):
+        arguments = [f"-DCASE={case}" if argument == "-DCASE=0" else argument for argument in self.command]
+        # Without the source line: it holds the expected text as a comment, and any error there would seem to be the one.
+        return self._run([*arguments, "-include", self.headers, "-fsyntax-only", "-fno-diagnostics-color",
+                          "-fno-diagnostics-show-caret"])
+
+    def _run(self, arguments, check=False):
+        return subprocess.run(arguments, cwd=self.directory, env=os.environ | {"LC_ALL": "C"}, capture_output=True,
+                              text=True, check=check)
 
 
-def main(database, source, cases):
-    command, directory = command_of(source, database)
-    correct = compile_case(command, directory, 0)
+def check(compiler, source, cases):
+    correct = compiler.compile(0)
     if correct.returncode != 0:
         sys.exit(f"case 0, the correct use, does not compile:\n{correct.stderr}")
     failures = 0
     for case in cases:
         expected = expected_error(source.read_text(), case)
-        result = compile_case(command, directory, case)
+        result = compiler.compile(case)
         if result.returncode == 0:
             print(f"case {case} compiles, and must not")
             failures += 1
@@ -55,6 +67,11 @@ def main(database, source, cases):
             print(f"case {case} fails without saying '{expected}':\n{result.stderr}")
             failures += 1
     sys.exit(failures > 0)
+
+
+def main(database, source, cases):
+    with tempfile.TemporaryDirectory() as folder:
+        check(Compiler(*command_of(source, database), pathlib.Path(folder), source), source, cases)
 
 
 if __name__ == "__main__":
