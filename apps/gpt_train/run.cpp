@@ -54,6 +54,12 @@ double stored_parameters(tessera::params::ParameterStore<T> const& store) {
   return static_cast<double>(elements);
 }
 
+/// Who watches what the devices wait for. On hosts nobody: work has ended when its call returns.
+comm::DeviceWatchers device_watchers(Setup& setup) {
+  if (tessera::tensors_on_host || !setup.watchdog) return {};
+  return {&setup.watchdog->record()};
+}
+
 OverRanks over_ranks(comm::Communicator& world, double own) {
   double const sum = all_reduce_value(world, own, comm::Op::sum);
   return {sum / world.size(), all_reduce_value(world, own, comm::Op::max)};
@@ -75,7 +81,7 @@ Run<T>::Run(train::RunConfig const& config, Setup& setup, Console& console, doub
       trainer_(config, setup.plan,
                {&*setup.mesh, &setup.ledger, setup.telemetry.get(), setup.inputs.matmul.get(),
                 &*setup.inputs.dataset, [this] { return saving_ ? static_cast<int>(saving_->wish()) : 0; },
-                config.parallel.cuda_graph ? &tessera::make_stream_graph : nullptr}) {
+                config.parallel.cuda_graph ? &tessera::make_stream_graph : nullptr, device_watchers(setup)}) {
   auto& beginning = setup_.beginning;
   if (!beginning.loader) return;
   train::restore(trainer_, *beginning.loader);

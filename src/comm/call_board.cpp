@@ -27,4 +27,24 @@ bool PostedSlot::read(PostedCall& call) const noexcept {
   return true;
 }
 
+namespace {
+
+void count_up(std::atomic<std::uint64_t>& waits, std::uint64_t by) noexcept {
+  waits.store(waits.load(std::memory_order_relaxed) + by, std::memory_order_release);
+}
+
+}  // namespace
+
+PostedWait::PostedWait(ProcessRecord& record, PostedCall const& call) noexcept
+    : record_(record),
+      nested_(record.waits.load(std::memory_order_relaxed) % 2 != 0 && record.waiting.read(outer_)) {
+  record_.waiting.write(call);
+  count_up(record_.waits, nested_ ? 2 : 1);
+}
+
+PostedWait::~PostedWait() {
+  if (nested_) record_.waiting.write(outer_);
+  count_up(record_.waits, nested_ ? 2 : 1);
+}
+
 }  // namespace tessera::comm

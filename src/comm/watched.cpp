@@ -12,23 +12,6 @@ namespace tessera::comm {
 
 namespace {
 
-/// The record says that the process is blocked in a call as long as this lives.
-class PostedWait {
- public:
-  PostedWait(ProcessRecord& record, PostedCall const& call) noexcept : record_(record) {
-    record_.waiting.write(call);
-    record_.waits.store(record_.waits.load(std::memory_order_relaxed) + 1, std::memory_order_release);
-  }
-  PostedWait(PostedWait const&) = delete;
-  PostedWait& operator=(PostedWait const&) = delete;
-  ~PostedWait() {
-    record_.waits.store(record_.waits.load(std::memory_order_relaxed) + 1, std::memory_order_release);
-  }
-
- private:
-  ProcessRecord& record_;
-};
-
 class WatchedState final : public RequestState {
  public:
   WatchedState(StatePool<WatchedState>& pool, ProcessRecord& record) : pool_(pool), record_(record) {}

@@ -43,11 +43,12 @@ Sampler<T>::Memory::Memory(RunConfig const& config, Plan const& plan, model::Sta
 template <class T>
 Sampler<T>::Sampler(RunConfig const& config, Plan const& plan, model::Stage<T> const& stage,
                     layers::Context const& context, comm::Communicator& pp, pipeline::Channels channels,
-                    Arena& arena)
+                    Arena& arena, comm::DeviceWatchers const& devices)
     : memory_(config, plan, stage, arena),
       stage_(memory_.stage),
       context_(context),
       pp_(&pp),
+      devices_(devices),
       executor_(plan.place.pp, channels, 1),
       schedule_(pipeline::forward_only(plan.layout.pp, 1)),
       vocabulary_(config.model.vocab_size),
@@ -85,6 +86,7 @@ std::int32_t Sampler<T>::draw(std::int64_t number, double temperature) const {
 template <class T>
 std::int32_t Sampler<T>::next(std::vector<std::int32_t> const& text, std::int64_t number,
                               double temperature) {
+  comm::DeviceWork const work(devices_);
   std::size_t const window = host_tokens_.extent(0);
   std::size_t const count = std::min(text.size(), window);
   std::fill_n(host_tokens_.data(), window, 0);
@@ -95,7 +97,7 @@ std::int32_t Sampler<T>::next(std::vector<std::int32_t> const& text, std::int64_
   if (stage_.layout().is_last()) {
     stage_.logits_at(context_, 0, static_cast<std::int64_t>(count) - 1, 0, memory_.logits);
     Kokkos::deep_copy(context_.exec, host_logits_, memory_.logits);
-    fence(context_.exec);
+    work.fence(context_.exec);
     token = draw(number, temperature);
   }
   return comm::broadcast_value(*pp_, token, stage_.layout().stages - 1);

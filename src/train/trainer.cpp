@@ -126,6 +126,7 @@ StepReport Trainer<T>::step() {
   TraceSpan const span("step", "train", step_ + 1);
   auto const start = Clock::now();
   around_.ledger->reset();
+  comm::DeviceWork const work(around_.devices);
   StepReport report;
   report.step = step_ + 1;
   report.tokens = plan_.tokens_per_step();
@@ -136,7 +137,7 @@ StepReport Trainer<T>::step() {
                                    report.loss_scale / static_cast<double>(report.tokens)});
   if (plan_.place.dp == 0) squared_sums_->start(exec_, gradients);
   if (has_losses()) runner_->fetch_losses();
-  fence(exec_);  // the only one of a step
+  work.fence(exec_);  // the only one of a step
 
   std::ranges::fill(sums_, 0.0);
   auto const microbatches = static_cast<std::size_t>(plan_.layout.microbatches);
@@ -206,11 +207,12 @@ double Trainer<T>::validate() {
   double total = 0;
   auto const microbatches = plan_.layout.microbatches;
   for (std::int64_t batch = 0; batch < config_.training.eval_batches; ++batch) {
+    comm::DeviceWork const work(around_.devices);
     run(evaluation_, {layers::Mode::evaluation, step_, batch * microbatches + plan_.first_microbatch, 0});
     std::ranges::fill(sums_, 0.0);
     std::span<double> const losses(sums_.data(), static_cast<std::size_t>(microbatches));
     if (has_losses()) runner_->fetch_losses();
-    fence(exec_);
+    work.fence(exec_);
     add_losses(losses);
     complete_sums();
     total = std::accumulate(losses.begin(), losses.end(), total);
@@ -222,7 +224,8 @@ template <class T>
 std::vector<std::int32_t> Trainer<T>::sample(std::vector<std::int32_t> const& prompt, std::int64_t length,
                                              double temperature) {
   if (!sampler_) {
-    sampler_.emplace(config_, plan_, *stage_, make_context(), around_.mesh->pp(), channels_, sampling_);
+    sampler_.emplace(config_, plan_, *stage_, make_context(), around_.mesh->pp(), channels_, sampling_,
+                     around_.devices);
   }
   auto text = prompt;
   for (std::int64_t i = 0; i < length; ++i) text.push_back(sampler_->next(text, i, temperature));

@@ -280,6 +280,8 @@ std::unique_ptr<comm::Communicator> Watchdog::watched(std::unique_ptr<comm::Comm
   return comm::make_watched(std::move(inner), parts_->board.own(), name, patience);
 }
 
+comm::ProcessRecord& Watchdog::record() noexcept { return parts_->board.own(); }
+
 void Watchdog::set_rank(int rank) noexcept { parts_->board.own().rank = rank; }
 
 void Watchdog::look_after(std::shared_ptr<comm::DeviceSession> devices) {

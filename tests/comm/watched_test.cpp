@@ -14,6 +14,7 @@
 #include "support/parallel.hpp"
 #include "tessera/comm/call_text.hpp"
 #include "tessera/comm/collectives.hpp"
+#include "tessera/comm/device_work.hpp"
 
 namespace tessera::comm {
 namespace {
@@ -78,6 +79,31 @@ TEST(Watched, AWaitIsSeenFromOutside) {
     done = true;
     other.join();
     EXPECT_TRUE(seen || group.rank() != 0);
+    EXPECT_EQ(record->waits % 2, 0u);
+  });
+}
+
+TEST(Watched, BetweenItsCallsAProcessWaitsForItsDevice) {
+  support::for_each_group({2}, [](Communicator& group) {
+    auto const record = std::make_unique<ProcessRecord>();
+    auto const comm = make_watched(group.duplicate(), *record, "dp");
+    auto const waits_for_device = [&] {
+      PostedCall call;
+      return record->waits % 2 == 1 && record->waiting.read(call) && call.channel == PostedCall::the_device;
+    };
+    {
+      DeviceWork const work({.record = record.get()});
+      EXPECT_TRUE(waits_for_device());
+      auto const before = record->waits.load();
+      barrier(*comm);
+      EXPECT_TRUE(waits_for_device());
+      EXPECT_GT(record->waits, before) << "who makes calls moves";
+      work.fence({});
+      EXPECT_TRUE(waits_for_device());
+    }
+    EXPECT_EQ(record->waits % 2, 0u);
+    DeviceWork const nobody_watches({});
+    nobody_watches.fence({});
     EXPECT_EQ(record->waits % 2, 0u);
   });
 }

@@ -5,6 +5,8 @@
 #include "tessera/train/watchdog.hpp"
 
 #include "nccl/ranks.hpp"
+#include "nccl/stream_of_test.hpp"
+#include "tessera/comm/device_work.hpp"
 #include "tessera/mesh/mesh.hpp"
 
 namespace tessera::train {
@@ -72,6 +74,38 @@ TEST(WatchdogOverDevices, WhoMeetsTheFailureWaitsForTheReport) {
     });
   };
   EXPECT_EXIT(meet(), ::testing::ExitedWithCode(76), "rank [01] .*gives up dp: .*; it has made no call yet");
+}
+
+/// Two ranks sum along dp in their streams, 1 once less often: its host is busy elsewhere. Nobody waits in a
+/// call, no library reports anything, and rank 0 stands at its fence.
+void leave_one_out() {
+  cuda::set_all_memory_on_device(true);
+  support::run_ranks_well(2, 0, [](comm::Communicator& world) {
+    Watchdog watchdog(world, {.timeout_s = 1, .program = "test"});
+    std::shared_ptr<comm::DeviceSession> const session = backends::nccl::open(world, support::patient);
+    watchdog.look_after(session);
+    auto const group = watchdog.watched(session->over(world.duplicate(), "dp"), "dp");
+    support::StreamOfTest stream;
+    std::vector<float> values(100, 1.0f);
+    comm::DeviceWork const work({&watchdog.record()});
+    for (int i = 0; i < 2; ++i) {
+      if (world.rank() == 1 && i == 1) std::this_thread::sleep_for(std::chrono::seconds(60));
+      comm::all_reduce_in_place(*group, values, comm::Op::sum, stream.ref()).wait(stream.ref());
+    }
+    stream.synchronise();
+  });
+}
+
+TEST(WatchdogOverDevices, ARankThatOthersWaitForInTheirStreamsIsNamed) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  auto const before = std::chrono::steady_clock::now();
+  EXPECT_EXIT(leave_one_out(), ::testing::ExitedWithCode(76),
+              "test: error: watchdog: the job has not moved for 1 s; it ends with code 76:\n"
+              "  rank 1 .host [^,]+, process [0-9]+. waits for the device after all_reduce .sum. 1 on dp: "
+              "100 x f32, 400 bytes, at tests/nccl/watchdog_test.cpp:[0-9]+; it has not entered "
+              "all_reduce .sum. 2 on dp: [^;]+, in which rank 0 waits\n"
+              "  rank 0 waits for the device after all_reduce .sum. 2 on dp: ");
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(1 + 5));
 }
 
 }  // namespace

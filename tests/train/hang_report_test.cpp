@@ -53,6 +53,10 @@ class HangReport : public ::testing::Test {
     if (waits) process.waiting = call;
   }
 
+  void wait_for_device(int rank) {
+    processes[static_cast<std::size_t>(rank)].waiting = posted(PostedCall::the_device, {}, 0);
+  }
+
   void expect_lines(std::vector<std::string> const& lines) const {
     auto const text = hang_report(processes);
     for (auto const& line : lines) EXPECT_NE(text.find(line), text.npos) << line << "\nis not in\n" << text;
@@ -80,6 +84,44 @@ TEST_F(HangReport, AProcessThatComputesIsNamedAndNotThoseThatWaitForItThroughOth
                 "it has made no call yet", "ranks 1, 2 wait in all_reduce (sum) 3 on world",
                 "rank 0 waits in receive 5 on pp from its rank 1: 16 x f32, 64 bytes"});
   EXPECT_EQ(text.find("rank 1 ("), text.npos) << text;
+}
+
+/// The calls of 0 and 1 stand in the queues of their devices; 2 has stopped one call before, 3 waits in a
+/// call.
+TEST_F(HangReport, WhoWaitsForItsDeviceWaitsForAllThatItHasCalled) {
+  for (std::uint64_t const number : {40, 41, 42}) {
+    for (int const rank : {0, 1}) enter(rank, posted(0, sum, number), false);
+  }
+  for (int const rank : {0, 1}) wait_for_device(rank);
+  enter(0, posted(1, {Operation::receive, DType::f32, comm::Op::sum, 1, 16}, 5), false);
+  enter(1, posted(1, {Operation::send, DType::f32, comm::Op::sum, 0, 16}, 5), false);
+  enter(2, posted(0, sum, 40), false);
+  enter(3, posted(0, sum, 41), true);
+  processes[2].state = 'T';
+  expect_lines({"rank 2 (host h2, process 102) is stopped",
+                "it has not entered all_reduce (sum) 41 on world: 1024 x f32, 4096 bytes, at "
+                "src/model/block.cpp:68, in which ranks 0, 1, 3 wait; its last call: all_reduce (sum) 40",
+                "  rank 0 waits for the device after receive 5 on pp from its rank 1: 16 x f32, 64 bytes",
+                "  rank 3 waits in all_reduce (sum) 41 on world"});
+}
+
+TEST_F(HangReport, AMessageThatADeviceWaitsForNamesTheOtherSide) {
+  enter(2, posted(1, {Operation::receive, DType::f32, comm::Op::sum, 1, 16}, 6), false);
+  wait_for_device(2);
+  expect_lines({"rank 3 (host h2, process 103) computes",
+                "it has not entered the send that rank 2 waits for in receive 6 on pp from its rank 1"});
+  enter(3, posted(1, {Operation::send, DType::f32, comm::Op::sum, 0, 16}, 6), false);
+  expect_lines({"every rank has made the calls that others wait for", "or a device, does not finish them"});
+}
+
+/// Rank 1 hangs in the middle of a step, where it counts as one that waits for its device.
+TEST_F(HangReport, OfThoseThatWaitForTheirDevicesTheOneBehindIsNamed) {
+  for (int const rank : {0, 1, 2, 3}) enter(rank, posted(0, sum, 41), false);
+  for (int const rank : {0, 2, 3}) enter(rank, posted(0, sum, 42), false);
+  for (int const rank : {0, 1, 2, 3}) wait_for_device(rank);
+  expect_lines({"rank 1 (host h1, process 101) waits for the device after all_reduce (sum) 41 on world",
+                "it has not entered all_reduce (sum) 42 on world: 1024 x f32, 4096 bytes, at "
+                "src/model/block.cpp:68, in which ranks 0, 2, 3 wait"});
 }
 
 TEST_F(HangReport, OtherCallsOfTheSameNumberAreSetSideBySide) {

@@ -19,6 +19,9 @@ namespace tessera::comm {
 
 /// One call as it stands on the board.
 struct PostedCall {
+  /// In place of a channel: no call, but all that the device has been given (device_work.hpp).
+  static constexpr std::uint32_t the_device = ~std::uint32_t{0};
+
   Call call{};
   /// Of collectives: the how-manieth of its communicator, the same on all ranks. Of messages: the
   /// how-manieth to, or from, that peer. From 1.
@@ -79,6 +82,21 @@ struct ProcessRecord {
   PostedSlot waiting{};                  ///< what it is blocked in, or was the last time
   PostedSlot last{};                     ///< the last call of all channels
   std::array<ChannelRecord, most_channels> channels{};
+};
+
+/// The record says that the process is blocked in `call` as long as this lives, and then again what it said
+/// before. By the process itself.
+class PostedWait {
+ public:
+  PostedWait(ProcessRecord& record, PostedCall const& call) noexcept;
+  PostedWait(PostedWait const&) = delete;
+  PostedWait& operator=(PostedWait const&) = delete;
+  ~PostedWait();
+
+ private:
+  ProcessRecord& record_;
+  PostedCall outer_{};  // what it said before
+  bool nested_;
 };
 
 /// Copies `text`, its end if it is too long, and the zero that ends it.

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "tessera/comm/device_work.hpp"
 #include "tessera/model/stage.hpp"
 #include "tessera/pipeline/executor.hpp"
 #include "tessera/train/plan.hpp"
@@ -21,7 +22,8 @@ class Sampler final : public pipeline::StageWork<T> {
   /// Takes activation memory for one sequence from `arena` and borrows the parameters of `stage`. `context`
   /// is the run's; `channels` lead over `pp`.
   Sampler(RunConfig const& config, Plan const& plan, model::Stage<T> const& stage,
-          layers::Context const& context, comm::Communicator& pp, pipeline::Channels channels, Arena& arena);
+          layers::Context const& context, comm::Communicator& pp, pipeline::Channels channels, Arena& arena,
+          comm::DeviceWatchers const& devices);
 
   /// The next token after `text`, drawn at `temperature` (0: the likeliest) with the random number `number`.
   /// Collective over tp and pp.
@@ -50,6 +52,7 @@ class Sampler final : public pipeline::StageWork<T> {
   model::Stage<T>& stage_;
   layers::Context context_;
   comm::Communicator* pp_;
+  comm::DeviceWatchers devices_;
   pipeline::Executor<T> executor_;
   pipeline::Schedule schedule_;
   std::int64_t vocabulary_;

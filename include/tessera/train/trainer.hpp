@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "tessera/comm/device_work.hpp"
 #include "tessera/comm/recorded.hpp"
 #include "tessera/data/loader.hpp"
 #include "tessera/data_parallel/gradient_reducer.hpp"
@@ -40,6 +41,8 @@ struct Surroundings {
   /// In which forward and backward passes are recorded and repeated; empty: they are not. One rank alone,
   /// whose operations between ranks give the device nothing that waits.
   std::function<std::unique_ptr<StreamGraph>()> graph{};
+  /// Of devices that wait for other ranks.
+  comm::DeviceWatchers devices{};
 };
 
 /// Where training stands, beside the tensors.

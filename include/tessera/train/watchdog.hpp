@@ -25,6 +25,7 @@
 #include <string>
 #include <string_view>
 
+#include "tessera/comm/call_board.hpp"
 #include "tessera/comm/communicator.hpp"
 #include "tessera/comm/device_session.hpp"
 
@@ -48,6 +49,8 @@ class Watchdog {
   /// many time-outs a wait may last.
   [[nodiscard]] std::unique_ptr<comm::Communicator> watched(std::unique_ptr<comm::Communicator> inner,
                                                             std::string_view name, int patience = 1);
+  /// What this process posts: for what waits beside the watched communicators. As long as this lives.
+  [[nodiscard]] comm::ProcessRecord& record() noexcept;
   /// By which number the report calls this process: its rank of `world` until this is called.
   void set_rank(int rank) noexcept;
   /// From now on looks whether a communicator of `devices` has failed, and ends them with the job. Not

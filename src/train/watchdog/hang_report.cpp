@@ -56,7 +56,7 @@ class Report {
     if (lines_.empty()) {
       lines_.push_back(
           "every rank has made the calls that others wait for: the network, or the "
-          "communication library, does not finish them");
+          "communication library, or a device, does not finish them");
     }
     add_waits();
     std::string text;
@@ -117,20 +117,22 @@ class Report {
   /// waits".
   std::string awaited(ProcessView const& process) const {
     for (auto const& waiter : processes_) {
-      if (waiter.waiting && graph_.waits_for(waiter, process)) return "; it has not entered " + owed(waiter);
+      if (waiter.waiting && graph_.waits_for(waiter, process))
+        return "; it has not entered " + owed(waiter, process);
     }
     return "";
   }
 
-  /// The call that others owe `waiter`. Of a message it is the other end of the one that `waiter` waits in.
-  std::string owed(ProcessView const& waiter) const {
-    auto const operation = waiter.waiting->call.operation;
-    auto const text = text_of(*waiter.waiting, waiter);
+  /// The call that `late` owes `waiter`. Of a message it is the other end of the one that `waiter` waits in.
+  std::string owed(ProcessView const& waiter, ProcessView const& late) const {
+    auto const call = *graph_.owed(waiter, late);
+    auto const operation = call.call.operation;
+    auto const text = text_of(call, waiter);
     if (comm::is_message(operation)) {
       return fmt::format("the {} that rank {} waits for in {}",
                          operation == comm::Operation::receive ? "send" : "receive", waiter.rank, text);
     }
-    return fmt::format("{}, in which {}", text, ranks_wait(graph_.waiters_with(waiter)));
+    return fmt::format("{}, in which {}", text, ranks_wait(graph_.waiters_with(waiter, call)));
   }
 
   /// "ranks 0, 2 wait".
@@ -188,12 +190,12 @@ class Report {
     }
   }
 
-  /// Ranks that wait in the same call of a group, or of groups alike, by what they wait in.
+  /// Ranks that wait in the same call of a group, or of groups alike, by what they do so in.
   using Waits = std::map<std::string, std::vector<ProcessView const*>>;
   Waits waits() const {
     Waits waits;
     for (auto const& process : processes_) {
-      if (process.waiting) waits[text_of(*process.waiting, process)].push_back(&process);
+      if (process.waiting) waits[wait_text(process)].push_back(&process);
     }
     return waits;
   }
@@ -213,9 +215,10 @@ class Report {
             most->second, [&](auto const* other) { return graph_.waits_for(*other, *odd); });
         if (waiter == most->second.end() || std::ranges::none_of(most->second, by_odd)) continue;
         told_.insert(what);
-        blame(*odd, fmt::format("{} made another call than the others: it waits in {}, which {} not entered; "
-                                "it has not entered {}",
-                                name_of(*odd), what, ranks_have(graph_.awaited_by(*odd)), owed(**waiter)));
+        blame(*odd,
+              fmt::format("{} made another call than the others: it waits {}, which {} not entered; "
+                          "it has not entered {}",
+                          name_of(*odd), what, ranks_have(graph_.awaited_by(*odd)), owed(**waiter, *odd)));
       }
     }
   }
@@ -236,7 +239,7 @@ class Report {
       }
       if (alike.size() == ranks.size()) told_.insert(what);
       auto const who = alike.size() == 1 ? name_of(**late) + " waits" : ranks_wait(alike);
-      lines_.push_back(fmt::format("{} in {}{}", who, what, awaited(**late)));
+      lines_.push_back(fmt::format("{} {}{}", who, what, awaited(**late)));
     }
   }
 
@@ -245,7 +248,7 @@ class Report {
       if (told_.contains(what)) continue;
       std::vector<int> ranks;
       for (auto const* process : processes) ranks.push_back(process->rank);
-      lines_.push_back(fmt::format("{} in {}", ranks_wait(ranks), what));
+      lines_.push_back(fmt::format("{} {}", ranks_wait(ranks), what));
     }
   }
 

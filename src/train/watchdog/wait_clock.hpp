@@ -9,10 +9,12 @@
 
 namespace tessera::train {
 
-/// How many time-outs the wait of a process may last, or its last one: as its communicator allows.
+/// How many time-outs the wait of a process may last, or its last one: as its communicator allows; for its
+/// device one.
 inline int allowed_time_outs(comm::ProcessRecord const& record) {
   comm::PostedCall call;
-  return record.waiting.read(call) ? record.channels[call.channel].patience : 1;
+  bool const in_call = record.waiting.read(call) && call.channel != comm::PostedCall::the_device;
+  return in_call ? record.channels[call.channel].patience : 1;
 }
 
 /// How long the process that a record is of has been in the wait it is in.
