@@ -56,8 +56,8 @@ double stored_parameters(tessera::params::ParameterStore<T> const& store) {
 
 /// Who watches what the devices wait for. On hosts nobody: work has ended when its call returns.
 comm::DeviceWatchers device_watchers(Setup& setup) {
-  if (tessera::tensors_on_host || !setup.watchdog) return {};
-  return {&setup.watchdog->record()};
+  if (tessera::tensors_on_host) return {};
+  return {setup.watchdog ? &setup.watchdog->record() : nullptr, setup.devices.get()};
 }
 
 OverRanks over_ranks(comm::Communicator& world, double own) {

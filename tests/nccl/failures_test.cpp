@@ -3,6 +3,8 @@
 //
 // Ranks that are missing, links that break, watchdogs that give up: everyone gets an error and nobody hangs.
 #include "nccl/ranks.hpp"
+#include "nccl/stream_of_test.hpp"
+#include "tessera/comm/device_work.hpp"
 
 namespace tessera::support {
 namespace {
@@ -87,6 +89,32 @@ TEST_F(Failures, AWatchdogEndsWhatIsUnderWay) {
   });
   for (auto const& text : words)
     expect_words(text, {"receive of 10 x f32", "rank 1 was not heard of for 60 s"});
+}
+
+/// The stream goes on with sums that nobody has finished; who fences does not.
+TEST_F(Failures, WhatAStreamComputesBehindAnOperationThatWasCutOffIsNotUsed) {
+  std::atomic<bool> ended{false};
+  auto const words = run(2, patient, [&](auto& world, auto& session, auto& group) {
+    if (world.rank() == 1) return ended.wait(false);
+    {
+      StreamOfTest stream;
+      DeviceArray<float> const values(10, 1.0f), copy(10, 0.0f);
+      comm::DeviceWork const work({nullptr, &session});
+      EXPECT_NO_THROW(work.fence({}));
+      comm::all_reduce_in_place(group, values, comm::Op::sum, stream.ref()).wait(stream.ref());
+      stream.copy(values, copy);
+      std::thread watchdog([&] { session.cancel("rank 1 was not heard of for 60 s"); });
+      stream.synchronise();
+      EXPECT_TRUE(copy.holds(1.0f)) << "the sum of one rank";
+      EXPECT_THROW(work.fence({}), CommError);
+      watchdog.join();
+    }
+    ended = true;
+    ended.notify_all();
+    comm::DeviceWork({nullptr, &session}).fence({});
+  });
+  expect_words(words[0], {"communication between devices has failed", "rank 1 was not heard of for 60 s"});
+  EXPECT_EQ(words[1], "");
 }
 
 TEST_F(Failures, RanksThatDoNotCallTheSameAreTold) {

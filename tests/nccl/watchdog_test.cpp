@@ -87,7 +87,7 @@ void leave_one_out() {
     auto const group = watchdog.watched(session->over(world.duplicate(), "dp"), "dp");
     support::StreamOfTest stream;
     std::vector<float> values(100, 1.0f);
-    comm::DeviceWork const work({&watchdog.record()});
+    comm::DeviceWork const work({&watchdog.record(), session.get()});
     for (int i = 0; i < 2; ++i) {
       if (world.rank() == 1 && i == 1) std::this_thread::sleep_for(std::chrono::seconds(60));
       comm::all_reduce_in_place(*group, values, comm::Op::sum, stream.ref()).wait(stream.ref());

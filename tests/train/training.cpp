@@ -57,7 +57,8 @@ Vector<Wide<T>> numbers_of_tile(params::ParameterStore<T> const& store, Kind kin
 
 template <class T>
 TrainingRun<T>::TrainingRun(std::unique_ptr<comm::Communicator> world, RunConfig const& config,
-                            std::function<std::unique_ptr<StreamGraph>()> const& graph)
+                            std::function<std::unique_ptr<StreamGraph>()> const& graph,
+                            comm::DeviceWatchers const& devices)
     : config_(config), telemetry_(world->duplicate()) {
   auto const layout = resolve(config, world->size());
   mesh_.emplace(std::move(world), mesh::MeshShape{layout.tp, layout.pp, layout.dp}, mesh_options(config),
@@ -65,8 +66,9 @@ TrainingRun<T>::TrainingRun(std::unique_ptr<comm::Communicator> world, RunConfig
   matmul_ = kernels::make_matmul_provider(config.parallel.matmul, dtype_of<T>);
   dataset_.emplace(dataset_options(config));
   auto const& place = mesh_->coordinates();
-  trainer_.emplace(config, make_plan(config, layout, {place.tp, place.pp, place.dp}),
-                   Surroundings{&*mesh_, &ledger_, telemetry_.get(), matmul_.get(), &*dataset_, {}, graph});
+  trainer_.emplace(
+      config, make_plan(config, layout, {place.tp, place.pp, place.dp}),
+      Surroundings{&*mesh_, &ledger_, telemetry_.get(), matmul_.get(), &*dataset_, {}, graph, devices});
 }
 
 template <class T>

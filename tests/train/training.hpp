@@ -46,7 +46,8 @@ class TrainingRun {
  public:
   /// Collective over `world`.
   TrainingRun(std::unique_ptr<comm::Communicator> world, RunConfig const& config,
-              std::function<std::unique_ptr<StreamGraph>()> const& graph = {});
+              std::function<std::unique_ptr<StreamGraph>()> const& graph = {},
+              comm::DeviceWatchers const& devices = {});
 
   [[nodiscard]] Trainer<T>& trainer() { return *trainer_; }
   [[nodiscard]] mesh::Mesh& mesh() { return *mesh_; }

@@ -65,7 +65,8 @@ class Trainer {
   Trainer(RunConfig const& config, Plan plan, Surroundings const& surroundings);
 
   /// One parameter update, or none if loss or gradient are not finite (StepReport::skipped); then a loss
-  /// scale that may change is halved.
+  /// scale that may change is halved. Throws CommError before it changes anything where an operation between
+  /// devices was cut off.
   StepReport step();
   /// Mean loss over `eval_batches` global batches of the fixed validation list.
   double validate();
