@@ -76,6 +76,8 @@ TEST_F(Opening, CommunicatorsMayOutliveTheSession) {
 
 TEST_F(Opening, TheLibraryTellsItsVersionWithoutASession) {
   EXPECT_EQ(backends::nccl::library_version(), "NCCL: 2.28.3");
+  cuda::fail_call("ncclGetVersion", 1);
+  EXPECT_EQ(backends::nccl::library_version(), "NCCL: of unknown version");
 }
 
 TEST_F(Opening, AnUnknownBackendIsToldWithThoseThereAre) {

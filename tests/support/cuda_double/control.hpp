@@ -50,8 +50,8 @@ void set_node(int node);
 /// host memory reach NCCL.
 void set_all_memory_on_device(bool all);
 
-/// The `nth` call (1: the next) of `function` by the calling thread fails, once; one that ends something does
-/// so all the same.
+/// The `nth` call (1: the next) of `function` by the calling thread fails, once, whatever else is to fail;
+/// one that ends something does so all the same.
 void fail_call(std::string const& function, int nth);
 /// How often the calling thread has called each function since reset_calls.
 [[nodiscard]] std::map<std::string, int> calls();

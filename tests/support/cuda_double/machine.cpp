@@ -10,11 +10,9 @@ namespace tessera::support::cuda_double {
 
 namespace {
 
-/// What a thread asked to fail, and what it called.
+/// What a thread called, and which calls of which functions from now on it asked to fail.
 struct Plan {
-  std::map<std::string, int> calls;
-  std::string fails;
-  int after = 0;
+  std::map<std::string, int> calls, fails;
 };
 
 Plan& plan() {
@@ -66,8 +64,10 @@ void Machine::release_all() {
 
 bool must_fail(std::string_view function) {
   auto& own = plan();
-  ++own.calls[std::string(function)];
-  return own.fails == function && --own.after == 0;
+  std::string const name(function);
+  ++own.calls[name];
+  auto const asked = own.fails.find(name);
+  return asked != own.fails.end() && --asked->second == 0;
 }
 
 int& current_device() {
@@ -94,10 +94,7 @@ void set_device_count(int count) { Machine::instance().device_count = count; }
 void set_one_address(bool one) { Machine::instance().one_address = one; }
 void set_all_memory_on_device(bool all) { Machine::instance().all_memory_on_device = all; }
 
-void fail_call(std::string const& function, int nth) {
-  plan().fails = function;
-  plan().after = nth;
-}
+void fail_call(std::string const& function, int nth) { plan().fails[function] = nth; }
 
 std::map<std::string, int> calls() { return plan().calls; }
 void reset_calls() { plan().calls.clear(); }
