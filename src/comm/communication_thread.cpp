@@ -87,6 +87,11 @@ void CommunicationThread::run_jobs() {
   }
 }
 
+bool CommunicationThread::holds_any_queue() const {
+  auto const holds = [](ThreadedOperation const* operation) { return operation->holds_queue(); };
+  return std::ranges::any_of(waiting_, holds) || std::ranges::any_of(started_, holds);
+}
+
 /// An operation whose device is not there yet holds its line up, and no other.
 bool CommunicationThread::start_ready() {
   if (waiting_.empty()) return false;
@@ -96,7 +101,8 @@ bool CommunicationThread::start_ready() {
   }
   held_lines_.clear();
   auto const begin = std::stable_partition(waiting_.begin(), waiting_.end(), [&](ThreadedOperation* next) {
-    if (std::ranges::count(held_lines_, next->line()) == 0 && next->ready()) return false;
+    bool const first = std::ranges::count(held_lines_, next->line()) == 0;
+    if (first && next->ready() && !(next->takes_memory() && holds_any_queue())) return false;
     held_lines_.push_back(next->line());
     return true;
   });

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "forwarding.hpp"
 #include "staged.hpp"
@@ -47,8 +48,8 @@ struct Lane {
 
 class StagingState final : public StagedState {
  public:
-  StagingState(Communicator& inner, Lane& lane, StagingOptions const& options)
-      : StagedState(lane.turns), inner_(inner), lane_(lane), options_(options), copies_(copying_instance()) {}
+  StagingState(Communicator& inner, Lane& lane, StagingOptions const& options, ExecutionSpace const& copies)
+      : StagedState(lane.turns), inner_(inner), lane_(lane), options_(options), copies_(copies) {}
 
   Request start(StagingCall const& call) {
     call_ = call;
@@ -143,7 +144,7 @@ class StagingState final : public StagedState {
   Communicator& inner_;
   Lane& lane_;
   StagingOptions const& options_;
-  ExecutionSpace copies_;
+  ExecutionSpace const& copies_;
   StagingCall call_{};
   bool direct_ = false;
   std::size_t chunk_ = 1, chunks_ = 0, stage_ = 0;
@@ -207,7 +208,8 @@ class StagingCommunicator final : public ForwardingCommunicator {
   Request start(Lane& lane, StagingCall const& call) {
     if (call.count == 0 && call.kind != Operation::barrier) return {};
     if (size() == 1 && alone(call)) return {};
-    return lane.pool->take(inner(), lane, options_).start(call);
+    if (!copies_) copies_.emplace(options_.make_instance());
+    return lane.pool->take(inner(), lane, options_, *copies_).start(call);
   }
   /// A group of one copies on the device. True when that was all there is to do.
   static bool alone(StagingCall const& call) {
@@ -219,6 +221,7 @@ class StagingCommunicator final : public ForwardingCommunicator {
   }
 
   StagingOptions options_;
+  std::optional<ExecutionSpace> copies_;  // not before Kokkos is there
   Lane collectives_;
   std::vector<Lane> sends_, receives_;
 };

@@ -41,8 +41,9 @@ Request issue(Communicator& inner, ThreadedCall const& call, StreamRef stream) {
   return {};
 }
 
-/// What one communicator has done before. An operation of a new kind or size takes memory, in this library
-/// and in the one below, and on a device that may wait for all queues: none may be held until it has ended.
+/// What one communicator has done before, in a queue. An operation that differs in more than its addresses
+/// takes memory, in this library and in the one below, and on a device that may wait for all queues: none may
+/// be held until it has ended.
 class Experience {
  public:
   [[nodiscard]] bool covers(ThreadedCall const& call) const noexcept {
@@ -54,7 +55,7 @@ class Experience {
 
  private:
   static bool alike(ThreadedCall const& a, ThreadedCall const& b) noexcept {
-    return a.kind == b.kind && a.count == b.count && a.type == b.type;
+    return a.kind == b.kind && a.count == b.count && a.type == b.type && a.op == b.op && a.peer == b.peer;
   }
   std::vector<ThreadedCall> calls_;
 };
@@ -77,6 +78,8 @@ class ThreadedState final : public RequestState, public ThreadedOperation {
     Request request(this);  // ended until it is submitted
     marked_ = mark_ && thread_.queues()->has_queue(stream);
     if (marked_) mark_->set(stream);
+    takes_memory_ = !experience_.covers(call);
+    if (takes_memory_) ++thread_.taking_memory();
     ended_.store(false, std::memory_order_relaxed);
     unstarted_.fetch_add(1, std::memory_order_relaxed);
     thread_.submit(*this);
@@ -92,7 +95,7 @@ class ThreadedState final : public RequestState, public ThreadedOperation {
     if (!ended_.load(std::memory_order_acquire)) return false;
     if (error_) std::rethrow_exception(error_);
     thread_.rethrow_failure();
-    experience_.add(call_);
+    if (marked_) experience_.add(call_);
     return true;
   }
   void wait_host() override {
@@ -101,7 +104,7 @@ class ThreadedState final : public RequestState, public ThreadedOperation {
   }
   void wait(StreamRef stream) override {
     auto* const queues = thread_.queues();
-    if (queues == nullptr || !queues->has_queue(stream) || !experience_.covers(call_)) return wait_host();
+    if (queues == nullptr || !queues->has_queue(stream) || thread_.taking_memory() > 0) return wait_host();
     if (test()) return;
     gate_->hold(stream);
     left_ = true;
@@ -114,6 +117,8 @@ class ThreadedState final : public RequestState, public ThreadedOperation {
 
   // Of the thread.
   void const* line() const noexcept override { return &inner_; }
+  bool takes_memory() const noexcept override { return takes_memory_; }
+  bool holds_queue() const noexcept override { return left_; }
   bool ready() noexcept override {
     bool there = true;
     guarded([&] { there = !marked_ || mark_->reached(); });
@@ -129,6 +134,7 @@ class ThreadedState final : public RequestState, public ThreadedOperation {
     if (!moved && !error_) return false;
     request_ = Request();
     if (gate_) gate_->open();
+    if (takes_memory_) --thread_.taking_memory();
     ended_.store(true, std::memory_order_release);  // from here on it may be used again
     ended_.notify_all();
     return true;
@@ -161,8 +167,9 @@ class ThreadedState final : public RequestState, public ThreadedOperation {
   std::unique_ptr<Gate> gate_;
   ThreadedCall call_;
   bool marked_ = false;
-  bool left_ = false;  // to a queue
-  Request request_;    // of inner, the thread's own
+  bool takes_memory_ = false;
+  std::atomic<bool> left_{false};  // to a queue
+  Request request_;                // of inner, the thread's own
   std::exception_ptr error_;
   std::atomic<bool> ended_{true};
 };

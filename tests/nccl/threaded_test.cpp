@@ -39,11 +39,14 @@ class DoubleMark final : public comm::QueueMark {
   cudaEvent_t event_ = nullptr;
 };
 
-/// The queues of the double call functions of the host each on a thread of its own.
+/// The queues of the double call functions of the host each on a thread of its own. `held`: how many of a
+/// rank's queues stand at gates.
 class DoubleGate final : public comm::Gate {
  public:
+  explicit DoubleGate(std::atomic<int>& held) : held_(held) {}
   void close() noexcept override { state_.store(State::closed, std::memory_order_relaxed); }
   void hold(StreamRef stream) override {
+    ++held_;
     cudaLaunchHostFunc(
         *backends::nccl::queue_of(stream), [](void* gate) { static_cast<DoubleGate*>(gate)->pass(); }, this);
   }
@@ -57,9 +60,11 @@ class DoubleGate final : public comm::Gate {
   enum class State : int { closed, open, passed };
   void pass() noexcept {
     state_.wait(State::closed, std::memory_order_acquire);
+    --held_;
     state_.store(State::passed, std::memory_order_release);
   }
 
+  std::atomic<int>& held_;
   std::atomic<State> state_{State::closed};
 };
 
@@ -67,9 +72,27 @@ class DoubleQueues final : public comm::DeviceQueues {
  public:
   bool has_queue(StreamRef stream) const override { return backends::nccl::queue_of(stream).has_value(); }
   std::unique_ptr<comm::QueueMark> make_mark() override { return std::make_unique<DoubleMark>(); }
-  std::unique_ptr<comm::Gate> make_gate() override { return std::make_unique<DoubleGate>(); }
-  void enter() override {}
+  std::unique_ptr<comm::Gate> make_gate() override { return std::make_unique<DoubleGate>(held_); }
+  void enter() override { held_of_thread = &held_; }
+
+  /// Of the rank whose communication the calling thread does.
+  static thread_local std::atomic<int>* held_of_thread;
+
+ private:
+  std::atomic<int> held_{0};
 };
+thread_local std::atomic<int>* DoubleQueues::held_of_thread = nullptr;
+
+/// In place of copying_instance, on the thread: as on a device, it takes memory and waits for all queues.
+std::atomic<int> instances_made{0};
+ExecutionSpace make_instance() {
+  ++instances_made;
+  auto const deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (*DoubleQueues::held_of_thread > 0 && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::yield();
+  EXPECT_EQ(*DoubleQueues::held_of_thread, 0) << "a queue waits for this thread, and this thread for it";
+  return {};
+}
 
 class Threaded : public ::testing::Test {
  protected:
@@ -139,6 +162,112 @@ TEST_F(Threaded, MemoryThatTheLibraryCannotReadIsStagedOnTheThread) {
          auto const group = comm::make_threaded(std::move(staged), std::move(thread));
          expect_sum_in_stream(world, *group, 3.0f);
        })))
+    EXPECT_EQ(words, "");
+}
+
+/// Where it takes memory while a queue is held, make_instance fails.
+class ThreadedMemory : public Threaded {
+ protected:
+  /// `body(world, communicator whose memory is staged on the thread)` on two ranks.
+  template <class Body>
+  void run_staged(Body const& body) {
+    instances_made = 0;
+    for (auto const& words : words_of(run_ranks(2, 0, [&](comm::Communicator& world) {
+           auto thread = std::make_shared<comm::CommunicationThread>(std::make_unique<DoubleQueues>());
+           auto staged =
+               comm::make_staging(world.duplicate(), {.always = true, .make_instance = &make_instance});
+           body(world, *comm::make_threaded(std::move(staged), std::move(thread)));
+         })))
+      EXPECT_EQ(words, "");
+  }
+};
+
+TEST_F(ThreadedMemory, MoreOperationsAtATimeThanEverTakeNone) {
+  std::atomic<bool> held{false};
+  run_staged([&](comm::Communicator& world, comm::Communicator& group) {
+    StreamOfTest stream;
+    DeviceArray<float> const a(10, 1.0f), b(10, 1.0f), c(10, 1.0f);
+    comm::all_reduce_in_place(group, a, comm::Op::sum, stream.ref()).wait(stream.ref());
+    if (world.rank() == 1) held.wait(false);  // until then the second of rank 0 does not end
+    auto second = comm::all_reduce_in_place(group, b, comm::Op::sum, stream.ref());
+    second.wait(stream.ref());
+    auto third = comm::all_reduce_in_place(group, c, comm::Op::sum);
+    held = true;
+    held.notify_all();
+    third.wait_host();
+    stream.synchronise();
+    EXPECT_TRUE(b.holds(2.0f) && c.holds(2.0f));
+  });
+  EXPECT_EQ(instances_made, 2) << "one on each rank";
+}
+
+TEST_F(ThreadedMemory, AnOperationThatTakesSomeStartsWhenNoQueueIsHeld) {
+  std::atomic<bool> given{false};
+  run_staged([&](comm::Communicator& world, comm::Communicator& group) {
+    auto const other = group.duplicate();
+    StreamOfTest stream;
+    DeviceArray<float> const values(10, 1.0f), others(10, 1.0f);
+    comm::all_reduce_in_place(group, values, comm::Op::sum, stream.ref()).wait(stream.ref());
+    if (world.rank() == 1) given.wait(false);
+    auto known = comm::all_reduce_in_place(group, values, comm::Op::sum, stream.ref());
+    known.wait(stream.ref());
+    auto first = comm::all_reduce_in_place(*other, others, comm::Op::sum);
+    given = true;
+    given.notify_all();
+    first.wait_host();
+    stream.synchronise();
+    EXPECT_TRUE(values.holds(4.0f) && others.holds(2.0f));
+  });
+}
+
+TEST_F(ThreadedMemory, NoQueueIsHeldWhileAnOperationTakesSome) {
+  run_staged([](comm::Communicator&, comm::Communicator& group) {
+    auto const other = group.duplicate();
+    StreamOfTest stream;
+    DeviceArray<float> const values(10, 1.0f), others(10, 1.0f);
+    comm::all_reduce_in_place(group, values, comm::Op::sum, stream.ref()).wait(stream.ref());
+    std::atomic<bool> open{false};
+    stream.hold_until(open);
+    auto first = comm::all_reduce_in_place(*other, others, comm::Op::sum, stream.ref());
+    auto known = comm::all_reduce_in_place(group, values, comm::Op::sum, stream.ref());
+    std::thread later([&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      open = true;
+      open.notify_all();
+    });
+    known.wait(stream.ref());
+    first.wait(stream.ref());
+    later.join();
+    stream.synchronise();
+    EXPECT_TRUE(values.holds(4.0f) && others.holds(2.0f));
+  });
+}
+
+/// The host is told of by the flag that the last rank sets before it joins: it has waited when it sees it.
+TEST_F(ThreadedMemory, AnotherPeerOrKindOfSumTakesSome) {
+  std::atomic<int> joined{0};
+  for (auto const &words : run(3, [&](auto&world, auto&group) {
+         StreamOfTest stream;
+         DeviceArray<float> const values(10, 1.0f);
+         auto const join = [&](int number) {
+           if (world.rank() != 2) return;
+           std::this_thread::sleep_for(std::chrono::milliseconds(50));
+           joined = number;
+         };
+         if (world.rank() == 0) {
+           comm::receive(group, values, 1, stream.ref()).wait(stream.ref());
+           comm::receive(group, values, 2, stream.ref()).wait(stream.ref());
+           EXPECT_EQ(joined, 1);
+         } else {
+           join(1);
+           comm::send(group, values, 0, stream.ref()).wait(stream.ref());
+         }
+         comm::all_reduce_in_place(group, values, comm::Op::sum, stream.ref()).wait(stream.ref());
+         join(2);
+         comm::all_reduce_in_place(group, values, comm::Op::max, stream.ref()).wait(stream.ref());
+         EXPECT_EQ(joined, 2);
+         stream.synchronise();
+       }))
     EXPECT_EQ(words, "");
 }
 

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <memory>
 
+#include "tessera/base/kokkos.hpp"
 #include "tessera/comm/communicator.hpp"
 
 namespace tessera::comm {
@@ -16,6 +17,9 @@ struct StagingOptions {
   std::size_t chunk_bytes = std::size_t{4} << 20;
   /// Also memory that the host reaches takes the way round, so that it can be tried without a device.
   bool always = false;
+  /// Makes the instance in whose queue a communicator's copies go: once, for its first operation, since it
+  /// takes memory of the device.
+  ExecutionSpace (*make_instance)() = copying_instance;
 };
 
 /// Collective. Hands operations to `inner` on pinned host memory: cut into chunks, of which the next is

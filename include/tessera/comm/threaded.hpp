@@ -33,6 +33,10 @@ class ThreadedOperation {
  public:
   /// The operations of one line start in the order in which they were given.
   [[nodiscard]] virtual void const* line() const noexcept = 0;
+  /// Whether it takes memory, for which a device may wait for all its queues: it starts when none is held.
+  [[nodiscard]] virtual bool takes_memory() const noexcept = 0;
+  /// Whether a queue is held, or will be, until it has ended.
+  [[nodiscard]] virtual bool holds_queue() const noexcept = 0;
   /// Whether the device has come to where it was started.
   [[nodiscard]] virtual bool ready() noexcept = 0;
   /// `own` is the thread's queue, null on hosts.
@@ -58,6 +62,8 @@ class CommunicationThread {
   [[nodiscard]] bool is_caller() const noexcept { return std::this_thread::get_id() == thread_.get_id(); }
 
   void submit(ThreadedOperation& operation);
+  /// How many operations under way take memory: where there is one, no queue may be held.
+  [[nodiscard]] std::atomic<int>& taking_memory() noexcept { return taking_memory_; }
   /// Runs `call` on the thread, between moves of operations, and returns when it has ended, throwing what it
   /// threw.
   void run(std::function<void()> const& call);
@@ -79,6 +85,7 @@ class CommunicationThread {
   bool collect();
   void run_jobs();
   [[nodiscard]] bool start_ready();
+  [[nodiscard]] bool holds_any_queue() const;
   [[nodiscard]] bool advance_started();
 
   std::unique_ptr<DeviceQueues> queues_;
@@ -88,6 +95,7 @@ class CommunicationThread {
   std::vector<Job*> jobs_;
   std::string failure_;
   std::atomic<bool> failed_{false};
+  std::atomic<int> taking_memory_{0};
   bool ending_ = false;
   // Of the thread alone:
   std::vector<ThreadedOperation*> waiting_, started_;
@@ -96,9 +104,10 @@ class CommunicationThread {
   std::thread thread_;  // last: it uses all of the above
 };
 
-/// Hands all operations to `thread`. Waiting for one with a stream holds the stream, not the host, unless the
-/// communicator has ended none of its kind, count and type before, which takes memory; and an
-/// operation that fails after that throws out of the next call or wait of any communicator of the thread.
+/// Hands all operations to `thread`. Waiting for one with a stream holds the stream, not the host, unless it
+/// or another that is under way takes memory, as the first of each kind (operation, count, type ...) on a
+/// communicator does; and an operation that fails after that throws out of the next call or wait of any
+/// communicator of the thread.
 /// Messages that cross need no group in `inner` (as in MPI): it is not told of groups.
 [[nodiscard]] std::unique_ptr<Communicator> make_threaded(std::unique_ptr<Communicator> inner,
                                                           std::shared_ptr<CommunicationThread> thread);
