@@ -2,8 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "communicator.hpp"
 
+#include <chrono>
 #include <cstdlib>
 #include <utility>
+
+#include "tessera/base/run_within.hpp"
 
 namespace tessera::backends::nccl {
 
@@ -48,7 +51,7 @@ void NcclCommunicator::progress() {
 }
 
 void NcclCommunicator::abort(int exit_code) {
-  channel_.fail("the job was aborted");
+  run_within(std::chrono::seconds(1), [context = context_] { context->cancel("the job was aborted"); });
   host_->abort(exit_code);
   std::_Exit(exit_code);
 }

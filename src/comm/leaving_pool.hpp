@@ -31,8 +31,10 @@ class LeavingPool {
   }
   void give_back(State& state) noexcept { free_.push_back(&state); }
   void leave(State& state) noexcept { left_.push_back(&state); }
-  [[nodiscard]] bool all_passed() const noexcept {
-    return std::ranges::all_of(left_, [](State const* state) { return state->is_passed(); });
+  /// Whether all may be destroyed.
+  [[nodiscard]] bool all_free() const noexcept {
+    return std::ranges::all_of(left_,
+                               [](State const* state) { return state->is_passed() || state->is_lost(); });
   }
 
  private:

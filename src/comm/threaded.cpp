@@ -89,6 +89,16 @@ class ThreadedState final : public RequestState, public ThreadedOperation {
   [[nodiscard]] bool is_passed() const noexcept {
     return ended_.load(std::memory_order_acquire) && gate_->passed();
   }
+  /// Ended, and no queue will ever come to its gate: the device has failed.
+  [[nodiscard]] bool is_lost() const noexcept {
+    if (!ended_.load(std::memory_order_acquire)) return false;
+    try {
+      static_cast<void>(mark_->reached());
+      return false;
+    } catch (DeviceError const&) {
+      return true;
+    }
+  }
 
   // Of whoever started it.
   bool test() override {
@@ -181,7 +191,7 @@ class ThreadedCommunicator final : public Communicator {
         inner_(std::move(inner)),
         name_(fmt::format("threaded({})", inner_->backend())) {}
   ~ThreadedCommunicator() override {
-    wait_until([this] { return pool_.all_passed(); });
+    wait_until([this] { return pool_.all_free(); });
     if (inner_) thread_->run([this] { inner_.reset(); });
   }
 

@@ -143,6 +143,27 @@ TEST_F(Failures, AbortEndsTheJobWithItsCode) {
   EXPECT_THROW(std::rethrow_exception(thrown[1]), CommError);
 }
 
+TEST_F(Failures, AnAbortThatHangsDoesNotKeepTheJobFromEnding) {
+  cuda::hold_aborts(true);
+  auto const thrown = run_ranks(2, 0, [](comm::Communicator& world) {
+    auto const group = backends::nccl::open(world, patient)->over(world.duplicate());
+    if (world.rank() == 0) group->abort(76);
+    int value = 0;
+    auto request = comm::broadcast(*group, std::span(&value, 1), 0);
+    auto const deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    bool told = false;
+    try {
+      while (std::chrono::steady_clock::now() < deadline) (void)request.test();
+    } catch (CommError const&) {
+      told = true;
+    }
+    cuda::hold_aborts(false);
+    EXPECT_TRUE(told) << "rank 0 hangs in its library";
+  });
+  EXPECT_THROW(std::rethrow_exception(thrown[0]), Aborted);
+  EXPECT_FALSE(thrown[1]);
+}
+
 TEST_F(Failures, AFailureWhileUnwindingDoesNotWaitForTheOthers) {
   auto const before = std::chrono::steady_clock::now();
   auto const words = run(2, patient, [](auto& world, auto&, auto&) {

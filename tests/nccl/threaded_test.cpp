@@ -20,6 +20,9 @@ namespace {
 
 void expect_success(cudaError_t error) { EXPECT_EQ(error, cudaSuccess); }
 
+/// Queues do not come to gates any more, and then marks tell so.
+std::atomic<bool> queues_stand{false}, device_has_failed{false};
+
 class DoubleMark final : public comm::QueueMark {
  public:
   DoubleMark() { expect_success(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming)); }
@@ -29,6 +32,7 @@ class DoubleMark final : public comm::QueueMark {
       throw DeviceError("the queue cannot be marked");
   }
   bool reached() override {
+    if (device_has_failed) throw DeviceError("the device has failed");
     auto const state = cudaEventQuery(event_);
     if (state == cudaErrorNotReady) return false;
     if (state != cudaSuccess) throw DeviceError("the device has failed");
@@ -46,6 +50,7 @@ class DoubleGate final : public comm::Gate {
   explicit DoubleGate(std::atomic<int>& held) : held_(held) {}
   void close() noexcept override { state_.store(State::closed, std::memory_order_relaxed); }
   void hold(StreamRef stream) override {
+    if (queues_stand) return;
     ++held_;
     cudaLaunchHostFunc(
         *backends::nccl::queue_of(stream), [](void* gate) { static_cast<DoubleGate*>(gate)->pass(); }, this);
@@ -96,7 +101,10 @@ ExecutionSpace make_instance() {
 
 class Threaded : public ::testing::Test {
  protected:
-  void SetUp() override { cuda::reset(); }
+  void SetUp() override {
+    cuda::reset();
+    queues_stand = device_has_failed = false;
+  }
   void TearDown() override { EXPECT_EQ(cuda::objects_alive(), 0) << "streams, events ... that nobody ended"; }
 
   /// `body(world, communicator over all whose calls a thread makes)` on `ranks` threads. What they threw.
@@ -327,6 +335,27 @@ TEST_F(Threaded, WhatFailsWhileNobodyWaitsIsToldByTheNextCall) {
     comm::all_reduce_in_place(group, values, comm::Op::sum, stream.ref()).wait(stream.ref());
   });
   expect_words(words[0], {"an operation of the communication thread failed"});
+}
+
+TEST_F(Threaded, AQueueOfADeviceThatHasFailedIsNotWaitedFor) {
+  std::atomic<bool> left{false};
+  run_well(2, [&](auto& world, auto& group) {
+    StreamOfTest stream;
+    DeviceArray<float> const values(10, 1.0f);
+    comm::all_reduce_in_place(group, values, comm::Op::sum, stream.ref()).wait(stream.ref());
+    if (world.rank() == 1) left.wait(false);
+    auto request = comm::all_reduce_in_place(group, values, comm::Op::sum, stream.ref());
+    if (world.rank() == 1) {
+      request.wait_host();
+      device_has_failed = true;
+      return device_has_failed.notify_all();
+    }
+    queues_stand = true;
+    request.wait(stream.ref());
+    left = true;
+    left.notify_all();
+    device_has_failed.wait(false);
+  });
 }
 
 TEST_F(Threaded, AStreamThatCannotBeMarkedIsToldWhenTheOperationStarts) {

@@ -3,10 +3,10 @@
 #include "train/watchdog/device_watch.hpp"
 
 #include <chrono>
-#include <future>
 #include <string_view>
-#include <thread>
 #include <utility>
+
+#include "tessera/base/run_within.hpp"
 
 namespace tessera::train {
 
@@ -25,17 +25,11 @@ void DeviceWatch::post_failure(comm::ProcessRecord& record) const noexcept {
   record.has_failed = true;
 }
 
-/// In a thread of its own, which is left behind where the library hangs.
 void DeviceWatch::cancel() const {
   auto session = devices_.load();
   if (session == nullptr) return;
-  std::promise<void> cancelled;
-  auto const done = cancelled.get_future();
-  std::thread([session = std::move(session), promise = std::move(cancelled)]() mutable {
-    session->cancel("the watchdog ends the job");
-    promise.set_value();
-  }).detach();
-  (void)done.wait_for(std::chrono::seconds(1));
+  run_within(std::chrono::seconds(1),
+             [session = std::move(session)] { session->cancel("the watchdog ends the job"); });
 }
 
 }  // namespace tessera::train

@@ -62,6 +62,8 @@ void reset_calls();
 void break_communicators(int device);
 /// From now on, communicators on `device` do not get to meet the others.
 void hold_openings(int device);
+/// Whether ncclCommAbort hangs, before it has ended anything.
+void hold_aborts(bool hold);
 
 /// Communicators, streams, events and pieces of memory that were made and not ended.
 [[nodiscard]] int objects_alive();

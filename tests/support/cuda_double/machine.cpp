@@ -88,6 +88,7 @@ void reset() {
   machine.one_address = false;
   machine.all_memory_on_device = false;
   machine.release_all();
+  hold_aborts(false);
 }
 
 void set_device_count(int count) { Machine::instance().device_count = count; }
@@ -99,6 +100,10 @@ void fail_call(std::string const& function, int nth) { plan().fails[function] = 
 std::map<std::string, int> calls() { return plan().calls; }
 void reset_calls() { plan().calls.clear(); }
 void hold_openings(int device) { Machine::instance().hold(device); }
+void hold_aborts(bool hold) {
+  Machine::instance().aborts_held = hold;
+  Machine::instance().aborts_held.notify_all();
+}
 int objects_alive() { return Machine::instance().alive; }
 
 }  // namespace tessera::support::cuda_double

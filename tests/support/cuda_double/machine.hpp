@@ -19,6 +19,7 @@ class Machine {
   std::atomic<int> device_count{8};
   std::atomic<bool> one_address{false};
   std::atomic<bool> all_memory_on_device{false};
+  std::atomic<bool> aborts_held{false};
   std::atomic<int> alive{0};
 
   void own_memory(void* memory, std::size_t bytes);

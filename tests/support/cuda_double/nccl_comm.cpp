@@ -139,6 +139,7 @@ ncclResult_t ncclCommDestroy(ncclComm_t comm) {
 }
 
 ncclResult_t ncclCommAbort(ncclComm_t comm) {
+  Machine::instance().aborts_held.wait(true);
   comm->state->aborted = true;
   comm->state->meeting->wake();
   destroy(comm);
