@@ -77,5 +77,27 @@ TEST_F(Double, PlannedFailuresComeOnceAndToOneThread) {
   EXPECT_EQ(cuda::calls().at("cudaSetDevice"), 3);
 }
 
+TEST_F(Double, AResetForgetsSettingsAndPlansOfItsThreadAndKeepsWhatIsThere) {
+  DeviceArray<int> const there(1, 1);
+  int const alive = cuda::objects_alive();
+  cuda::set_device_count(1);
+  cuda::set_one_address(true);
+  cuda::set_all_memory_on_device(true);
+  cuda::set_node(3);
+  cuda::fail_call("cudaGetDeviceCount", 1);
+  cuda::reset();
+  EXPECT_TRUE(cuda::calls().empty());
+  EXPECT_EQ(cuda::objects_alive(), alive);
+  int devices = 0;
+  EXPECT_EQ(cudaGetDeviceCount(&devices), cudaSuccess) << "a plan is left";
+  EXPECT_EQ(devices, 8);
+  cudaPointerAttributes attributes{};
+  EXPECT_EQ(cudaSetDevice(5), cudaSuccess);
+  cuda::reset();
+  EXPECT_EQ(cudaPointerGetAttributes(&attributes, &devices), cudaSuccess);
+  EXPECT_EQ(attributes.type, cudaMemoryTypeUnregistered);
+  EXPECT_EQ(attributes.device, 0);
+}
+
 }  // namespace
 }  // namespace tessera::support

@@ -36,8 +36,9 @@
 
 namespace tessera::support::cuda_double {
 
-/// All devices, failures, counts as at the start of the program: no device fails, 8 devices, and memory of
-/// the host is not the device's. No stream or communicator exists any more.
+/// Settings as at the start of the program: 8 devices with addresses of their own, memory of the host is not
+/// the device's, nothing is held. The calling thread has device 0, plays node 0, and has called nothing and
+/// asked no call to fail. Other threads keep theirs, and what was made and not ended is still there.
 void reset();
 
 /// How many devices the calling process sees. 0: as on a machine without any.

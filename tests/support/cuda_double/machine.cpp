@@ -89,6 +89,9 @@ void reset() {
   machine.all_memory_on_device = false;
   machine.release_all();
   hold_aborts(false);
+  plan() = {};
+  current_device() = 0;
+  current_node() = 0;
 }
 
 void set_device_count(int count) { Machine::instance().device_count = count; }
