@@ -95,7 +95,10 @@ TEST_F(Failures, AWatchdogEndsWhatIsUnderWay) {
 TEST_F(Failures, WhatAStreamComputesBehindAnOperationThatWasCutOffIsNotUsed) {
   std::atomic<bool> ended{false};
   auto const words = run(2, patient, [&](auto& world, auto& session, auto& group) {
-    if (world.rank() == 1) return ended.wait(false);
+    if (world.rank() == 1) {
+      ended.wait(false);
+      return session.cancel("rank 0 ends the job");
+    }
     {
       StreamOfTest stream;
       DeviceArray<float> const values(10, 1.0f), copy(10, 0.0f);
@@ -146,7 +149,8 @@ TEST_F(Failures, AbortEndsTheJobWithItsCode) {
 TEST_F(Failures, AnAbortThatHangsDoesNotKeepTheJobFromEnding) {
   cuda::hold_aborts(true);
   auto const thrown = run_ranks(2, 0, [](comm::Communicator& world) {
-    auto const group = backends::nccl::open(world, patient)->over(world.duplicate());
+    auto const session = backends::nccl::open(world, patient);
+    auto const group = session->over(world.duplicate());
     if (world.rank() == 0) group->abort(76);
     int value = 0;
     auto request = comm::broadcast(*group, std::span(&value, 1), 0);
@@ -158,6 +162,7 @@ TEST_F(Failures, AnAbortThatHangsDoesNotKeepTheJobFromEnding) {
       told = true;
     }
     cuda::hold_aborts(false);
+    session->cancel("rank 0 ends the job");
     EXPECT_TRUE(told) << "rank 0 hangs in its library";
   });
   EXPECT_THROW(std::rethrow_exception(thrown[0]), Aborted);
