@@ -253,6 +253,8 @@ class Failing(Checkpoints):
         self.assertIn("nothing to train: the checkpoint is at step 4, training.steps = 3", output)
         output = self.train(1, "--load", "ck", "--steps", "4", "--save", "other")
         self.assertIn("saved other/step_00000004", output)
+        output = self.train(1, "--load", "ck", "--steps", "4", "--save", "ck")  # where it comes from, it may go on
+        self.assertIn("kept ck/step_00000004", output)
 
     def test_a_full_disk_stops_the_run_or_not(self):
         for late in ("", "ckpt.create_file#1:sleep=1500@1,"):  # the second time after the last step
@@ -350,6 +352,9 @@ class Refusing(Checkpoints):
                     "training.precision")
         self.refuse(["--tp", "2", "--save", "ck"], 73, "has checkpoints already, up to step 4", "--resume")
         self.refuse(["--tp", "2", "--load", "ck/step_00000002", "--save", "ck"], 73, "up to step 4")
+        (self.work / "other").mkdir()
+        (self.work / "other/step_00000003").mkdir()  # an earlier step is another run's all the same
+        self.refuse(["--tp", "2", "--load", "ck/step_00000004", "--save", "other"], 73, "up to step 3")
         for step in self.steps():
             flip_bit(self.work / "ck" / step / "manifest.json")
         self.refuse(both, 65, "step_00000002", "step_00000004")
