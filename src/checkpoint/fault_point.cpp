@@ -49,6 +49,7 @@ constexpr auto points = std::to_array<std::string_view>({
     "ckpt.before_latest",      //
     "ckpt.before_prune",       //
     "ckpt.during_prune",       //
+    "ckpt.remove_leftover",    //
     "train.step",              //
     "train.call",              //
     "train.order",             //

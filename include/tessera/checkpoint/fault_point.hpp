@@ -29,7 +29,8 @@
 // rank 0 then: ckpt.before_whole, model.h5, ckpt.before_manifest, the text file's points,
 // ckpt.after_manifest, ckpt.before_move_aside (where the step's name is taken by something damaged),
 // ckpt.before_rename, ckpt.after_rename, ckpt.before_latest, the text file's points, and for each old step
-// ckpt.before_prune, ckpt.during_prune.
+// ckpt.before_prune, ckpt.during_prune. When a saver takes its directory and after `latest`, on rank 0:
+// ckpt.remove_leftover for each thing that was left half done.
 #pragma once
 
 #include <string_view>

@@ -26,6 +26,7 @@ WRITING = ["ckpt.begin", "ckpt.create_directory", "ckpt.create_file", "ckpt.writ
 COMMITTING = ["ckpt.before_whole", "ckpt.before_manifest", "files.write", "files.sync", "files.rename",
               "files.sync_directory", "ckpt.after_manifest", "ckpt.before_move_aside", "ckpt.before_rename",
               "ckpt.after_rename", "ckpt.before_latest", "ckpt.before_prune", "ckpt.during_prune"]
+AFTERWARDS = COMMITTING[-4:]  # when the step has its name
 # What a launcher returns for a killed rank is its own: 128 + 9 of Open MPI, 9 of MPICH.
 KILLED = {False: (-signal.SIGKILL,), True: (128 + signal.SIGKILL, signal.SIGKILL)}
 DIRTY = re.compile(r"\.tmp")
@@ -105,13 +106,30 @@ class Faults(unittest.TestCase):
                     self.fail_at(point, mode)
 
     def fail_at(self, point, mode):
+        """A save that fails before the step has its name; afterwards there is only something to warn of."""
         directory = self.prepared(f"{point}-{mode}")
-        out = self.run_well(directory, fault=f"{point}#1:io_error", mode=mode)
+        code, out, error = self.run_to_end(directory, fault=f"{point}#1:io_error", mode=mode)
+        self.assertEqual(code, 0, out + error)
         lines = out.splitlines()
         self.assertEqual([lines[0], lines[2]], ["loaded 2", "saved 4"], out)
-        self.assertRegex(lines[1], r"^failed 3: saving step 3 failed: .*No space left on device")
-        whole = "is saved and whole, but" in lines[1]
-        self.assertEqual(whole, (directory / "step_00000003" / "manifest.json").exists())
+        whole = point in AFTERWARDS
+        told, where = ("checkpoint '.*step_00000003' is saved and whole, but", error) if whole else (
+            "^failed 3: saving step 3 failed:", lines[1])
+        self.assertRegex(where, f"{told} .*No space left on device")
+        self.assertEqual(lines[1] == "saved 3", whole)
+        self.assertEqual((directory / "step_00000003" / "manifest.json").exists(), whole)
+        self.expect_recovery(directory, out)
+
+    def test_what_cannot_be_removed_is_only_warned_of(self):
+        directory = self.prepared("held")
+        held = directory / "step_00000009.tmp-held"
+        held.mkdir()
+        code, out, error = self.run_to_end(directory, fault="ckpt.remove_leftover:io_error=16")
+        self.assertEqual((code, out), (0, "loaded 2\nsaved 3\nsaved 4\n"), error)
+        self.assertIn("warning: what an earlier job left stays: fault point", error)
+        self.assertIn("step_00000004' is saved and whole, but fault point ckpt.remove_leftover: Device or", error)
+        self.assertTrue(held.exists())
+        self.assertFalse((directory / "step_00000002").exists())  # older steps are removed all the same
         self.expect_recovery(directory, out)
 
     def test_two_jobs_do_not_write_one_directory(self):
