@@ -163,6 +163,7 @@ std::optional<ExitCode> Run<T>::make_step(std::int64_t step) {
   if (validation) progress_.validation(step, *validation);
   metrics_.write(train::metrics_line(report, efficiency_, validation ? &*validation : nullptr));
   if (report.skipped && !report.overflowed && config_.training.on_nonfinite != "skip") {
+    if (saving_) saving_->end_earlier();
     if (console_.speaks()) {
       print_failure(
           {ExitCode::internal,

@@ -39,6 +39,9 @@ class Saving {
   /// run ends. Gives the code with which the run has to end now, if it has to: requeue, or that of a save
   /// that failed, after saying why.
   std::optional<tessera::ExitCode> after_step(tessera::train::StepReport const& report, bool last);
+  /// Waits for the save of an earlier step, if one is under way: what a run does that ends for another
+  /// reason. One that fails is told of as its policy says.
+  void end_earlier() { go_on_with_earlier(true); }
 
  private:
   [[nodiscard]] bool due(tessera::train::StepReport const& report) const;

@@ -274,6 +274,13 @@ class Failing(Checkpoints):
             self.resume("--save-on-failure", "continue", code=74)  # the last one is what the run was for
         self.expect_same_end(self.resume())
 
+    def test_a_save_under_way_is_finished_when_a_step_is_not_finite(self):
+        with fault("ckpt.written#1:sleep=1500@1"):
+            output = self.train(2, "--tp", "2", "--lr", "1e30", "--lr-warmup-iters", "1", "--save", "ck",
+                                "--save-interval", "1", code=70)
+        self.assertEqual(output.count("saved ck/"), len(self.steps()), output)
+        self.assertIn("step_00000001", self.steps())
+
     def test_a_rank_killed_in_a_save_loses_nothing_but_the_save(self):
         self.go_on_through(["ckpt.write_data#8:kill@1", "ckpt.before_rename#3:kill@0"])
 
