@@ -264,11 +264,20 @@ void TraceFile::write(tessera::mesh::Mesh const& mesh) {
                     "make fewer steps or raise output.trace_spans",
                     path_, dropped));
   }
+  try {
+    write_file(texts, error_s);
+  } catch (IoError const& error) {
+    lost_ = true;
+    tessera::log(tessera::LogLevel::warning, fmt::format("{}: the run has no timeline", error.what()));
+  }
+}
+
+void TraceFile::write_file(std::vector<std::string> const& texts, double error_s) {
   auto file = create("output.trace", path_);
   file << "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n";
   for (auto const& text : texts) file << (&text == &texts.front() ? "" : ",\n") << text;
   file << fmt::format("\n],\"otherData\":{{\"ranks\":{},\"clocks_differ_by_us_at_most\":{:.3f}}}}}\n",
-                      mesh.size(), error_s * 1e6)
+                      texts.size(), error_s * 1e6)
        << std::flush;
   if (!file)
     throw IoError(fmt::format("output.trace = \"{}\": writing failed: {}", path_, std::strerror(errno)));

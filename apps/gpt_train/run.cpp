@@ -123,7 +123,7 @@ ExitCode Run<T>::run(TraceFile& trace, train::AllocationMeter const& meter) {
   }
   result.code = static_cast<int>(code);
   metrics_.write(end_event(result));
-  int const lost = metrics_.lost() || mllog_file_.lost() || console_.lost() ? 1 : 0;
+  int const lost = metrics_.lost() || mllog_file_.lost() || console_.lost() || trace.lost() ? 1 : 0;
   bool const any = broadcast_value(setup_.mesh->world(), lost, 0) > 0;
   return code == ExitCode::ok && any ? ExitCode::io : code;
 }

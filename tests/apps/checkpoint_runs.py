@@ -196,13 +196,14 @@ class Leaving(Checkpoints):
     def test_sigterm_while_starting_saves_after_the_step_under_way(self):
         """What fails when the checkpoint is saved takes nothing from it, nor from the code."""
         with fault("ckpt.before_latest:io_error=5"):
-            process = self.start_alone()
+            process = self.start_alone("--trace", "/dev/full")
         time.sleep(0.2)
         process.send_signal(signal.SIGTERM)
         output, errors = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 75, errors)
         self.assertRegex(output, r"leaves after step [1-9]\d*, which is saved, because SIGTERM came")
         self.assertRegex(output, r"warning: checkpoint 'ck/step_\d+' is saved and whole, but .*Input/output error")
+        self.assertRegex(output, r"warning: output.trace = \"/dev/full\": writing failed: .*: the run has no timeline")
 
     def test_a_second_signal_ends_the_run_at_once(self):
         with fault("ckpt.write_data#1:sleep=30000"):
