@@ -16,6 +16,7 @@
 
 #include "commands.hpp"
 #include "tessera/base/error.hpp"
+#include "tessera/base/standard_streams.hpp"
 #include "tessera/checkpoint/fault_point.hpp"
 #include "tessera/checkpoint/files.hpp"
 
@@ -115,6 +116,7 @@ int run(CLI::App& app, std::function<int()> const& action, int argc, char** argv
 }  // namespace
 
 int main(int argc, char** argv) {
+  tessera::open_standard_streams();
   std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of writing, told as one
   CLI::App app("Looks at checkpoints of gpt_train, compares and converts them.", "gpt_ckpt");
   app.set_version_flag("--version", "gpt_ckpt of tessera " TESSERA_VERSION);

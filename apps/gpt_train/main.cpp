@@ -17,6 +17,7 @@
 #include "identity.hpp"
 #include "inspection.hpp"
 #include "tessera/base/kokkos.hpp"
+#include "tessera/base/standard_streams.hpp"
 #include "tessera/checkpoint/fault_point.hpp"
 #include "tessera/comm/session.hpp"
 #include "tessera/train/signals.hpp"
@@ -71,6 +72,7 @@ int run(comm::Session& session, comm::Communicator& world, std::vector<std::stri
 }  // namespace
 
 int main(int argc, char** argv) {
+  tessera::open_standard_streams();
   std::string_view const command = argc > 1 ? argv[1] : "";
   if (command == "top") return top({argv + 2, argv + argc});
   // A file that may not grow is an error of writing, told as one, not the end of the process.
