@@ -84,8 +84,8 @@ bool lies_in(std::string const& path, std::string const& directory) {
   return std::ranges::mismatch(outer, inner).in1 == outer.end();
 }
 
-IoError cannot_create(std::string const& option, std::string const& path) {
-  return IoError(fmt::format("{} = \"{}\" cannot be created: {}", option, path, std::strerror(errno)),
+IoError cannot_create(std::string const& option, std::string const& path, char const* verb = "created") {
+  return IoError(fmt::format("{} = \"{}\" cannot be {}: {}", option, path, verb, std::strerror(errno)),
                  ExitCode::cannot_create);
 }
 
@@ -116,22 +116,25 @@ std::optional<std::string> earlier_file(std::string const& path) {
 void keep_steps(std::string const& option, std::string const& path, std::int64_t last) {
   auto const temporary = fmt::format("{}.tmp-{}", path, getpid());
   std::ifstream old(path);
+  if (!old) throw cannot_create(option, path, "read");
   std::ofstream kept(temporary);
   for (std::string line; std::getline(old, line) && !old.eof();) {
     if (step_of(line).value_or(last) <= last) kept << line << '\n';
   }
+  bool const all_read = old.eof() && !old.bad();
   kept.close();
-  if (!kept || std::rename(temporary.c_str(), path.c_str()) != 0) throw cannot_create(option, temporary);
+  if (all_read && kept && std::rename(temporary.c_str(), path.c_str()) == 0) return;
+  auto const error = all_read ? cannot_create(option, temporary) : cannot_create(option, path, "read");
+  std::remove(temporary.c_str());
+  throw error;
 }
 
 /// Opens an output that must not destroy an earlier one.
 std::ofstream create(std::string const& option, std::string const& path) {
-  std::error_code ignored;
   if (auto const earlier = earlier_file(path)) {
     auto kept = *earlier + ".previous";
-    for (int number = 2; std::filesystem::exists(kept, ignored); ++number)
-      kept = fmt::format("{}.previous-{}", *earlier, number);
-    std::filesystem::rename(*earlier, kept, ignored);
+    for (int number = 2; is_there(kept); ++number) kept = fmt::format("{}.previous-{}", *earlier, number);
+    if (std::rename(earlier->c_str(), kept.c_str()) != 0) throw cannot_create(option, kept);
   }
   auto const pipe = hold_pipe(option, path);
   std::ofstream file(path);

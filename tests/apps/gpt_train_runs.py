@@ -92,6 +92,20 @@ class Folder(unittest.TestCase):
             self.fail(f"hangs: {arguments}")
         return process.returncode, output, errors
 
+    def run_without_rights(self, command):
+        """Root may do everything, so root is nobody here; anyone else stays who they are. Nobody owns the folder."""
+        user = 65534 if os.geteuid() == 0 else None
+        if user:
+            for folder in (self.inputs.parent, self.inputs, self.work):
+                os.chown(folder, user, user)
+        environment = dict(os.environ, TMPDIR=str(self.inputs.parent), HOME=str(self.inputs.parent))
+        try:
+            subprocess.run([GPT_TRAIN, "--version"], user=user, check=True, capture_output=True, cwd="/")
+        except (OSError, subprocess.CalledProcessError) as error:
+            self.skipTest(f"nobody may not run this gpt_train: {error}")
+        return subprocess.run(command, user=user, cwd=self.work, env=environment, capture_output=True, text=True,
+                              timeout=60)
+
     def expect_refusal(self, ranks, arguments, code, *words, written=(), **options):
         """Exit code `code`, one message with all `words`, and no file but `written`."""
         with self.subTest(arguments=arguments):
@@ -165,21 +179,12 @@ class Refusals(Folder):
         less = llmc_shard(20240520, 1, 5000, range(100))
         self.refuse(2, ["--data", self.file("less.bin", less)], 65, "less.bin", "5000")
 
-    @unittest.skipIf(os.geteuid() == 0, "root may read everything")
     def test_unreadable_data(self):
         path = self.file("secret.txt", b"x" * 5000)
         os.chmod(path, 0)
-        # Root may read everything, so root is nobody here.
-        user = 65534 if os.geteuid() == 0 else None
-        self.inputs.parent.chmod(0o755)
-        self.inputs.chmod(0o755)
-        try:
-            subprocess.run([GPT_TRAIN, "--version"], user=user, check=True, capture_output=True, cwd="/")
-        except (OSError, subprocess.CalledProcessError) as error:
-            self.skipTest(f"nobody may not run this gpt_train: {error}")
-        done = subprocess.run([GPT_TRAIN, *SMALL, "--data", path], user=user, cwd="/", capture_output=True, text=True,
-                              timeout=60)
+        done = self.run_without_rights([MPIEXEC, "-n", "2", GPT_TRAIN, *SMALL, "--tp", "2", "--data", path])
         self.assertEqual(done.returncode, 77, done.stderr)
+        self.assertEqual(done.stderr.count("gpt_train: error:"), 1, done.stderr)
         self.assertIn("secret.txt", done.stderr)
 
     def test_memory(self):
@@ -217,6 +222,10 @@ class Refusals(Folder):
         self.expect_refusal(2, [*SMALL, "--metrics", "absent/m.jsonl"], 73, "absent/m.jsonl")
         self.expect_refusal(2, [*SMALL, "--metrics", "m.jsonl", "--trace", "a" * 300], 73, "File name too long")
         self.assertFalse((self.work / "m.jsonl").exists())
+        name = "a" * 250  # which has no room for `.previous`
+        (self.work / name).write_text("of an earlier run")
+        self.expect_refusal(2, [*SMALL, "--metrics", name], 73, f"{name}.previous", "File name too long", written=[name])
+        self.assertEqual((self.work / name).read_text(), "of an earlier run")
 
     def test_outputs_that_are_inputs_or_would_become_them(self):
         corpus = self.inputs / "corpus"
