@@ -87,7 +87,7 @@ void Run<T>::prepare_saving() {
   if (!setup_.beginning.saver) return;
   saving_.emplace(
       config_.checkpoint, std::move(setup_.beginning.saver),
-      [this] { return train::make_snapshot(trainer_); }, *setup_.signals, console_, metrics_);
+      [this] { return train::make_snapshot(trainer_); }, *setup_.signals, setup_.start, console_, metrics_);
 }
 
 template <class T>

@@ -39,6 +39,7 @@ struct Setup {
   int nodes = 1;
   std::size_t largest_bytes = 0;                         ///< prediction for the rank that needs most
   tessera::train::SignalWatch const* signals = nullptr;  ///< if the run saves
+  Departure::Clock::time_point start;                    ///< of the program
   Beginning beginning;
 };
 

@@ -17,15 +17,15 @@ namespace checkpoint = tessera::checkpoint;
 namespace train = tessera::train;
 
 Saving::Saving(train::CheckpointConfig const& config, std::unique_ptr<checkpoint::Saver> saver,
-               MakeSnapshot make_snapshot, train::SignalWatch const& signals, Console& console,
-               LineFile& metrics)
+               MakeSnapshot make_snapshot, train::SignalWatch const& signals,
+               Departure::Clock::time_point start, Console& console, LineFile& metrics)
     : config_(config),
       saver_(std::move(saver)),
       make_snapshot_(std::move(make_snapshot)),
       console_(&console),
       metrics_(&metrics),
       departure_(config, signals, console.speaks(),
-                 static_cast<double>(checkpoint::bytes_of_parts(make_snapshot_()))) {
+                 static_cast<double>(checkpoint::bytes_of_parts(make_snapshot_())), start) {
   saver_->reserve(make_snapshot_());
 }
 

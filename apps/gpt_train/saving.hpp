@@ -21,11 +21,11 @@ class Saving {
  public:
   using MakeSnapshot = std::function<tessera::checkpoint::Snapshot()>;
 
-  /// `signals`, `console` and `metrics` are borrowed. Makes the memory for copies. Throws IoError on all
-  /// ranks (code no_memory).
+  /// `signals`, `console` and `metrics` are borrowed; the program began at `start`. Makes the memory for
+  /// copies. Throws IoError on all ranks (code no_memory).
   Saving(tessera::train::CheckpointConfig const& config, std::unique_ptr<tessera::checkpoint::Saver> saver,
-         MakeSnapshot make_snapshot, tessera::train::SignalWatch const& signals, Console& console,
-         LineFile& metrics);
+         MakeSnapshot make_snapshot, tessera::train::SignalWatch const& signals,
+         Departure::Clock::time_point start, Console& console, LineFile& metrics);
 
   /// What this rank wants at the end of the step under way.
   [[nodiscard]] Wish wish() const { return departure_.wish(); }
