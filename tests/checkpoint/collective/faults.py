@@ -64,20 +64,28 @@ class Faults(unittest.TestCase):
         """Steps 1 and 2, and a step 3 that is not whole."""
         directory = self.parent / name
         self.assertEqual(self.run_well(directory, ranks=ranks), "saved 1\nsaved 2\n")
+        self.newest = 2
         (directory / "step_00000003").mkdir()
         return directory
 
     def expect_recovery(self, directory, output, ranks=1):
-        """The next run loads what `output` says was saved, or newer, goes on, and leaves nothing half done."""
-        saved = max([2] + [int(number) for number in re.findall(r"^saved (\d+)", output, re.MULTILINE)])
+        """The next run loads what `output` says was there or saved, or newer, goes on, and leaves nothing half done."""
+        saved = max([2] + [int(number) for number in re.findall(r"^(?:loaded|saved) (\d+)", output, re.MULTILINE)])
         out = self.run_well(directory, ranks=ranks)
         loaded = int(re.match(r"loaded (\d+)\n", out).group(1))
         self.assertGreaterEqual(loaded, saved, out)
         self.assertEqual(out, f"loaded {loaded}\nsaved {loaded + 1}\nsaved {loaded + 2}\n")
+        self.newest = loaded + 2
         names = sorted(os.listdir(directory))
         self.assertEqual([name for name in names if DIRTY.search(name)], [])
         newest = max(name for name in names if re.fullmatch(r"step_\d+", name))
         self.assertEqual((directory / "latest").read_text(), newest + "\n")
+
+    def expect_nothing_older(self, process):
+        """A run has loaded the newest step that the one before it saved; its line that says so."""
+        line = process.stdout.readline()
+        self.assertEqual(line, f"loaded {self.newest}\n")
+        return line
 
     def kill_at(self, point, ranks=1, rank=0):
         directory = self.prepared(f"{point}-{rank}-of-{ranks}", ranks)
@@ -149,15 +157,13 @@ class Faults(unittest.TestCase):
         directory = self.prepared("random", ranks=2)
         seed = random.randrange(1 << 30)
         chance = random.Random(seed)
-        saved = "saved 2"
         for number in range(times):
             with self.subTest(seed=seed, number=number):
                 process = self.start(directory, ranks=2, steps=100000)
-                self.assertRegex(process.stdout.readline(), r"^loaded ")
+                loaded = self.expect_nothing_older(process)
                 time.sleep(chance.uniform(0, 0.5))
                 os.killpg(process.pid, signal.SIGKILL)
-                saved = process.communicate()[0] or saved
-                self.expect_recovery(directory, saved, ranks=2)
+                self.expect_recovery(directory, loaded + process.communicate()[0], ranks=2)
 
     def test_one_rank_is_killed_at_random_times(self):
         """The launcher ends the job, with no rank left, and the next run recovers."""
@@ -168,7 +174,7 @@ class Faults(unittest.TestCase):
         for number in range(times):
             with self.subTest(seed=seed, number=number):
                 process = self.start(directory, ranks=3, steps=100000)
-                self.assertRegex(process.stdout.readline(), r"^loaded ")
+                loaded = self.expect_nothing_older(process)
                 ranks = ranks_below(process.pid)
                 self.assertEqual(len(ranks), 3)
                 time.sleep(chance.uniform(0, 0.5))
@@ -179,7 +185,7 @@ class Faults(unittest.TestCase):
                 while any(map(is_running, ranks)) and time.monotonic() < deadline:
                     time.sleep(0.05)
                 self.assertEqual([rank for rank in ranks if is_running(rank)], [])
-                self.expect_recovery(directory, out, ranks=3)
+                self.expect_recovery(directory, loaded + out, ranks=3)
 
 
 def is_running(process):
