@@ -71,8 +71,8 @@ std::string layout_text(checkpoint::Layout const& layout) {
 std::vector<std::string> compare(checkpoint::Loader const& loader, train::RunConfig const& config,
                                  train::Plan const& plan, std::int64_t training_samples) {
   auto const& manifest = loader.manifest();
-  auto found =
-      train::differences(manifest.config, train::saved_config(config, plan.layout, training_samples));
+  auto found = train::differences(manifest.config, train::saved_config(config, plan.layout, training_samples),
+                                  config.checkpoint.allow_model_changes);
   auto code = ExitCode::config;
   if (found.impossible.empty()) {
     code = ExitCode::data;

@@ -364,6 +364,9 @@ class Refusing(Checkpoints):
         self.refuse([*both, "--layers", "2", "--hidden-dropout", "0.1", "--precision", "float64"], 78,
                     "model.layers: 4 when saved, now 2", "model.hidden_dropout: 0 when saved, now 0.1",
                     "training.precision")
+        output = self.train(2, *both, "--steps", "5", "--hidden-dropout", "0.1", "--allow-model-changes", "--keep", "0")
+        self.assertIn("notice: model.hidden_dropout: 0 when saved, now 0.1\n", output)
+        shutil.rmtree(self.work / "ck/step_00000005")
         self.refuse(["--tp", "2", "--save", "ck"], 73, "has checkpoints already, up to step 4", "--resume")
         self.refuse(["--tp", "2", "--load", "ck/step_00000002", "--save", "ck"], 73, "up to step 4")
         (self.work / "other").mkdir()
