@@ -51,13 +51,15 @@ std::optional<ExitCode> Saving::save(bool ends) {
       config_.on_failure == "continue" && !ends);
 }
 
-/// What the ranks do together: what it throws is thrown on all of them.
+/// What the ranks do together: what it throws is thrown on all of them. A mistake of the program is no failed
+/// save.
 std::optional<ExitCode> Saving::attempt(std::function<std::optional<checkpoint::SaveResult>()> const& piece,
                                         bool forgives) {
   try {
     if (auto const result = piece()) tell(*result);
     return std::nullopt;
-  } catch (tessera::IoError const& error) {
+  } catch (tessera::Error const& error) {
+    if (error.code() == ExitCode::internal) throw;
     if (!forgives) {
       if (console_->speaks()) print_failure({error.code(), {error.what()}});
       return error.code();

@@ -8,6 +8,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -171,8 +172,11 @@ class Saver::Body {
       ended_ = true;
     };
     if (options_.synchronous) return task();
-    if (auto failure = failure_of([&] { thread_ = std::thread(task); })) {
-      save_->failure = std::move(failure);
+    try {
+      thread_ = std::thread(task);
+    } catch (std::system_error const& error) {
+      save_->failure = {ExitCode::no_memory,
+                        fmt::format("cannot start the thread that writes: {}", error.what())};
       ended_ = true;
     }
   }

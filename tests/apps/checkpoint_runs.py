@@ -260,12 +260,14 @@ class Failing(Checkpoints):
         output = self.train(1, "--load", "ck", "--steps", "4", "--save", "ck")  # where it comes from, it may go on
         self.assertIn("kept ck/step_00000004", output)
 
-    def test_a_full_disk_stops_the_run_or_not(self):
-        for late in ("", "ckpt.create_file#1:sleep=1500@1,"):  # the second time after the last step
+    def test_a_full_disk_or_memory_stops_the_run_or_not(self):
+        late = "ckpt.create_file#1:sleep=1500@1,"  # the second time after the last step
+        for before, what, told in (("", "io_error=28", "No space left on device"),
+                                   (late, "no_memory", "rank 1: not enough memory")):
             shutil.rmtree(self.work / "ck", ignore_errors=True)
-            with fault(late + "ckpt.write_data#1:io_error=28@1"):
+            with fault(f"{before}ckpt.write_data#1:{what}@1"):
                 output = self.save_two("--save-on-failure", "continue")
-            self.assertRegex(output, r"warning: a save failed, training goes on: .*No space left on device")
+            self.assertRegex(output, f"warning: a save failed, training goes on: .*{told}")
             self.assertEqual(self.steps(), ["step_00000004"])
         with fault("ckpt.write_data#1:io_error=28@1"):
             output = self.resume("--save-interval", "1", code=74)

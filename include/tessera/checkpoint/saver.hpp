@@ -16,9 +16,9 @@
 //
 // A save that fails (a full disk, most often) leaves the earlier checkpoints as they were and its own
 // temporary directory removed; begin, poll or finish throws the same IoError on every rank, naming the rank,
-// the file and the system's reason, and the Saver can be used again. Whether training goes on is the
-// caller's. What fails when a checkpoint has its name (`latest`, removing old ones) is a warning of rank 0 in
-// the log: nothing is lost.
+// the file and the system's reason, and the Saver can be used again. Want of memory, or of a thread that
+// writes, is told in the same way as a MemoryError. Whether training goes on is the caller's. What fails when
+// a checkpoint has its name (`latest`, removing old ones) is a warning of rank 0 in the log: nothing is lost.
 #pragma once
 
 #include <cstddef>
