@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <functional>
+#include <new>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -28,7 +29,8 @@ reshard and export write OUT.gpt_ckpt-partial and rename it when it is whole; on
 the way to OUT are made.
 
 Exit codes: 0 done, 1 `diff` found a difference, 64 wrong usage, 65 a checkpoint is damaged, 66 there is none,
-73 an output cannot be created or exists, 74 reading or writing failed, 77 not permitted.)";
+70 a mistake of this program, 71 not enough memory, 73 an output cannot be created or exists, 74 reading or writing failed,
+77 not permitted.)";
 
 struct Arguments {
   std::string directory;
@@ -131,6 +133,8 @@ int main(int argc, char** argv) {
     return tell(error.code(), error.what());
   } catch (std::system_error const& error) {  // of printing
     return tell(tessera::ExitCode::io, error.what());
+  } catch (std::bad_alloc const&) {
+    return tell(tessera::ExitCode::no_memory, "not enough memory");
   } catch (std::exception const& error) {
     return tell(tessera::ExitCode::internal, error.what());
   }

@@ -164,6 +164,7 @@ class GptCkpt(unittest.TestCase):
     def test_a_conversion_that_fails_leaves_nothing(self):
         out = self.parent / "failed"
         self.run_tool("export", self.saved, out / "x.h5", code=74, fault="ckpt.write_data#2:io_error")
+        self.run_tool("export", self.saved, out / "x.h5", code=71, fault="ckpt.write_data#2:no_memory")
         self.run_tool("reshard", self.saved, out / "x", "--files", 1, code=74, fault="ckpt.before_manifest:io_error")
         self.assertEqual(os.listdir(out), [])
 
