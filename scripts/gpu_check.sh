@@ -57,7 +57,7 @@ if ${compile_only}; then
 fi
 command -v nvidia-smi > /dev/null || { echo "gpu_check.sh: there is no nvidia-smi, so no NVIDIA GPU here" >&2; exit 66; }
 
-programs=(gpt_train test_kernels test_matmul test_attention_flash test_layers_gradients test_gpt2_truth test_contract_collectives test_comm_thread bench_device)
+programs=(gpt_train test_kernels test_matmul test_attention_flash test_layers_gradients test_gpt2_truth test_contract_collectives test_comm_thread test_nccl_one_rank bench_device)
 missing=()
 for program in "${programs[@]}"; do
   [[ -n $(find "${build_dir}" -name "${program}" -type f -executable 2> /dev/null) ]] || missing+=("${program}")

@@ -10,7 +10,7 @@ usage() {
 Usage: scripts/test.sh [--all | --soak] [--help]
 
   (no option)  release build and its quick tests: every feature once, at most 15 minutes on 2 cores
-  --all        what continuous integration runs, about an hour on 2 cores: warnings are errors, all tests
+  --all        what continuous integration runs, about 40 minutes on 2 cores: warnings are errors, all tests
                of the release build (with benchmarks, outside consumers and each public header alone), the quick tests
                under AddressSanitizer and UndefinedBehaviorSanitizer, those with MPICH, and, as root where the machine
                allows network namespaces, job scripts on a Slurm and runs over several hosts

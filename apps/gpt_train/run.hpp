@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "beginning.hpp"
 #include "console.hpp"
@@ -30,6 +31,7 @@ struct Setup {
   std::unique_ptr<tessera::train::Watchdog> watchdog;  ///< null: nobody watches
   tessera::comm::Ledger ledger;
   std::shared_ptr<tessera::comm::DeviceSession> devices;  ///< null where tensors lie on hosts
+  std::string tensor_way;  ///< Session::tensor_way()
   std::optional<tessera::mesh::Mesh> mesh;
   std::unique_ptr<tessera::comm::Communicator> telemetry;
   Inputs inputs;

@@ -49,6 +49,7 @@ void check_graph(comm::Communicator const& world, train::ParallelConfig const& c
 
 void make_mesh(Setup& setup, comm::Session& session, train::RunConfig const& config,
                train::Layout const& layout) {
+  setup.tensor_way = session.tensor_way();
   auto world = session.world();
   check_graph(*world, config.parallel);
   auto options = train::mesh_options(config);
@@ -68,6 +69,7 @@ void make_mesh(Setup& setup, comm::Session& session, train::RunConfig const& con
   setup.plan = train::make_plan(config, layout, {place.tp, place.pp, place.dp});
   setup.plan.tree_over_tp = setup.mesh->plan(tessera::mesh::Axis::tp).tree;
   setup.plan.tree_over_dp = setup.mesh->plan(tessera::mesh::Axis::dp).tree;
+  setup.plan.tree_over_tied = layout.explicit_tiles && setup.mesh->plan(tessera::mesh::Axis::pp).devices;
   setup.memory = train::predict_memory(config, setup.plan);
 }
 
@@ -90,6 +92,7 @@ void print_header(Console& console, Setup const& setup, train::RunConfig const& 
   console.line("Tessera {}: gpt_train on {} rank{}, {} instructions", tessera::version(), ranks,
                ranks == 1 ? "" : "s", tessera::instruction_level());
   console.line(setup.mesh->map());
+  if (!setup.tensor_way.empty()) console.line("communication: {}", setup.tensor_way);
   console.line(model_text(config));
   console.line(batch_text(config, setup.plan.layout));
   console.line("data: {}", setup.inputs.dataset->description());

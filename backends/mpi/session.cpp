@@ -9,6 +9,7 @@
 #include "tessera/backends/mpi.hpp"
 #include "tessera/backends/mpi_device_memory.hpp"
 #include "tessera/base/error.hpp"
+#include "tessera/base/kokkos.hpp"
 #include "tessera/comm/session.hpp"
 #include "tessera/comm/staging.hpp"
 #include "tessera/comm/threaded.hpp"
@@ -49,7 +50,10 @@ class MpiSession final : public comm::Session {
       owner_ = true;
       return_errors();
     }
-    if (level >= needed) return;
+    if (level >= needed) {
+      way_ = choose_tensor_way();
+      return;
+    }
     if (owner_) MPI_Finalize();
     throw CommError(
         threaded_
@@ -63,22 +67,34 @@ class MpiSession final : public comm::Session {
   }
 
   [[nodiscard]] std::string library_name() const override { return library_version(); }
+  [[nodiscard]] std::string tensor_way() const override { return describe(way_, threaded_); }
   [[nodiscard]] std::unique_ptr<comm::Communicator> world() override {
     if (!threaded_) return make_world();
     auto thread = thread_.lock();
-    if (!thread) thread_ = thread = std::make_shared<comm::CommunicationThread>(comm::make_device_queues());
+    if (!thread) thread_ = thread = make_thread();
     std::unique_ptr<comm::Communicator> world;
     thread->run([&] { world = make_world(); });
     return comm::make_threaded(std::move(world), std::move(thread));
   }
 
  private:
-  [[nodiscard]] static std::unique_ptr<comm::Communicator> make_world() {
+  [[nodiscard]] std::unique_ptr<comm::Communicator> make_world() const {
     auto world = from_raw(MPI_COMM_WORLD);
-    return stages_device_memory() ? comm::make_staging(std::move(world)) : std::move(world);
+    if (way_ == TensorWay::direct) return world;
+    return comm::make_staging(std::move(world), {.sums_only = way_ == TensorWay::sums_staged});
+  }
+  [[nodiscard]] static std::shared_ptr<comm::CommunicationThread> make_thread() {
+    auto queues = comm::make_device_queues();
+    if (!tensors_on_host && !queues) {
+      throw ConfigError(
+          {"TESSERA_MPI_THREAD = \"on\" in the environment: Tessera does not know the queues of this device, "
+           "so only the main thread can call MPI"});
+    }
+    return std::make_shared<comm::CommunicationThread>(std::move(queues));
   }
 
   bool threaded_;
+  TensorWay way_ = TensorWay::direct;
   std::weak_ptr<comm::CommunicationThread> thread_;  // of the communicators that there are
   bool owner_ = false;
 };

@@ -19,7 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # Test programs and the most seconds each may take; all run as one rank.
 TESTS = {"test_kernels": 150, "test_matmul": 60, "test_attention_flash": 60, "test_layers_gradients": 60,
-         "test_gpt2_truth": 60, "test_contract_collectives": 60, "test_comm_thread": 30}
+         "test_gpt2_truth": 60, "test_contract_collectives": 60, "test_comm_thread": 30, "test_nccl_one_rank": 60}
 
 # Products that add biases and apply GELU themselves.
 ENDINGS = {"TESSERA_CUBLAS_ENDINGS": "on"}

@@ -54,7 +54,7 @@ class StagingState final : public StagedState {
     call_ = call;
     stage_ = 0;
     if (call.stream.exec() != nullptr) fence(*call.stream.exec());
-    direct_ = !options_.always && host_reaches(call.send) && host_reaches(call.receive);
+    direct_ = goes_direct(call);
     std::size_t const whole = std::max<std::size_t>(call.count, 1);
     chunk_ = direct_
                  ? whole
@@ -65,6 +65,11 @@ class StagingState final : public StagedState {
   }
 
  private:
+  [[nodiscard]] bool goes_direct(StagingCall const& call) const {
+    bool const sums = call.kind == Operation::all_reduce || call.kind == Operation::reduce_scatter;
+    if (options_.sums_only && !sums) return true;
+    return !options_.always && host_reaches(call.send) && host_reaches(call.receive);
+  }
   [[nodiscard]] static bool host_reaches(void const* memory) {
     return memory == nullptr || host_can_read(memory);
   }

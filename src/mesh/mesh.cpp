@@ -130,7 +130,10 @@ Mesh::Mesh(std::unique_ptr<Communicator> world, MeshShape shape, MeshOptions con
   bool const has_ties = shape.pp > 1 && (coordinates_.pp == 0 || coordinates_.pp == shape.pp - 1);
   int const pipeline = index_.group(Axis::pp, rank_).front();
   auto ends = all_->split(has_ties ? std::optional(pipeline) : std::nullopt, coordinates_.pp);
-  tied_ = record(on_devices(Axis::pp, std::move(ends), "tied"), "tied");
+  ends = on_devices(Axis::pp, std::move(ends), "tied");
+  // Two ranks add to the same bits in any order, but what a library for devices makes of sums is its own.
+  if (ends && plan(Axis::pp).devices && options.explicit_tiles) ends = comm::make_tree(std::move(ends));
+  tied_ = record(std::move(ends), "tied");
   model_ = record(all_->split(coordinates_.dp, rank_), "model");
 }
 

@@ -20,9 +20,11 @@ namespace tessera::train {
 namespace {
 
 /// The largest tree sums of a step keep as much again: over tp activations or, with sequence parallelism, the
-/// gradients of replicated tensors, over dp gradient buckets.
-std::size_t tree_bytes(RunConfig const& config, Plan const& plan, std::int64_t gradients,
-                       std::int64_t replicated) {
+/// gradients of replicated tensors, over dp gradient buckets, between the ends of a pipeline a tied table.
+template <class T>
+std::size_t tree_bytes(RunConfig const& config, Plan const& plan, model::Stage<T>& stage) {
+  auto const gradients = stage.store().gradient_range().end;
+  auto const replicated = stage.store().replicated_range().size();
   auto const& layout = plan.layout;
   std::int64_t const activation = plan.stage.tokens.rows() * config.model.hidden_size;
   std::int64_t const over_tp = plan.stage.sequence_parallel ? std::max(activation, replicated) : activation;
@@ -32,7 +34,10 @@ std::size_t tree_bytes(RunConfig const& config, Plan const& plan, std::int64_t g
                      : 0;
   };
   return (plan.tree_over_tp ? scratch(layout.tp, over_tp) : 0) +
-         (plan.tree_over_dp ? scratch(layout.dp, bucket) : 0);
+         (plan.tree_over_dp ? scratch(layout.dp, bucket) : 0) +
+         (plan.tree_over_tied && layout.pp > 1 && stage.tied_table()
+              ? scratch(2, stage.store()[*stage.tied_table()].range.size())
+              : 0);
 }
 
 /// The attention kernel's own scratch, which Kokkos keeps once it has been asked for.
@@ -92,8 +97,7 @@ std::vector<MemoryItem> count(RunConfig const& config, Plan const& plan) {
           {"sampling", sampling.used_bytes()},
           {"attention kernel", attention_bytes<T>(config, plan)},
           {"matrix products", kernels::matmul_scratch_bytes(dtype_of<T>)},
-          {"tree sums", tree_bytes(config, plan, stage.store().gradient_range().end,
-                                   stage.store().replicated_range().size())},
+          {"tree sums", tree_bytes(config, plan, stage)},
           {checkpoint_copies, copy_bytes(config, plan, stage.store().parameters())},
           {trace_spans, span_bytes(config)}};
 }

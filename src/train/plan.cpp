@@ -37,6 +37,7 @@ Plan make_plan(RunConfig const& config, Layout const& layout, Place place) {
   mesh::MeshShape const shape{layout.tp, layout.pp, layout.dp};
   plan.tree_over_tp = planned_axis(config, shape, mesh::Axis::tp).tree;
   plan.tree_over_dp = planned_axis(config, shape, mesh::Axis::dp).tree;
+  plan.tree_over_tied = layout.explicit_tiles && planned_axis(config, shape, mesh::Axis::pp).devices;
   move_plan(plan, config, place);
   return plan;
 }

@@ -45,6 +45,11 @@ std::unique_ptr<comm::Communicator> staging(comm::Communicator& group) {
   return comm::make_staging(group.duplicate(), {.chunk_bytes = 50000, .always = true});
 }
 
+/// As over an MPI that reads a device's memory.
+std::unique_ptr<comm::Communicator> staged_sums(comm::Communicator& group) {
+  return comm::make_staging(group.duplicate(), {.chunk_bytes = 50000, .always = true, .sums_only = true});
+}
+
 /// Fixed-order sums over staged messages, as tensors of a device are summed over an MPI that reads host
 /// memory.
 std::unique_ptr<comm::Communicator> tree_over_staging(comm::Communicator& group) {
@@ -75,6 +80,7 @@ std::vector<Decoration> const& decorations() {
                                            {"Hierarchical", &hierarchical},
                                            {"HierarchicalTrees", &hierarchical_trees},
                                            {"Staging", &staging},
+                                           {"StagedSums", &staged_sums},
                                            {"TreeOverStaging", &tree_over_staging},
                                            {"Recorded", &recorded},
                                            {"Watched", &watched},

@@ -99,6 +99,16 @@ TEST_F(MeshOnDevices, PipelinesAndTiedEndsGoAsThePipelineIsAsked) {
   }
 }
 
+TEST_F(MeshOnDevices, TiedEndsAreAddedInATreeWithTiles) {
+  with_mesh({.pp = 4}, {.explicit_tiles = true, .pp_backend = AxisBackend::nccl}, [&](Mesh& mesh) {
+    if (mesh.tied() == nullptr) return;
+    EXPECT_EQ(mesh.tied()->backend(), "recorded(tree(nccl))");
+    cuda::reset_calls();
+    expect_sum(*mesh.tied(), mesh.rank(), 3);
+    EXPECT_EQ(cuda::calls().count("ncclAllReduce"), 0u);
+  });
+}
+
 TEST_F(MeshOnDevices, WhatIsAskedForAndDoesNotExistIsTold) {
   auto const problems = [](MeshShape const& shape, MeshOptions const& options, bool devices) {
     std::vector<std::string> found;

@@ -23,6 +23,9 @@ class Session {
 
   /// Name and version of the library, as it calls itself; empty where it does not.
   [[nodiscard]] virtual std::string library_name() const { return {}; }
+  /// How tensors get to the library and who calls it, as chosen or forced: for the head of a run. Empty where
+  /// it takes them from the memory they lie in and nothing was asked for.
+  [[nodiscard]] virtual std::string tensor_way() const { return {}; }
   /// Collective over the job. A new channel between all its processes.
   [[nodiscard]] virtual std::unique_ptr<Communicator> world() = 0;
 };

@@ -16,6 +16,8 @@ struct StagingOptions {
   std::size_t chunk_bytes = std::size_t{4} << 20;
   /// Also memory that the host reaches takes the way round, so that it can be tried without a device.
   bool always = false;
+  /// Only all_reduce and reduce_scatter take the way round; `inner` is given the rest where it lies.
+  bool sums_only = false;
 };
 
 /// Collective. Hands operations to `inner` on pinned host memory: cut into chunks, of which the next is

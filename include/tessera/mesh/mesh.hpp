@@ -65,7 +65,8 @@ struct MeshOptions {
 /// Every communicator below is collective over its own ranks only, a channel of its own, and recorded in the
 /// ledger under the name given. Sums of tp(), dp() and dp_buckets() keep a fixed tree with explicit tiles,
 /// and go node by node where a group spans nodes with several ranks in each. With devices, what stays inside
-/// a node goes between them directly (tied() as pp()). map() says what was chosen.
+/// a node goes between them directly (tied() as pp(), in a tree with explicit tiles). map() says what was
+/// chosen.
 class Mesh {
  public:
   /// Collective over `world`, which is used up. Throws ConfigError, with all problems at once, when the shape

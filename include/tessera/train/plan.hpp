@@ -25,9 +25,10 @@ struct Plan {
   std::vector<params::TensorSpec> specs;  ///< every tensor of the model, canonical order
   model::StageLayout stage;
   std::int64_t first_microbatch = 0;  ///< of this replica, among the M of a step
-  /// Whether sums over tp and over dp go in trees, for whose scratch memory is predicted. A mesh knows;
-  /// make_plan takes the nodes from parallel.ranks_per_node, or all ranks to be on one.
-  bool tree_over_tp = false, tree_over_dp = false;
+  /// Whether sums over tp, over dp and between the tied tables go in trees, for whose scratch memory is
+  /// predicted. A mesh knows; make_plan takes the nodes from parallel.ranks_per_node, or all ranks to be on
+  /// one.
+  bool tree_over_tp = false, tree_over_dp = false, tree_over_tied = false;
 
   /// Tokens of one step over all replicas.
   [[nodiscard]] std::int64_t tokens_per_step() const { return layout.microbatches * stage.tokens.rows(); }
