@@ -91,7 +91,8 @@ IoError cannot_create(std::string const& option, std::string const& path, char c
 
 /// The step that a line of the metrics is about; nothing for lines that are none of ours.
 std::optional<std::int64_t> step_of(std::string_view line) {
-  for (std::string_view const head : {R"({"step":)", R"({"event":"save","saved_step":)"}) {
+  for (std::string_view const head :
+       {R"({"step":)", R"({"event":"save","saved_step":)", R"({"event":"epoch","begins_in_step":)"}) {
     if (!line.starts_with(head)) continue;
     std::int64_t step = 0;
     auto const number = line.substr(head.size());

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -154,9 +155,11 @@ std::optional<ExitCode> Run<T>::make_step(std::int64_t step) {
   tessera::checkpoint::fault_point("train.step");
   if (tessera::checkpoint::fault_errs("train.call")) barrier(setup_.mesh->world());
   if (tessera::checkpoint::fault_errs("train.order")) barrier(setup_.mesh->dp_buckets());
+  auto const position = trainer_.state().position;
   auto report = trainer_.step();
   if (saving_) report.save_blocked_s = saving_->take_blocked_s();
   last_ = report;
+  tell_epoch(position);
   bool const last = step == config_.training.steps;
   auto const validation = validate(step);
   progress_.step(report);
@@ -174,6 +177,15 @@ std::optional<ExitCode> Run<T>::make_step(std::int64_t step) {
     return ExitCode::internal;
   }
   return saving_ ? saving_->after_step(report, last) : std::nullopt;
+}
+
+template <class T>
+void Run<T>::tell_epoch(std::int64_t position) {
+  auto const samples = setup_.inputs.dataset->training_samples();
+  auto const epoch = (trainer_.state().position - 1) / samples;
+  if (epoch == std::max<std::int64_t>(position - 1, 0) / samples) return;
+  console_.line("epoch {} begins in step {}", epoch + 1, last_.step);
+  metrics_.write(fmt::format(R"({{"event":"epoch","begins_in_step":{},"epoch":{}}})", last_.step, epoch + 1));
 }
 
 template <class T>

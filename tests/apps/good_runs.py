@@ -80,6 +80,18 @@ class Runs(Folder):
         self.assertEqual(len(warnings), 1, output)
         self.assertIn(str(max(dropped)), warnings[0])
 
+    def test_each_new_epoch_is_told_once_also_by_a_run_that_goes_on(self):
+        data = self.file("text.txt", b"The quick brown fox. " * 28)  # 33 samples to train on, 16 a step
+        run = [*SMALL, "--data", data, "--metrics", "m.jsonl", "--save", "ck", "--save-interval", "2", "--resume"]
+        for steps in ("3", "4"):
+            status, output, errors = self.run_train(1, [*run, "--steps", steps])
+            self.assertEqual(status, 0, errors)
+            self.assertEqual(output.count("epoch 2 begins in step 3\n"), 1, output)
+            shutil.rmtree(self.work / "ck/step_00000003", ignore_errors=True)
+        lines = [json.loads(line) for line in (self.work / "m.jsonl").read_text().splitlines()]
+        self.assertEqual([line for line in lines if line.get("event") == "epoch"],
+                         [{"event": "epoch", "begins_in_step": 3, "epoch": 2}])
+
     def test_without_standard_streams_and_a_known_environment_a_run_is_the_same(self):
         """What is printed must not end up in the first file that is opened."""
         reference = self.weights_and_losses(1, [])[1]
