@@ -224,7 +224,8 @@ class Refusals(Folder):
         self.assertFalse((self.work / "m.jsonl").exists())
         name = "a" * 250  # which has no room for `.previous`
         (self.work / name).write_text("of an earlier run")
-        self.expect_refusal(2, [*SMALL, "--metrics", name], 73, f"{name}.previous", "File name too long", written=[name])
+        self.expect_refusal(2, [*SMALL, "--metrics", name], 73, f"{name}.previous", "File name too long",
+                            written=[name])
         self.assertEqual((self.work / name).read_text(), "of an earlier run")
 
     def test_outputs_that_are_inputs_or_would_become_them(self):
