@@ -12,7 +12,7 @@ Usage: scripts/install_dependencies.sh [--all] [--fuzz] [--list] [--help]
 
   (no option)  what building, running and the quick tests need
   --all        and what scripts/test.sh --all needs: MPICH, clang-format, clang-tidy, shellcheck,
-               the tools of HDF5, libfiu, JUBE, matplotlib, gnuplot, Lmod, an emulator of old processors,
+               the tools of HDF5, xxhsum, libfiu, JUBE, matplotlib, gnuplot, Lmod, an emulator of old processors,
                debootstrap, Slurm (none of whose daemons is started)
   --fuzz       and clang with libFuzzer, for scripts/test.sh --soak
   --list       print the package names, one a line, and stop
@@ -30,7 +30,8 @@ packages=(
 )
 packages_of_all=(
   mpich libmpich-dev clang-format-14 clang-tidy-16 shellcheck
-  hdf5-tools python3-h5py libfiu-dev fiu-utils  # checkpoints as others read them, and failing system calls
+  hdf5-tools python3-h5py xxhash                # checkpoints as others read them
+  libfiu-dev fiu-utils                          # failing system calls
   jube python3-matplotlib gnuplot-nox           # scaling suites and their plots
   lmod qemu-user debootstrap                    # module file, a processor too old for the portable build, a bare system
   slurm-wlm munge iproute2                      # job scripts, on hosts made of network namespaces

@@ -10,12 +10,14 @@
 #include <cerrno>
 #include <cstdio>
 #include <functional>
+#include <new>
 #include <string>
 #include <system_error>
 #include <vector>
 
 #include "commands.hpp"
 #include "tessera/base/error.hpp"
+#include "tessera/base/standard_streams.hpp"
 #include "tessera/checkpoint/fault_point.hpp"
 #include "tessera/checkpoint/files.hpp"
 
@@ -27,7 +29,8 @@ reshard and export write OUT.gpt_ckpt-partial and rename it when it is whole; on
 the way to OUT are made.
 
 Exit codes: 0 done, 1 `diff` found a difference, 64 wrong usage, 65 a checkpoint is damaged, 66 there is none,
-73 an output cannot be created or exists, 74 reading or writing failed, 77 not permitted.)";
+70 a mistake of this program, 71 not enough memory, 73 an output cannot be created or exists, 74 reading or writing failed,
+77 not permitted.)";
 
 struct Arguments {
   std::string directory;
@@ -115,6 +118,7 @@ int run(CLI::App& app, std::function<int()> const& action, int argc, char** argv
 }  // namespace
 
 int main(int argc, char** argv) {
+  tessera::open_standard_streams();
   std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of writing, told as one
   CLI::App app("Looks at checkpoints of gpt_train, compares and converts them.", "gpt_ckpt");
   app.set_version_flag("--version", "gpt_ckpt of tessera " TESSERA_VERSION);
@@ -129,6 +133,8 @@ int main(int argc, char** argv) {
     return tell(error.code(), error.what());
   } catch (std::system_error const& error) {  // of printing
     return tell(tessera::ExitCode::io, error.what());
+  } catch (std::bad_alloc const&) {
+    return tell(tessera::ExitCode::no_memory, "not enough memory");
   } catch (std::exception const& error) {
     return tell(tessera::ExitCode::internal, error.what());
   }

@@ -49,10 +49,11 @@ std::int64_t newest_step(std::string const& directory) {
   }
 }
 
-/// Throws if `save` has newer steps than the one that a run begins at: they may be another run's, and the
-/// newest of them would be what a later --resume goes on from.
-void check_steps(std::string const& save, std::int64_t newest, std::int64_t begins_at) {
-  if (newest <= begins_at) return;
+/// Throws if `save` has steps that a run does not come from: all, or those above the one that it begins from,
+/// `origin`; -1: the run begins from none of them. They may be another run's: pruning would remove them, and
+/// the newest would be what a later --resume goes on from.
+void check_steps(std::string const& save, std::int64_t newest, std::int64_t origin) {
+  if (newest <= origin) return;
   throw tessera::ConfigError(
       {fmt::format("checkpoint.save = \"{}\" has checkpoints already, up to step {}: go on from there with "
                    "--resume, name another directory, or move them away",
@@ -70,8 +71,8 @@ std::string layout_text(checkpoint::Layout const& layout) {
 std::vector<std::string> compare(checkpoint::Loader const& loader, train::RunConfig const& config,
                                  train::Plan const& plan, std::int64_t training_samples) {
   auto const& manifest = loader.manifest();
-  auto found =
-      train::differences(manifest.config, train::saved_config(config, plan.layout, training_samples));
+  auto found = train::differences(manifest.config, train::saved_config(config, plan.layout, training_samples),
+                                  config.checkpoint.allow_model_changes);
   auto code = ExitCode::config;
   if (found.impossible.empty()) {
     code = ExitCode::data;
@@ -129,6 +130,15 @@ void check_shared(tessera::comm::Communicator& world, std::string const& save) {
                          ExitCode::cannot_create);
 }
 
+/// Collective. The step that a run begins from where it is one of the directory `save`, as rank 0 sees it;
+/// else -1.
+std::int64_t origin_in(tessera::comm::Communicator& world, std::string const& save,
+                       std::optional<checkpoint::Loader> const& loader) {
+  bool const looks = world.rank() == 0 && loader;
+  auto const own = looks ? checkpoint::step_in(save, loader->directory()) : std::nullopt;
+  return tessera::comm::broadcast_value(world, own.value_or(-1), 0);
+}
+
 /// The node of each rank where the configuration says it.
 std::vector<int> nodes_by_hand(train::RunConfig const& config, train::Layout const& layout) {
   std::vector<int> nodes;
@@ -162,7 +172,7 @@ Beginning begin(std::unique_ptr<tessera::comm::Communicator> world, train::RunCo
     beginning.loader.emplace(checkpoint::Loader::open(*world, source));
     beginning.notices = compare(*beginning.loader, config, plan, training_samples);
   }
-  if (!beginning.resumed) check_steps(c.save, newest, beginning.loader ? beginning.step() : -1);
+  if (!beginning.resumed) check_steps(c.save, newest, origin_in(*world, c.save, beginning.loader));
   make_saver();
   if (beginning.saver && beginning.loader) beginning.saver->learn_from(*beginning.loader);
   return beginning;

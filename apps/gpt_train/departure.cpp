@@ -61,13 +61,16 @@ void TimeLimit::note_step(double seconds) { step_s_ = std::max(step_s_, seconds)
 
 void TimeLimit::note_save(double seconds) { save_s_ = seconds; }
 
-bool TimeLimit::reached(double now_s) const { return now_s + step_s_ + save_s_ >= end_s_; }
+bool TimeLimit::reached(double now_s, double step_s) const {
+  return now_s + std::max(step_s_, step_s) + save_s_ >= end_s_;
+}
 
 Departure::Departure(tessera::train::CheckpointConfig const& config,
-                     tessera::train::SignalWatch const& signals, bool has_clock, double save_bytes)
-    : signals_(&signals), has_clock_(has_clock), interval_s_(60 * config.interval_minutes) {
+                     tessera::train::SignalWatch const& signals, bool has_clock, double save_bytes,
+                     Clock::time_point start)
+    : signals_(&signals), has_clock_(has_clock), interval_s_(60 * config.interval_minutes), start_(start) {
   auto const left = has_clock ? seconds_left(config.time_limit_minutes, std::getenv("SLURM_JOB_END_TIME"),
-                                             seconds_since_1970())
+                                             seconds_since_1970() - since(start_))
                               : std::nullopt;
   if (left) limit_.emplace(*left, save_bytes / believed_bytes_per_s);
 }
@@ -81,7 +84,7 @@ Wish Departure::wish() const {
   if (signal == SIGUSR1) return Wish::leave_on_sigusr1;
   if (signal == SIGTERM) return Wish::leave_on_sigterm;
   if (!has_clock_) return Wish::nothing;
-  if (limit_ && limit_->reached(since(start_))) return Wish::leave_in_time;
+  if (limit_ && limit_->reached(since(start_), since(last_step_))) return Wish::leave_in_time;
   return interval_s_ > 0 && since(last_save_) >= interval_s_ ? Wish::save : Wish::nothing;
 }
 

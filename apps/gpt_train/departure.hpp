@@ -28,14 +28,15 @@ enum class Wish : int { nothing = 0, save, leave_in_time, leave_on_sigterm, leav
 /// beyond the next step and a save, a twentieth of the whole time, at most 30 s.
 class TimeLimit {
  public:
-  /// `left_s` seconds from 0, the moment of construction. `save_s` is what a save is believed to take until
+  /// `left_s` seconds from 0, the beginning of the program. `save_s` is what a save is believed to take until
   /// one has been seen.
   TimeLimit(double left_s, double save_s);
 
   void note_step(double seconds);
   void note_save(double seconds);
-  /// Whether a run that makes another step after `now_s` could come too late.
-  [[nodiscard]] bool reached(double now_s) const;
+  /// Whether a run that makes another step after `now_s` could come too late; the one that is ending then has
+  /// taken `step_s` so far.
+  [[nodiscard]] bool reached(double now_s, double step_s) const;
 
  private:
   double end_s_;
@@ -46,10 +47,12 @@ class TimeLimit {
 /// Knows when this rank has reason to save or leave: signals on every rank, clocks on rank 0 alone.
 class Departure {
  public:
-  /// `signals` is borrowed. `save_bytes` is what one rank writes in a save: the first is believed to go at
-  /// 100 MB/s.
+  using Clock = std::chrono::steady_clock;
+
+  /// `signals` is borrowed. Limits of time count from `start`, when the program began. `save_bytes` is what
+  /// one rank writes in a save: the first is believed to go at 100 MB/s.
   Departure(tessera::train::CheckpointConfig const& config, tessera::train::SignalWatch const& signals,
-            bool has_clock, double save_bytes);
+            bool has_clock, double save_bytes, Clock::time_point start);
 
   [[nodiscard]] Wish wish() const;
   /// A step has ended, with all that goes with it: validation, waiting for saves.
@@ -60,13 +63,12 @@ class Departure {
   void note_save(double seconds);
 
  private:
-  using Clock = std::chrono::steady_clock;
   [[nodiscard]] static double since(Clock::time_point moment);
 
   tessera::train::SignalWatch const* signals_;
   bool has_clock_;
   double interval_s_;
-  Clock::time_point start_ = Clock::now(), last_save_ = start_, last_step_ = start_;
+  Clock::time_point start_, last_save_ = Clock::now(), last_step_ = last_save_;
   std::optional<TimeLimit> limit_;
 };
 

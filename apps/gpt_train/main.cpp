@@ -12,11 +12,13 @@
 
 #include "agreement.hpp"
 #include "command_line.hpp"
+#include "departure.hpp"
 #include "doctor.hpp"
 #include "dry_run.hpp"
 #include "identity.hpp"
 #include "inspection.hpp"
 #include "tessera/base/kokkos.hpp"
+#include "tessera/base/standard_streams.hpp"
 #include "tessera/checkpoint/fault_point.hpp"
 #include "tessera/comm/session.hpp"
 #include "tessera/train/signals.hpp"
@@ -40,7 +42,7 @@ void stop_watching(Signals& signals) {
 
 /// What a process does once it knows how many there are. Every rank returns the same code.
 int run(comm::Session& session, comm::Communicator& world, std::vector<std::string> const& arguments,
-        Signals& signals) {
+        Signals& signals, Departure::Clock::time_point start) {
   CommandLine command;
   Inputs inputs;
   auto const parsed = attempt([&] {
@@ -62,8 +64,8 @@ int run(comm::Session& session, comm::Communicator& world, std::vector<std::stri
       return 0;
     case Action::dry_run: return static_cast<int>(dry_run(world, command));
     case Action::train:
-      return static_cast<int>(
-          run_training(session, world, command.config, std::move(inputs), signals ? &*signals : nullptr));
+      return static_cast<int>(run_training(session, world, command.config, std::move(inputs),
+                                           signals ? &*signals : nullptr, start));
   }
   return static_cast<int>(tessera::ExitCode::internal);
 }
@@ -71,6 +73,8 @@ int run(comm::Session& session, comm::Communicator& world, std::vector<std::stri
 }  // namespace
 
 int main(int argc, char** argv) {
+  auto const start = Departure::Clock::now();
+  tessera::open_standard_streams();
   std::string_view const command = argc > 1 ? argv[1] : "";
   if (command == "top") return top({argv + 2, argv + argc});
   // A file that may not grow is an error of writing, told as one, not the end of the process.
@@ -92,7 +96,7 @@ int main(int argc, char** argv) {
     auto const world = session->world();
     auto const alone = attempt([&] {
       code = command == "doctor" ? doctor(*session, *world, {argv + 2, argv + argc})
-                                 : run(*session, *world, {argv + 1, argv + argc}, signals);
+                                 : run(*session, *world, {argv + 1, argv + argc}, signals, start);
     });
     // Nobody agreed on this one: the others may wait for this rank, so it cannot leave in good order.
     if (alone) end_job(*world, *alone);

@@ -84,14 +84,15 @@ bool lies_in(std::string const& path, std::string const& directory) {
   return std::ranges::mismatch(outer, inner).in1 == outer.end();
 }
 
-IoError cannot_create(std::string const& option, std::string const& path) {
-  return IoError(fmt::format("{} = \"{}\" cannot be created: {}", option, path, std::strerror(errno)),
+IoError cannot_create(std::string const& option, std::string const& path, char const* verb = "created") {
+  return IoError(fmt::format("{} = \"{}\" cannot be {}: {}", option, path, verb, std::strerror(errno)),
                  ExitCode::cannot_create);
 }
 
 /// The step that a line of the metrics is about; nothing for lines that are none of ours.
 std::optional<std::int64_t> step_of(std::string_view line) {
-  for (std::string_view const head : {R"({"step":)", R"({"event":"save","saved_step":)"}) {
+  for (std::string_view const head :
+       {R"({"step":)", R"({"event":"save","saved_step":)", R"({"event":"epoch","begins_in_step":)"}) {
     if (!line.starts_with(head)) continue;
     std::int64_t step = 0;
     auto const number = line.substr(head.size());
@@ -116,22 +117,25 @@ std::optional<std::string> earlier_file(std::string const& path) {
 void keep_steps(std::string const& option, std::string const& path, std::int64_t last) {
   auto const temporary = fmt::format("{}.tmp-{}", path, getpid());
   std::ifstream old(path);
+  if (!old) throw cannot_create(option, path, "read");
   std::ofstream kept(temporary);
   for (std::string line; std::getline(old, line) && !old.eof();) {
     if (step_of(line).value_or(last) <= last) kept << line << '\n';
   }
+  bool const all_read = old.eof() && !old.bad();
   kept.close();
-  if (!kept || std::rename(temporary.c_str(), path.c_str()) != 0) throw cannot_create(option, temporary);
+  if (all_read && kept && std::rename(temporary.c_str(), path.c_str()) == 0) return;
+  auto const error = all_read ? cannot_create(option, temporary) : cannot_create(option, path, "read");
+  std::remove(temporary.c_str());
+  throw error;
 }
 
 /// Opens an output that must not destroy an earlier one.
 std::ofstream create(std::string const& option, std::string const& path) {
-  std::error_code ignored;
   if (auto const earlier = earlier_file(path)) {
     auto kept = *earlier + ".previous";
-    for (int number = 2; std::filesystem::exists(kept, ignored); ++number)
-      kept = fmt::format("{}.previous-{}", *earlier, number);
-    std::filesystem::rename(*earlier, kept, ignored);
+    for (int number = 2; is_there(kept); ++number) kept = fmt::format("{}.previous-{}", *earlier, number);
+    if (std::rename(earlier->c_str(), kept.c_str()) != 0) throw cannot_create(option, kept);
   }
   auto const pipe = hold_pipe(option, path);
   std::ofstream file(path);
@@ -264,11 +268,20 @@ void TraceFile::write(tessera::mesh::Mesh const& mesh) {
                     "make fewer steps or raise output.trace_spans",
                     path_, dropped));
   }
+  try {
+    write_file(texts, error_s);
+  } catch (IoError const& error) {
+    lost_ = true;
+    tessera::log(tessera::LogLevel::warning, fmt::format("{}: the run has no timeline", error.what()));
+  }
+}
+
+void TraceFile::write_file(std::vector<std::string> const& texts, double error_s) {
   auto file = create("output.trace", path_);
   file << "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n";
   for (auto const& text : texts) file << (&text == &texts.front() ? "" : ",\n") << text;
   file << fmt::format("\n],\"otherData\":{{\"ranks\":{},\"clocks_differ_by_us_at_most\":{:.3f}}}}}\n",
-                      mesh.size(), error_s * 1e6)
+                      texts.size(), error_s * 1e6)
        << std::flush;
   if (!file)
     throw IoError(fmt::format("output.trace = \"{}\": writing failed: {}", path_, std::strerror(errno)));

@@ -71,16 +71,21 @@ class TraceFile {
   /// Ends recording, on this rank.
   void stop() noexcept;
   /// Collects the timelines of all ranks and writes one file that ui.perfetto.dev opens: a track for each
-  /// rank. Collective. Warns through the log sink of rank 0 if there were more spans than room. Throws
-  /// IoError on the rank that writes.
+  /// rank. Collective. Warns through the log sink of rank 0 if there were more spans than room, and if the
+  /// file cannot be written: see LineFile.
   void write(tessera::mesh::Mesh const& mesh);
+  /// On rank 0, whether the file could not be written.
+  [[nodiscard]] bool lost() const noexcept { return lost_; }
 
  private:
+  void write_file(std::vector<std::string> const& texts, double error_s);
+
   std::string path_;
   tessera::checkpoint::Descriptor pipe_;
   std::unique_ptr<tessera::TraceRecorder> recorder_;
   ClockOffset at_start_;
   double started_s_ = 0;
+  bool lost_ = false;
 };
 
 }  // namespace gpt_train

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -93,7 +94,7 @@ void Run<T>::prepare_saving() {
   if (!setup_.beginning.saver) return;
   saving_.emplace(
       config_.checkpoint, std::move(setup_.beginning.saver),
-      [this] { return train::make_snapshot(trainer_); }, *setup_.signals, console_, metrics_);
+      [this] { return train::make_snapshot(trainer_); }, *setup_.signals, setup_.start, console_, metrics_);
 }
 
 template <class T>
@@ -129,7 +130,7 @@ ExitCode Run<T>::run(TraceFile& trace, train::AllocationMeter const& meter) {
   }
   result.code = static_cast<int>(code);
   metrics_.write(end_event(result));
-  int const lost = metrics_.lost() || mllog_file_.lost() || console_.lost() ? 1 : 0;
+  int const lost = metrics_.lost() || mllog_file_.lost() || console_.lost() || trace.lost() ? 1 : 0;
   bool const any = broadcast_value(setup_.mesh->world(), lost, 0) > 0;
   return code == ExitCode::ok && any ? ExitCode::io : code;
 }
@@ -160,15 +161,18 @@ std::optional<ExitCode> Run<T>::make_step(std::int64_t step) {
   tessera::checkpoint::fault_point("train.step");
   if (tessera::checkpoint::fault_errs("train.call")) barrier(setup_.mesh->world());
   if (tessera::checkpoint::fault_errs("train.order")) barrier(setup_.mesh->dp_buckets());
+  auto const position = trainer_.state().position;
   auto report = trainer_.step();
   if (saving_) report.save_blocked_s = saving_->take_blocked_s();
   last_ = report;
+  tell_epoch(position);
   bool const last = step == config_.training.steps;
   auto const validation = validate(step);
   progress_.step(report);
   if (validation) progress_.validation(step, *validation);
   metrics_.write(train::metrics_line(report, efficiency_, validation ? &*validation : nullptr));
   if (report.skipped && !report.overflowed && config_.training.on_nonfinite != "skip") {
+    if (saving_) saving_->end_earlier();
     if (console_.speaks()) {
       print_failure(
           {ExitCode::internal,
@@ -179,6 +183,15 @@ std::optional<ExitCode> Run<T>::make_step(std::int64_t step) {
     return ExitCode::internal;
   }
   return saving_ ? saving_->after_step(report, last) : std::nullopt;
+}
+
+template <class T>
+void Run<T>::tell_epoch(std::int64_t position) {
+  auto const samples = setup_.inputs.dataset->training_samples();
+  auto const epoch = (trainer_.state().position - 1) / samples;
+  if (epoch == std::max<std::int64_t>(position - 1, 0) / samples) return;
+  console_.line("epoch {} begins in step {}", epoch + 1, last_.step);
+  metrics_.write(fmt::format(R"({{"event":"epoch","begins_in_step":{},"epoch":{}}})", last_.step, epoch + 1));
 }
 
 template <class T>

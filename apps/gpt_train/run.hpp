@@ -31,7 +31,7 @@ struct Setup {
   std::unique_ptr<tessera::train::Watchdog> watchdog;  ///< null: nobody watches
   tessera::comm::Ledger ledger;
   std::shared_ptr<tessera::comm::DeviceSession> devices;  ///< null where tensors lie on hosts
-  std::string tensor_way;  ///< Session::tensor_way()
+  std::string tensor_way;                                 ///< Session::tensor_way()
   std::optional<tessera::mesh::Mesh> mesh;
   std::unique_ptr<tessera::comm::Communicator> telemetry;
   Inputs inputs;
@@ -41,6 +41,7 @@ struct Setup {
   int nodes = 1;
   std::size_t largest_bytes = 0;                         ///< prediction for the rank that needs most
   tessera::train::SignalWatch const* signals = nullptr;  ///< if the run saves
+  Departure::Clock::time_point start;                    ///< of the program
   Beginning beginning;
 };
 
@@ -66,6 +67,9 @@ class Run {
   tessera::ExitCode keep_beginning();
   /// Nothing, or why the run ends before its last step.
   std::optional<tessera::ExitCode> make_step(std::int64_t step);
+  /// Says so when an epoch began in the last step, whose first sample was at `position`; of several in one
+  /// step the last. Nobody needs to be told of the first.
+  void tell_epoch(std::int64_t position);
   void sample();
   /// The validation loss where one is due after `step`.
   std::optional<double> validate(std::int64_t step);

@@ -17,15 +17,15 @@ namespace checkpoint = tessera::checkpoint;
 namespace train = tessera::train;
 
 Saving::Saving(train::CheckpointConfig const& config, std::unique_ptr<checkpoint::Saver> saver,
-               MakeSnapshot make_snapshot, train::SignalWatch const& signals, Console& console,
-               LineFile& metrics)
+               MakeSnapshot make_snapshot, train::SignalWatch const& signals,
+               Departure::Clock::time_point start, Console& console, LineFile& metrics)
     : config_(config),
       saver_(std::move(saver)),
       make_snapshot_(std::move(make_snapshot)),
       console_(&console),
       metrics_(&metrics),
       departure_(config, signals, console.speaks(),
-                 static_cast<double>(checkpoint::bytes_of_parts(make_snapshot_()))) {
+                 static_cast<double>(checkpoint::bytes_of_parts(make_snapshot_())), start) {
   saver_->reserve(make_snapshot_());
 }
 
@@ -51,13 +51,15 @@ std::optional<ExitCode> Saving::save(bool ends) {
       config_.on_failure == "continue" && !ends);
 }
 
-/// What the ranks do together: what it throws is thrown on all of them.
+/// What the ranks do together: what it throws is thrown on all of them. A mistake of the program is no failed
+/// save.
 std::optional<ExitCode> Saving::attempt(std::function<std::optional<checkpoint::SaveResult>()> const& piece,
                                         bool forgives) {
   try {
     if (auto const result = piece()) tell(*result);
     return std::nullopt;
-  } catch (tessera::IoError const& error) {
+  } catch (tessera::Error const& error) {
+    if (error.code() == ExitCode::internal) throw;
     if (!forgives) {
       if (console_->speaks()) print_failure({error.code(), {error.what()}});
       return error.code();

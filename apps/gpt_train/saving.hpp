@@ -21,11 +21,11 @@ class Saving {
  public:
   using MakeSnapshot = std::function<tessera::checkpoint::Snapshot()>;
 
-  /// `signals`, `console` and `metrics` are borrowed. Makes the memory for copies. Throws IoError on all
-  /// ranks (code no_memory).
+  /// `signals`, `console` and `metrics` are borrowed; the program began at `start`. Makes the memory for
+  /// copies. Throws IoError on all ranks (code no_memory).
   Saving(tessera::train::CheckpointConfig const& config, std::unique_ptr<tessera::checkpoint::Saver> saver,
-         MakeSnapshot make_snapshot, tessera::train::SignalWatch const& signals, Console& console,
-         LineFile& metrics);
+         MakeSnapshot make_snapshot, tessera::train::SignalWatch const& signals,
+         Departure::Clock::time_point start, Console& console, LineFile& metrics);
 
   /// What this rank wants at the end of the step under way.
   [[nodiscard]] Wish wish() const { return departure_.wish(); }
@@ -39,6 +39,9 @@ class Saving {
   /// run ends. Gives the code with which the run has to end now, if it has to: requeue, or that of a save
   /// that failed, after saying why.
   std::optional<tessera::ExitCode> after_step(tessera::train::StepReport const& report, bool last);
+  /// Waits for the save of an earlier step, if one is under way: what a run does that ends for another
+  /// reason. One that fails is told of as its policy says.
+  void end_earlier() { go_on_with_earlier(true); }
 
  private:
   [[nodiscard]] bool due(tessera::train::StepReport const& report) const;

@@ -141,11 +141,12 @@ ExitCode run_as(train::RunConfig const& config, Setup& setup, Console& console, 
 }  // namespace
 
 ExitCode run_training(comm::Session& session, comm::Communicator& job, train::RunConfig const& config,
-                      Inputs inputs, train::SignalWatch const* signals) {
+                      Inputs inputs, train::SignalWatch const* signals, Departure::Clock::time_point start) {
   auto const layout = train::resolve(config, job.size());
   Setup setup;
   setup.inputs = std::move(inputs);
   setup.signals = signals;
+  setup.start = start;
   if (config.watchdog.timeout > 0 && job.size() > 1) {
     setup.watchdog =
         std::make_unique<train::Watchdog>(job, train::WatchdogOptions{config.watchdog.timeout, "gpt_train"});

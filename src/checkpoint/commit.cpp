@@ -6,10 +6,13 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <numeric>
 #include <system_error>
 #include <utility>
 
+#include "checkpoint/agreement.hpp"
+#include "checkpoint/join.hpp"
 #include "tessera/base/error.hpp"
 #include "tessera/checkpoint/fault_point.hpp"
 #include "tessera/checkpoint/files.hpp"
@@ -66,33 +69,37 @@ void remove_step(std::string const& directory, std::int64_t step, std::string co
   remove_tree(doomed);
 }
 
-void prune(Commit const& what) {
-  remove_leftovers(what.directory);
+using Troubles = std::vector<std::string>;
+
+/// Does what a saved step is none the worse without: a failure is only noted.
+template <class Action>
+void try_to(Troubles& troubles, Action const& action) {
+  if (auto const failure = failure_of(action)) troubles.push_back(failure->message);
+}
+
+void prune(Commit const& what, Troubles& troubles) {
   if (what.keep == 0) return;
   int kept = 1;
   for (auto const step : list_steps(what.directory)) {
     if (step >= what.manifest.step || what.known.damaged.contains(step)) continue;
     if (!looks_whole(path_in(what.directory, step_name(step)))) continue;
     if (kept >= what.keep) {
-      remove_step(what.directory, step, what.token);
+      try_to(troubles, [&] { remove_step(what.directory, step, what.token); });
     } else if (what.known.whole.contains(step)) {
       ++kept;
     }
   }
 }
 
-/// What follows when the step has its name: a failure loses nothing.
-void tidy_up(Commit const& what) {
-  auto const place = path_in(what.directory, step_name(what.manifest.step));
-  try {
+/// What follows when the step has its name. Nothing older goes before `latest` leads to the new one.
+void tidy_up(Commit const& what, Troubles& troubles) {
+  try_to(troubles, [&] {
     fault_point("ckpt.after_rename");
     fault_point("ckpt.before_latest");
     write_text_atomically(path_in(what.directory, latest_name), step_name(what.manifest.step) + "\n");
-    prune(what);
-  } catch (Error const& error) {
-    throw IoError(fmt::format("checkpoint {} is saved and whole, but {}", in_quotes(place), error.what()),
-                  error.code());
-  }
+    std::ranges::move(remove_leftovers(what.directory), std::back_inserter(troubles));
+    prune(what, troubles);
+  });
 }
 
 }  // namespace
@@ -126,27 +133,39 @@ std::string temporary_name(std::int64_t step, std::string const& token) {
   return fmt::format("{}.tmp-{}", step_name(step), token);
 }
 
-void remove_leftovers(std::string const& directory) {
+std::vector<std::string> remove_leftovers(std::string const& directory) {
+  Troubles troubles;
   for (auto const& name : list_directory(directory)) {
     auto const dot = name.find(".tmp");
     if (dot == name.npos) continue;
     auto const stem = std::string_view(name).substr(0, dot);
-    if (stem == latest_name || parse_step_name(stem)) remove_tree(path_in(directory, name));
+    if (stem != latest_name && !parse_step_name(stem)) continue;
+    try_to(troubles, [&] {
+      fault_point("ckpt.remove_leftover");
+      remove_tree(path_in(directory, name));
+    });
   }
+  return troubles;
 }
 
 Committed commit(Commit const& what) {
   auto const temporary = path_in(what.directory, what.temporary);
+  auto const place = path_in(what.directory, step_name(what.manifest.step));
   Committed committed;
+  Troubles troubles;
   committed.bytes = complete(temporary, what.manifest, "rank 0");
   committed.existed = keep_existing(what.directory, what.manifest.step);
   fault_point("ckpt.before_rename");
   if (committed.existed) {
-    remove_tree(temporary);
+    try_to(troubles, [&] { remove_tree(temporary); });
   } else {
-    put_in_place(temporary, path_in(what.directory, step_name(what.manifest.step)));
+    put_in_place(temporary, place);
   }
-  tidy_up(what);
+  tidy_up(what, troubles);
+  if (!troubles.empty()) {
+    committed.troubles =
+        fmt::format("checkpoint {} is saved and whole, but {}", in_quotes(place), join(troubles, "; "));
+  }
   return committed;
 }
 

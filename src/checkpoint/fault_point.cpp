@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <deque>
+#include <new>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -49,6 +50,7 @@ constexpr auto points = std::to_array<std::string_view>({
     "ckpt.before_latest",      //
     "ckpt.before_prune",       //
     "ckpt.during_prune",       //
+    "ckpt.remove_leftover",    //
     "train.step",              //
     "train.call",              //
     "train.order",             //
@@ -56,7 +58,7 @@ constexpr auto points = std::to_array<std::string_view>({
 
 bool is_point(std::string_view name) { return std::ranges::find(points, name) != points.end(); }
 
-enum class Action { kill, stop, io_error, exit, sleep, err };
+enum class Action { kill, stop, io_error, no_memory, exit, sleep, err };
 
 struct Fault {
   std::string point;
@@ -72,7 +74,7 @@ std::atomic<int> fault_rank = 0;
 [[noreturn]] void refuse_fault(std::string_view text) {
   throw ConfigError(
       {fmt::format("TESSERA_FAULT: {} is not POINT[#N]:ACTION[=VALUE][@RANK] with N from 1 and one of the "
-                   "actions kill, stop, io_error, exit, sleep, err",
+                   "actions kill, stop, io_error, no_memory, exit, sleep, err",
                    in_quotes(text))});
 }
 
@@ -110,6 +112,8 @@ void parse_fault(std::string_view text, Fault& fault) {
   } else if (action == "io_error") {
     fault.action = Action::io_error;
     fault.value = value.value_or(ENOSPC);
+  } else if (action == "no_memory") {
+    fault.action = Action::no_memory;
   } else if (action == "exit") {
     fault.action = Action::exit;
     fault.value = value.value_or(0);
@@ -141,6 +145,7 @@ void act(Fault const& fault) {
     case Action::exit: std::_Exit(fault.value);
     case Action::err: break;
     case Action::sleep: std::this_thread::sleep_for(std::chrono::milliseconds(fault.value)); break;
+    case Action::no_memory: throw std::bad_alloc();
     case Action::io_error:
       throw IoError(
           fmt::format("fault point {}: {}", fault.point, std::generic_category().message(fault.value)));

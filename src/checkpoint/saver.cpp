@@ -8,6 +8,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -17,6 +18,7 @@
 #include "checkpoint/saver_options.hpp"
 #include "checkpoint/staging.hpp"
 #include "checkpoint/waiting.hpp"
+#include "tessera/base/log.hpp"
 #include "tessera/base/version.hpp"
 #include "tessera/checkpoint/commit.hpp"
 #include "tessera/checkpoint/fault_point.hpp"
@@ -42,13 +44,6 @@ struct Save {
 };
 
 }  // namespace saving
-
-namespace {
-
-using saving::Clock;
-using saving::seconds_since;
-
-}  // namespace
 
 /// A save passes through two phases: all ranks write their files; then rank 0 commits. In each, what may take
 /// long runs on a thread, and `ended_` tells when it has. The thread owns `save_` until then.
@@ -128,7 +123,8 @@ class Saver::Body {
     make_directories(options_.directory);
     auto const self = Owner::self();
     lock_.emplace(options_.directory, self);
-    remove_leftovers(options_.directory);
+    for (auto const& trouble : remove_leftovers(options_.directory))
+      log(LogLevel::warning, fmt::format("what an earlier job left stays: {}", trouble));
     token_ = self.token();
   }
 
@@ -176,8 +172,11 @@ class Saver::Body {
       ended_ = true;
     };
     if (options_.synchronous) return task();
-    if (auto failure = failure_of([&] { thread_ = std::thread(task); })) {
-      save_->failure = std::move(failure);
+    try {
+      thread_ = std::thread(task);
+    } catch (std::system_error const& error) {
+      save_->failure = {ExitCode::no_memory,
+                        fmt::format("cannot start the thread that writes: {}", error.what())};
       ended_ = true;
     }
   }
@@ -230,11 +229,13 @@ class Saver::Body {
     auto const& committed = save_->committed;
     std::array<std::int64_t, 2> numbers{committed.bytes, committed.existed ? 1 : 0};
     comm::broadcast(*world_, numbers, 0).wait_host();
-    std::array<double, 2> times{waiting_.until_now_s() - save_->waited_before_s, seconds_since(save_->start)};
+    std::array<double, 2> times{waiting_.until_now_s() - save_->waited_before_s,
+                                saving::seconds_since(save_->start)};
     comm::all_reduce_in_place(*world_, times, comm::Op::max).wait_host();
     auto const step = save_->snapshot.step;
     known_.whole.insert(step);
     known_.damaged.erase(step);
+    if (!committed.troubles.empty()) log(LogLevel::warning, committed.troubles);
     unreported_ = {
         step, path_in(options_.directory, step_name(step)), times[0], times[1], numbers[0], numbers[1] != 0};
     save_.reset();

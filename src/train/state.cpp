@@ -124,7 +124,13 @@ checkpoint::Layout layout_of(Layout const& layout) {
 /// float32, bf16 and fp16 runs have the same state: parameters and moments of float32.
 bool is_float64(std::string_view precision) { return precision == "float64"; }
 
-/// Whether a run cannot go on with this value changed.
+/// Whether this value of the model changes no tensor, so that a run may be told to go on with another.
+bool fits_all_tensors(std::string_view name) {
+  return name == "model.attention_dropout" || name == "model.hidden_dropout" ||
+         name == "model.layer_norm_epsilon";
+}
+
+/// Whether a run does not go on with this value changed, unless it is told to.
 bool is_essential(std::string_view name, std::string_view before, std::string_view after) {
   if (name == "training.precision") return is_float64(before) || is_float64(after);
   return name.starts_with("model.") && name != "model.init_stddev";
@@ -186,7 +192,8 @@ checkpoint::Values saved_config(RunConfig const& config, Layout const& layout,
   return values;
 }
 
-Differences differences(checkpoint::Values const& saved, checkpoint::Values const& now) {
+Differences differences(checkpoint::Values const& saved, checkpoint::Values const& now,
+                        bool allow_model_changes) {
   Differences found;
   auto const text = [](checkpoint::Values const& values, std::string const& name) {
     auto const value = values.find(name);
@@ -197,8 +204,14 @@ Differences differences(checkpoint::Values const& saved, checkpoint::Values cons
   for (auto const& [name, unused] : names) {
     auto const before = text(saved, name), after = text(now, name);
     if (before == after) continue;
-    auto& list = is_essential(name, before, after) ? found.impossible : found.allowed;
-    list.push_back(fmt::format("{}: {} when saved, now {}", shown(name), shown(before), shown(after)));
+    auto const difference =
+        fmt::format("{}: {} when saved, now {}", shown(name), shown(before), shown(after));
+    if (!is_essential(name, before, after) || (allow_model_changes && fits_all_tensors(name))) {
+      found.allowed.push_back(difference);
+    } else {
+      auto const hint = fits_all_tensors(name) ? "; checkpoint.allow_model_changes goes on with it" : "";
+      found.impossible.push_back(difference + hint);
+    }
   }
   limit(found.impossible);
   limit(found.allowed);

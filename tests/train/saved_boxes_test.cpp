@@ -107,6 +107,24 @@ TEST(SavedConfig, DifferencesNameTheValueThenAndNow) {
                                                      "optimizer.lr: 0.002 when saved, now 0.1"}));
 }
 
+TEST(SavedConfig, OfTheModelOnlyWhatChangesNoTensorMayBeToldToChange) {
+  RunConfig config;
+  auto const saved = saved_config(config, resolve(config, 1), 100);
+  config.model.layers = 2;
+  config.model.hidden_dropout = 0.25;
+  config.training.precision = "float64";
+  auto const now = saved_config(config, resolve(config, 1), 100);
+  auto found = differences(saved, now);
+  EXPECT_EQ(found.impossible.size(), 3u);
+  EXPECT_EQ(found.impossible.front(),
+            "model.hidden_dropout: 0 when saved, now 0.25; checkpoint.allow_model_changes goes on with it");
+  found = differences(saved, now, true);
+  EXPECT_EQ(found.impossible,
+            (std::vector<std::string>{"model.layers: 4 when saved, now 2",
+                                      "training.precision: float32 when saved, now float64"}));
+  EXPECT_EQ(found.allowed, (std::vector<std::string>{"model.hidden_dropout: 0 when saved, now 0.25"}));
+}
+
 TEST(SavedConfig, Float32AndHalvesGoOnFromEachOtherAndFloat64FromNone) {
   RunConfig config;
   auto const of = [&](char const* precision) {

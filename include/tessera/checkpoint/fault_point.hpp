@@ -12,6 +12,7 @@
 //   ACTION  kill         SIGKILL to the process itself
 //           stop         SIGSTOP: a process that no longer answers
 //           io_error     throws IoError; VALUE is the error number, 28 (no space left on device) if left out
+//           no_memory    throws std::bad_alloc
 //           exit         ends the process at once with code VALUE, 0 if left out, as if it had nothing to say
 //           sleep        waits for VALUE milliseconds, 1000 if left out
 //           err          the caller makes the mistake that is described with the point (fault_errs)
@@ -29,7 +30,8 @@
 // rank 0 then: ckpt.before_whole, model.h5, ckpt.before_manifest, the text file's points,
 // ckpt.after_manifest, ckpt.before_move_aside (where the step's name is taken by something damaged),
 // ckpt.before_rename, ckpt.after_rename, ckpt.before_latest, the text file's points, and for each old step
-// ckpt.before_prune, ckpt.during_prune.
+// ckpt.before_prune, ckpt.during_prune. When a saver takes its directory and after `latest`, on rank 0:
+// ckpt.remove_leftover for each thing that was left half done.
 #pragma once
 
 #include <string_view>
@@ -47,8 +49,9 @@ void read_faults();
 /// The same, where it is known how many ranks there are: a ConfigError too where @RANK is none of them.
 void read_faults_of(int ranks);
 
-/// Does what TESSERA_FAULT asks for at this point; else costs the reading of one static. Throws IoError when
-/// that is what it asks for, and as read_faults. `point` is one of the table in fault_point.cpp. Any thread.
+/// Does what TESSERA_FAULT asks for at this point; else costs the reading of one static. Throws IoError or
+/// std::bad_alloc when that is what it asks for, and as read_faults. `point` is one of the table in
+/// fault_point.cpp. Any thread.
 void fault_point(std::string_view point);
 
 /// The same, and says whether the caller is to make its mistake now.

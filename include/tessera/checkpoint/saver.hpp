@@ -16,8 +16,9 @@
 //
 // A save that fails (a full disk, most often) leaves the earlier checkpoints as they were and its own
 // temporary directory removed; begin, poll or finish throws the same IoError on every rank, naming the rank,
-// the file and the system's reason, and the Saver can be used again. Whether training goes on is the
-// caller's.
+// the file and the system's reason, and the Saver can be used again. Want of memory, or of a thread that
+// writes, is told in the same way as a MemoryError. Whether training goes on is the caller's. What fails when
+// a checkpoint has its name (`latest`, removing old ones) is a warning of rank 0 in the log: nothing is lost.
 #pragma once
 
 #include <cstddef>
@@ -92,10 +93,10 @@ struct SaveResult {
 
 class Saver {
  public:
-  /// Collective. Makes `directory` (its parent must exist), takes its lock, and removes temporary directories
-  /// that a killed job left. Throws on all ranks the same ConfigError for options out of range, and IoError:
-  /// cannot_create when `directory` is a file, cannot be made or is another running job's, permission when it
-  /// may not be written.
+  /// Collective. Makes `directory` and those above it, takes its lock, and removes temporary directories
+  /// that a killed job left; one that cannot be removed is a warning in the log. Throws on all ranks the same
+  /// ConfigError for options out of range, and IoError: cannot_create when `directory` is a file, cannot be
+  /// made or is another running job's, permission when it may not be written.
   ///
   /// Whose lock it is: the file `lock` is held with flock(2), names host, process, job and start, and is
   /// touched every 10 s. One that another process holds is waited for 2 s, since the processes of a job that

@@ -99,15 +99,16 @@ struct TrainingConfig {
 
 /// What is kept of a run, and where it begins (docs/checkpoints.md).
 struct CheckpointConfig {
-  std::string save;                 ///< directory of checkpoints; empty: none is saved
-  std::string load;                 ///< a checkpoint, or a directory of them, to begin from; empty: step 0
-  bool resume = false;              ///< begin from the newest in `save`, where there is one
-  std::int64_t interval = 0;        ///< steps between saves; 0: at the end and when the run has to leave
-  double interval_minutes = 0;      ///< time between saves; 0: no matter
-  int keep = 2;                     ///< newest checkpoints that stay; 0: all
-  bool synchronous = false;         ///< training waits until a checkpoint is on disk
-  int ranks_per_file = 1;           ///< neighbours of a node that share one file
-  std::string on_failure = "stop";  ///< a save that fails: stop, or continue and try again at the next
+  std::string save;                  ///< directory of checkpoints; empty: none is saved
+  std::string load;                  ///< a checkpoint, or a directory of them, to begin from; empty: step 0
+  bool resume = false;               ///< begin from the newest in `save`, where there is one
+  bool allow_model_changes = false;  ///< go on with another dropout or epsilon than was saved
+  std::int64_t interval = 0;         ///< steps between saves; 0: at the end and when the run has to leave
+  double interval_minutes = 0;       ///< time between saves; 0: no matter
+  int keep = 2;                      ///< newest checkpoints that stay; 0: all
+  bool synchronous = false;          ///< training waits until a checkpoint is on disk
+  int ranks_per_file = 1;            ///< neighbours of a node that share one file
+  std::string on_failure = "stop";   ///< a save that fails: stop, or continue and try again at the next
   double time_limit_minutes = 0;  ///< of the run, which saves and leaves before; 0: the scheduler's, if known
 
   bool operator==(CheckpointConfig const&) const = default;

@@ -60,13 +60,15 @@ struct SavedBox {
 
 /// How a run that begins from a checkpoint differs from the one that was saved.
 struct Differences {
-  /// Of the model, and float64 against another precision: such a run cannot go on.
+  /// Of the model, and float64 against another precision: such a run does not go on.
   std::vector<std::string> impossible;
   /// Of batch, optimiser, seed, data, and float32 against bf16 or fp16: it goes on, but is another run.
   std::vector<std::string> allowed;
 };
-/// Each a sentence "model.hidden_size: 64 when saved, now 128".
-[[nodiscard]] Differences differences(checkpoint::Values const& saved, checkpoint::Values const& now);
+/// Each a sentence "model.hidden_size: 64 when saved, now 128". `allow_model_changes`: values of the model
+/// that change no tensor (dropout, the epsilon of norms) are among those allowed.
+[[nodiscard]] Differences differences(checkpoint::Values const& saved, checkpoint::Values const& now,
+                                      bool allow_model_changes = false);
 
 /// Not collective. The state of training as this rank's share of a checkpoint. It points into the trainer's
 /// tensors, which have to be in host memory and may not change until the snapshot has been handed over.

@@ -5,15 +5,18 @@
 //
 //   checkpoint_fault_program BACKEND DIRECTORY STEPS sync|async
 //
-// Rank 0 says on standard output `loaded N`, `saved N` and `failed N: WHY`. faults.py kills it, or lets the
-// system calls of it fail, and looks at what is left.
+// Rank 0 says on standard output `loaded N`, `saved N` and `failed N: WHY`, and warns on standard error.
+// faults.py kills it, or lets the system calls of it fail, and looks at what is left.
 #include <gtest/gtest.h>
 
 #include <cstdio>
 #include <cstdlib>
+#include <iostream>
 #include <string>
+#include <string_view>
 
 #include "run.hpp"
+#include "tessera/base/log.hpp"
 #include "tessera/comm/session.hpp"
 
 namespace tessera::checkpoint {
@@ -49,6 +52,7 @@ void load_and_save(comm::Communicator& world, std::string const& directory, int 
 int run(int argc, char** argv) {
   auto const session = comm::open_session(argv[1], argc, argv);
   auto const world = session->world();
+  set_log_sink([](LogLevel, std::string_view message) { std::cerr << "warning: " << message << '\n'; });
   try {
     load_and_save(*world, argv[2], std::atoi(argv[3]), std::string(argv[4]) == "sync");
   } catch (Error const& error) {

@@ -26,6 +26,7 @@ WRITING = ["ckpt.begin", "ckpt.create_directory", "ckpt.create_file", "ckpt.writ
 COMMITTING = ["ckpt.before_whole", "ckpt.before_manifest", "files.write", "files.sync", "files.rename",
               "files.sync_directory", "ckpt.after_manifest", "ckpt.before_move_aside", "ckpt.before_rename",
               "ckpt.after_rename", "ckpt.before_latest", "ckpt.before_prune", "ckpt.during_prune"]
+AFTERWARDS = COMMITTING[-4:]  # when the step has its name
 # What a launcher returns for a killed rank is its own: 128 + 9 of Open MPI, 9 of MPICH.
 KILLED = {False: (-signal.SIGKILL,), True: (128 + signal.SIGKILL, signal.SIGKILL)}
 DIRTY = re.compile(r"\.tmp")
@@ -63,20 +64,28 @@ class Faults(unittest.TestCase):
         """Steps 1 and 2, and a step 3 that is not whole."""
         directory = self.parent / name
         self.assertEqual(self.run_well(directory, ranks=ranks), "saved 1\nsaved 2\n")
+        self.newest = 2
         (directory / "step_00000003").mkdir()
         return directory
 
     def expect_recovery(self, directory, output, ranks=1):
-        """The next run loads what `output` says was saved, or newer, goes on, and leaves nothing half done."""
-        saved = max([2] + [int(number) for number in re.findall(r"^saved (\d+)", output, re.MULTILINE)])
+        """The next run loads what `output` says was there or saved, or newer, goes on, and leaves nothing half done."""
+        saved = max([2] + [int(number) for number in re.findall(r"^(?:loaded|saved) (\d+)", output, re.MULTILINE)])
         out = self.run_well(directory, ranks=ranks)
         loaded = int(re.match(r"loaded (\d+)\n", out).group(1))
         self.assertGreaterEqual(loaded, saved, out)
         self.assertEqual(out, f"loaded {loaded}\nsaved {loaded + 1}\nsaved {loaded + 2}\n")
+        self.newest = loaded + 2
         names = sorted(os.listdir(directory))
         self.assertEqual([name for name in names if DIRTY.search(name)], [])
         newest = max(name for name in names if re.fullmatch(r"step_\d+", name))
         self.assertEqual((directory / "latest").read_text(), newest + "\n")
+
+    def expect_nothing_older(self, process):
+        """A run has loaded the newest step that the one before it saved; its line that says so."""
+        line = process.stdout.readline()
+        self.assertEqual(line, f"loaded {self.newest}\n")
+        return line
 
     def kill_at(self, point, ranks=1, rank=0):
         directory = self.prepared(f"{point}-{rank}-of-{ranks}", ranks)
@@ -105,13 +114,30 @@ class Faults(unittest.TestCase):
                     self.fail_at(point, mode)
 
     def fail_at(self, point, mode):
+        """A save that fails before the step has its name; afterwards there is only something to warn of."""
         directory = self.prepared(f"{point}-{mode}")
-        out = self.run_well(directory, fault=f"{point}#1:io_error", mode=mode)
+        code, out, error = self.run_to_end(directory, fault=f"{point}#1:io_error", mode=mode)
+        self.assertEqual(code, 0, out + error)
         lines = out.splitlines()
         self.assertEqual([lines[0], lines[2]], ["loaded 2", "saved 4"], out)
-        self.assertRegex(lines[1], r"^failed 3: saving step 3 failed: .*No space left on device")
-        whole = "is saved and whole, but" in lines[1]
-        self.assertEqual(whole, (directory / "step_00000003" / "manifest.json").exists())
+        whole = point in AFTERWARDS
+        told, where = ("checkpoint '.*step_00000003' is saved and whole, but", error) if whole else (
+            "^failed 3: saving step 3 failed:", lines[1])
+        self.assertRegex(where, f"{told} .*No space left on device")
+        self.assertEqual(lines[1] == "saved 3", whole)
+        self.assertEqual((directory / "step_00000003" / "manifest.json").exists(), whole)
+        self.expect_recovery(directory, out)
+
+    def test_what_cannot_be_removed_is_only_warned_of(self):
+        directory = self.prepared("held")
+        held = directory / "step_00000009.tmp-held"
+        held.mkdir()
+        code, out, error = self.run_to_end(directory, fault="ckpt.remove_leftover:io_error=16")
+        self.assertEqual((code, out), (0, "loaded 2\nsaved 3\nsaved 4\n"), error)
+        self.assertIn("warning: what an earlier job left stays: fault point", error)
+        self.assertIn("step_00000004' is saved and whole, but fault point ckpt.remove_leftover: Device or", error)
+        self.assertTrue(held.exists())
+        self.assertFalse((directory / "step_00000002").exists())  # older steps are removed all the same
         self.expect_recovery(directory, out)
 
     def test_two_jobs_do_not_write_one_directory(self):
@@ -131,15 +157,13 @@ class Faults(unittest.TestCase):
         directory = self.prepared("random", ranks=2)
         seed = random.randrange(1 << 30)
         chance = random.Random(seed)
-        saved = "saved 2"
         for number in range(times):
             with self.subTest(seed=seed, number=number):
                 process = self.start(directory, ranks=2, steps=100000)
-                self.assertRegex(process.stdout.readline(), r"^loaded ")
+                loaded = self.expect_nothing_older(process)
                 time.sleep(chance.uniform(0, 0.5))
                 os.killpg(process.pid, signal.SIGKILL)
-                saved = process.communicate()[0] or saved
-                self.expect_recovery(directory, saved, ranks=2)
+                self.expect_recovery(directory, loaded + process.communicate()[0], ranks=2)
 
     def test_one_rank_is_killed_at_random_times(self):
         """The launcher ends the job, with no rank left, and the next run recovers."""
@@ -150,7 +174,7 @@ class Faults(unittest.TestCase):
         for number in range(times):
             with self.subTest(seed=seed, number=number):
                 process = self.start(directory, ranks=3, steps=100000)
-                self.assertRegex(process.stdout.readline(), r"^loaded ")
+                loaded = self.expect_nothing_older(process)
                 ranks = ranks_below(process.pid)
                 self.assertEqual(len(ranks), 3)
                 time.sleep(chance.uniform(0, 0.5))
@@ -161,7 +185,7 @@ class Faults(unittest.TestCase):
                 while any(map(is_running, ranks)) and time.monotonic() < deadline:
                     time.sleep(0.05)
                 self.assertEqual([rank for rank in ranks if is_running(rank)], [])
-                self.expect_recovery(directory, out, ranks=3)
+                self.expect_recovery(directory, loaded + out, ranks=3)
 
 
 def is_running(process):

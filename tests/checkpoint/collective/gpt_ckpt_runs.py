@@ -140,6 +140,14 @@ class GptCkpt(unittest.TestCase):
         self.assertGreater(file.stat().st_size, 4346 * 4)
         self.assertEqual([name for name in os.listdir(self.parent) if ".tmp" in name], [])
 
+    def test_without_a_standard_output_nothing_is_printed_into_the_file(self):
+        files = [self.parent / name for name in ("open.h5", "closed.h5")]
+        for streams, file in zip(("", "<&- >&- 2>&-"), files):
+            command = ["bash", "-c", f'"$@" {streams}', "bash", GPT_CKPT, "export", self.saved, file]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=60)
+        self.assertEqual(files[0].stat().st_size, files[1].stat().st_size)
+        self.assertTrue(files[1].read_bytes().startswith(b"\x89HDF"))
+
     def test_a_conversion_that_was_killed_is_begun_again(self):
         points = ("ckpt.write_data#2", "ckpt.sync_file", "files.rename")
         for command, point in [("export", points[0]), ("export", points[1])] + [("reshard", point) for point in points]:
@@ -156,6 +164,7 @@ class GptCkpt(unittest.TestCase):
     def test_a_conversion_that_fails_leaves_nothing(self):
         out = self.parent / "failed"
         self.run_tool("export", self.saved, out / "x.h5", code=74, fault="ckpt.write_data#2:io_error")
+        self.run_tool("export", self.saved, out / "x.h5", code=71, fault="ckpt.write_data#2:no_memory")
         self.run_tool("reshard", self.saved, out / "x", "--files", 1, code=74, fault="ckpt.before_manifest:io_error")
         self.assertEqual(os.listdir(out), [])
 

@@ -2,9 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Every call of the system that a save makes fails once, by libfiu (this program runs under `fiu-run -x`):
-// the save is told to have failed or is whole, earlier steps stay whole, nothing half done is left, and the
-// same saver saves again.
+// the save is told to have failed, or is whole and warns of what comes after it; earlier steps stay whole,
+// nothing half done is left, and the same saver saves again. So does one whose thread cannot start.
+#include <dlfcn.h>
 #include <fiu-control.h>
+#include <pthread.h>
 
 #include <algorithm>
 #include <atomic>
@@ -12,10 +14,23 @@
 #include <cstdint>
 
 #include "run.hpp"
+#include "tessera/base/log.hpp"
 #include "tessera/checkpoint/files.hpp"
 #include "tessera/checkpoint/steps.hpp"
 #include "tessera/checkpoint/verify.hpp"
 #include "tessera/comm/session.hpp"
+
+namespace {
+std::atomic<bool> threads_start = true;
+}
+
+/// Takes the place of the system's, and calls it while threads may start.
+extern "C" int pthread_create(pthread_t* thread, pthread_attr_t const* attributes, void* (*start)(void*),
+                              void* argument) noexcept {
+  static auto const of_system =
+      reinterpret_cast<decltype(&pthread_create)>(dlsym(RTLD_NEXT, "pthread_create"));
+  return threads_start ? of_system(thread, attributes, start, argument) : EAGAIN;
+}
 
 namespace tessera::checkpoint {
 
@@ -49,7 +64,7 @@ class FailingCall {
 struct Kind {
   char const* name;
   int error_number;
-  int fewest;  // saves that must fail of it
+  int fewest;  // saves that must fail of it, or warn
 };
 
 class SaverIoFaults : public testing::TestWithParam<Kind> {};
@@ -84,7 +99,8 @@ TEST_P(SaverIoFaults, EachOneLosesAtMostTheSaveThatItMeets) {
   Saver saver(world->duplicate(), {.directory = folder.path(), .keep = 2});
   std::int64_t step = 1;
   EXPECT_EQ(error_of_save(saver, step), "");
-  int failed = 0;
+  int failed = 0, warnings = 0;
+  set_log_sink([&](LogLevel, std::string_view) { ++warnings; });
   bool happened = true;
   for (int call = 1; happened; ++call) {
     ASSERT_LT(call, 500);
@@ -109,8 +125,24 @@ TEST_P(SaverIoFaults, EachOneLosesAtMostTheSaveThatItMeets) {
     EXPECT_EQ(error_of_save(saver, ++step), "") << name << " after call " << call;
     EXPECT_EQ(temporaries(folder.path()), 0) << name << " after call " << call << ": " << error;
   }
-  EXPECT_GE(failed, fewest);
+  set_log_sink({});
+  EXPECT_GE(failed + warnings, fewest);
   EXPECT_EQ(load_and_compare(*world, folder.path()).manifest().step, step);
+}
+
+TEST(SaverThreads, OneThatCannotStartFailsTheSaveForWantOfMemory) {
+  int argc = 0;
+  char** argv = nullptr;
+  auto const session = comm::open_session("loopback", argc, argv);
+  auto const world = session->world();
+  TemporaryFolder const folder;
+  Saver saver(world->duplicate(), {.directory = folder.path()});
+  threads_start = false;
+  expect_failure(ExitCode::no_memory, {"saving step 1 failed: cannot start the thread that writes"},
+                 [&] { save(saver, *world, 1); });
+  threads_start = true;
+  EXPECT_EQ(temporaries(folder.path()), 0);
+  EXPECT_EQ(save(saver, *world, 1).step, 1);
 }
 
 INSTANTIATE_TEST_SUITE_P(
