@@ -47,9 +47,15 @@ test_cluster() {
   if reason=$(TESSERA_CLUSTER=/tmp/tessera-check-$$ tests/support/cluster/hosts.sh check 2>&1); then
     stage "Test cluster" ctest --preset cluster --parallel 3
   else
-    left_out="; NOT RUN: job scripts on a Slurm and runs over several hosts (${reason##*hosts.sh: })"
+    left_out+="; NOT RUN: job scripts on a Slurm and runs over several hosts (${reason##*hosts.sh: })"
     printf '\n== Test cluster\n-- not run: %s\n' "${reason##*hosts.sh: }"
   fi
+}
+
+# The backends of NVIDIA's libraries are built and tested where the toolkit is, a GPU or not.
+name_missing_backends() {
+  ctest --preset release-all --show-only -R '^nccl' | grep --quiet '^Total Tests: 0$' || return 0
+  left_out+="; NOT RUN: the backends of cuBLAS and NCCL (no CUDA toolkit with NCCL was found)"
 }
 
 # Tests of some features use tools that only --all installs.
@@ -65,6 +71,7 @@ case ${what} in
     stage "Packages" scripts/install_dependencies.sh --all
     # The release build with MPICH has the same options, so that ccache has nearly all of it.
     build_and_test release release-all -DTESSERA_WARNINGS_AS_ERRORS=ON -DTESSERA_BUILD_BENCHMARKS=ON
+    name_missing_backends
     test_cluster
     build_and_test asan asan
     build_and_test mpich mpich -DTESSERA_WARNINGS_AS_ERRORS=ON
