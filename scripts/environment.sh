@@ -6,7 +6,7 @@
 # with which Open MPI runs more ranks than a machine has cores, as root too. MPICH ignores them.
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 
-jobs=$(nproc)
+jobs=$(env --unset=OMP_NUM_THREADS nproc)  # nproc counts threads of OpenMP where that is set
 memory_gib=$(awk '/^MemAvailable/ { print int($2 / 1048576) }' /proc/meminfo)
 # One compiler process needs up to 1.5 GiB on the largest files.
 limit=$((memory_gib * 2 / 3))
