@@ -65,6 +65,8 @@ class GoingOn(Training):
     def test_a_signal_that_comes_before_gpt_train_is_ready_is_kept_for_it(self):
         job = self.train("--tp", "2", options=["--nodes=1"])
         self.wait_for_log("^job: runs: ")
+        node = self.slurm.fields(job)["NodeList"]  # Slurm keeps no signal for ranks that it has not started yet
+        jobs.cluster.wait_until("the ranks are started", lambda: self.slurm.processes(node, "gpt_train"))
         self.slurm.client("scancel", "--signal=USR1", job)
         self.wait_until_requeued(job, 1)
         self.assertIn("because SIGUSR1 came: please requeue", self.log())
