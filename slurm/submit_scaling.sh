@@ -24,7 +24,9 @@ home=$(realpath "$(dirname "$0")/..")
 export TESSERA_HOME=${home}
 programs=()
 [[ ! -d ${TESSERA_BUILD:=${home}/build/release} ]] || programs=(--programs "${TESSERA_BUILD}")  # else from PATH
-list=$(python3 "${home}/bench/scaling/run.py" "${plan}" --list --launcher srun "${programs[@]}" --out "${TESSERA_RUN_DIR:-scaling-results}")
+driver=(python3 "${home}/bench/scaling/run.py" "${plan}" --launcher srun "${programs[@]}"
+  --out "${TESSERA_RUN_DIR:-scaling-results}")
+list=$("${driver[@]}" --list)
 
 declare -A points=() tasks=()
 while IFS=$'\t' read -r number nodes ranks runs _; do
@@ -35,8 +37,9 @@ while IFS=$'\t' read -r number nodes ranks runs _; do
 done <<<"${list}"
 if ((${#points[@]} == 0)); then
   echo "all points of ${plan} are measured already"
+  exec "${driver[@]}"  # measures nothing, and keeps the plan for the report
 fi
 for nodes in "${!points[@]}"; do
-  sbatch --nodes="${nodes}" --ntasks-per-node="${tasks[${nodes}]}" --array="${points[${nodes}]}" "$@" \
-    "${home}/slurm/scaling.sbatch" "${plan}"
+  sbatch --nodes="${nodes}" --ntasks-per-node="${tasks[${nodes}]}" --array="${points[${nodes}]}" \
+    --output=%x-%A_%a.log "$@" "${home}/slurm/scaling.sbatch" "${plan}"
 done

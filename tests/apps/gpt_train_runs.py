@@ -78,8 +78,8 @@ class Folder(unittest.TestCase):
             time.sleep(0.1)
         return process
 
-    def start(self, ranks, arguments, mpiexec=MPIEXEC):
-        command = [mpiexec, "-n", str(ranks), GPT_TRAIN, *arguments]
+    def start(self, ranks, arguments, mpiexec=MPIEXEC, before=()):
+        command = [mpiexec, "-n", str(ranks), *before, GPT_TRAIN, *arguments]
         return subprocess.Popen(command, cwd=self.work, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                 text=True)
 

@@ -115,6 +115,24 @@ class Leaving(Checkpoints):
             output = self.resume("--steps", "1000000", "--lr-decay-iters", "0", "--log-interval", "100000", code=75)
         self.assertIn("because the time is nearly over", output)
 
+    @unittest.skipUnless("TESSERA_JUMPING_CLOCK" in os.environ, "nothing was built that makes the clock jump")
+    def test_a_clock_that_is_set_meanwhile_changes_nothing(self):
+        jumping = ["env", f"LD_PRELOAD={os.environ['TESSERA_JUMPING_CLOCK']}"]
+        date = subprocess.run([*jumping, "date", "+%s"], check=True, capture_output=True, text=True).stdout
+        self.assertGreater(abs(int(date) - time.time()), 80000, "the clock does not jump")
+        arguments = ["--tp", "2", "--save", "ck", "--save-interval", "2", "--metrics", "m.jsonl", "--trace", "t.json",
+                     "--timeout", "30", "--time-limit-minutes", "10"]
+        status, output, errors = self.run_train(2, [*RUN, *arguments], before=jumping)
+        self.assertEqual((status, errors), (0, ""), output)
+        self.expect_same_end(output)
+        self.assertEqual(self.steps(), ["step_00000002", "step_00000004", "step_00000006"])
+        steps = [line for line in self.metrics() if "step" in line]
+        self.assertEqual([line["step"] for line in steps], list(range(1, STEPS + 1)))
+        for line in steps:
+            for key in ("step_s", "exposed_comm_s", "bubble_s", "tokens_per_s"):
+                self.assertGreaterEqual(line[key], 0)
+            self.assertLess(line["step_s"], 60)
+
     def test_saves_by_the_clock(self):
         output = self.train(2, "--tp", "2", "--save", "ck", "--save-every-minutes", "0.00001")
         self.assertGreaterEqual(len(re.findall(r"^saved ", output, re.MULTILINE)), 3)

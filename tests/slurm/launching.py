@@ -157,9 +157,9 @@ class Suites(Jobs):
         self.assertEqual(numbers(log, r"^job: collectives on (\d) nodes"), [1, 2, 3])
         self.assertEqual(len(re.findall(r"^all_reduce/", log, re.MULTILINE)), 3, log)
 
-    def submit_plan(self):
-        """Jobs of the arrays that slurm/submit_scaling.sh submits for the points of PLAN that are missing."""
-        (self.work / "plan.toml").write_text(PLAN)
+    def submit_plan(self, plan=PLAN):
+        """Jobs of the arrays that slurm/submit_scaling.sh submits for the points of a plan that are missing."""
+        (self.work / "plan.toml").write_text(plan)
         output = self.slurm.client(ROOT / "slurm/submit_scaling.sh", self.work / "plan.toml",
                                    f"--output={self.work}/log", "--open-mode=append", cwd=ROOT)
         arrays = numbers(output, r"^Submitted batch job (\d+)$")
@@ -179,9 +179,11 @@ class Suites(Jobs):
                    for line in path.read_text().splitlines()]
         self.assertEqual([(one["point"], one["ranks"], one["nodes"], one["ok"]) for one in results],
                          [(1, 1, 1, True), (2, 2, 1, True), (3, 2, 2, True)])
-        arrays, output = self.submit_plan()
+        arrays, output = self.submit_plan(PLAN.replace("two steps", "twice"))
         self.assertEqual(arrays, [])
         self.assertIn("are measured already", output)
+        kept = json.loads((self.run_folder / "tiny/plan.json").read_text())
+        self.assertEqual(kept["title"], "The default model, twice", "what the report is headed with")
 
 
 if __name__ == "__main__":
