@@ -15,7 +15,7 @@ set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_CXX_FLAGS_RELEASE "-O3")
 # For what does no arithmetic that takes time: half the time to compile.
 set(TESSERA_LIGHT_OPTIMISATION "$<$<CONFIG:Release>:-O1>")
-# For inner loops where nothing else is optimised: sanitizers make them slow, and all else slow to optimise.
+# For rooms whose loops take time, where nothing else is optimised: sanitizers make all code slow to optimise.
 if(TESSERA_SANITIZE)
   set(TESSERA_INNER_LOOPS "$<$<CONFIG:Debug>:-O1>")
 endif()

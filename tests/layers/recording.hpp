@@ -53,7 +53,7 @@ using Recording = std::map<std::string, Elements<T>>;
 /// Equal to the last bit: -0 is not +0.
 struct SameBits {
   template <class T>
-  bool operator()(T a, T b, Elements<T> const&) const {
+  bool operator()(T a, T b, double /*largest*/ = 0) const {
     return std::memcmp(&a, &b, sizeof(T)) == 0;
   }
 };
@@ -62,8 +62,8 @@ struct SameBits {
 struct Near {
   double relative;
   template <class T>
-  bool operator()(T a, T b, Elements<T> const& whole) const {
-    return std::abs(static_cast<double>(a) - static_cast<double>(b)) <= relative * whole.largest();
+  bool operator()(T a, T b, double largest) const {
+    return std::abs(static_cast<double>(a) - static_cast<double>(b)) <= relative * largest;
   }
 };
 
@@ -71,10 +71,11 @@ struct Near {
 template <class T, class Same>
 std::int64_t compare(std::string const& where, Elements<T> const& part, Elements<T> const& whole,
                      Same const& same) {
+  double const largest = whole.largest();
   std::int64_t equal = 0;
   for (std::size_t i = 0; i < part.size(); ++i) {
     if (!part.knows(i)) continue;
-    if (!whole.knows(i) || !same(part[i], whole[i], whole)) {
+    if (!whole.knows(i) || !same(part[i], whole[i], largest)) {
       ADD_FAILURE() << where << ": element " << i << " is " << part[i] << ", expected "
                     << (whole.knows(i) ? whole[i] : std::nan(""));
       break;
