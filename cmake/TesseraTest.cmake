@@ -39,3 +39,9 @@ function(tessera_test_properties test timeout labels ranks)
     PROCESSORS ${ranks}
     ENVIRONMENT "TESSERA_TEST_LIMIT_S=${limit};OMP_NUM_THREADS=1;OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1;OMPI_MCA_rmaps_base_oversubscribe=1;OMPI_MCA_mpi_yield_when_idle=1;OMPI_MCA_hwloc_base_binding_policy=none")
 endfunction()
+
+# Of a test that starts programs one after another and waits for most of them: it takes one processor, so that another
+# runs beside it, and begins before those that need all processors.
+function(tessera_test_waits test)
+  set_tests_properties(${test} PROPERTIES PROCESSORS 1 COST 100)
+endfunction()

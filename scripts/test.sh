@@ -15,8 +15,8 @@ Usage: scripts/test.sh [--all | --soak] [--help]
                under AddressSanitizer and UndefinedBehaviorSanitizer, those with MPICH, and, as root where the machine
                allows network namespaces, job scripts on a Slurm and runs over several hosts
   --soak       the full counts of what the others do a few times: 200 kills while saving, 10,000 flipped bits ...; the
-               portable Debian package, installed on a bare system; and ten minutes of libFuzzer for each reader of
-               checkpoints
+               portable Debian package, installed on a bare system; the long tests under the sanitizers; and ten
+               minutes of libFuzzer for each reader of checkpoints
 TEXT
 }
 
@@ -79,6 +79,7 @@ case ${what} in
   soak)
     stage "Packages" scripts/install_dependencies.sh --all --fuzz
     build_and_test release soak
+    build_and_test asan asan-long
     build_and_test fuzz fuzz
     ;;
   quick)
