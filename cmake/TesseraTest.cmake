@@ -29,19 +29,21 @@ function(tessera_test name)
   endif()
 endfunction()
 
+# Processors are counted in halves, for the sake of tessera_test_waits: `ctest --parallel` is told twice the cores.
 # Environment: a limit for a single test that ends before ctest's, so that the test main can say which one hangs; one
 # library thread a rank; and the settings with which more ranks than cores stay fast under Open MPI.
 function(tessera_test_properties test timeout labels ranks)
   math(EXPR limit "${timeout} * 5 / 6")
+  math(EXPR halves "2 * ${ranks}")
   set_tests_properties(${test} PROPERTIES
     TIMEOUT ${timeout}
     LABELS "${labels}"
-    PROCESSORS ${ranks}
+    PROCESSORS ${halves}
     ENVIRONMENT "TESSERA_TEST_LIMIT_S=${limit};OMP_NUM_THREADS=1;OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1;OMPI_MCA_rmaps_base_oversubscribe=1;OMPI_MCA_mpi_yield_when_idle=1;OMPI_MCA_hwloc_base_binding_policy=none")
 endfunction()
 
-# Of a test that starts programs one after another and waits for most of them: it takes one processor, so that another
-# runs beside it, and begins before those that need all processors.
+# Of a test that starts programs one after another and waits much of its time, of whatever ranks these are: it takes half
+# a processor, and begins before those that need all of them.
 function(tessera_test_waits test)
   set_tests_properties(${test} PROPERTIES PROCESSORS 1 COST 100)
 endfunction()
