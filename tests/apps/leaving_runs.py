@@ -15,7 +15,7 @@ import time
 import unittest
 from unittest import mock
 
-from checkpoint_runs import REQUEUE, RUN, Checkpoints, fault
+from checkpoint_runs import REQUEUE, RUN, STEPS, Checkpoints, fault
 from gpt_train_runs import GPT_TRAIN
 
 
