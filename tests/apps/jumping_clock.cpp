@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: The Tessera developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// Preloaded into a program: the time of day jumps a day ahead and a day back, from one look at it to the next, as it
-// does where an administrator or a daemon sets it. The steady clock stays what it is.
+// Preloaded into a program: the time of day jumps a day ahead and a day back, from one look at it to the
+// next, as it does where an administrator or a daemon sets it. The steady clock stays what it is.
 #include <dlfcn.h>
 #include <sys/time.h>
 
