@@ -45,8 +45,8 @@ def flip_bit(path):
 class Checkpoints(Folder):
     uncut = {}  # weights of runs that were never cut, by what fixes their bits
 
-    def train(self, ranks, *arguments, code=0):
-        status, output, errors = self.run_train(ranks, [*RUN, *arguments])
+    def train(self, ranks, *arguments, code=0, limit_s=100):
+        status, output, errors = self.run_train(ranks, [*RUN, *arguments], limit_s)
         self.assertEqual(status, code, output + errors)
         return output + errors
 
@@ -75,9 +75,10 @@ class Checkpoints(Folder):
 
     def expect_the_course_of_an_uncut_run(self, steps):
         """When the run has gone on to its end: every step once, every loss and the weights to the last bit."""
-        output = self.train(2, *self.going_on[len(RUN):], "--steps", str(steps))
+        limit_s = 100 + steps  # hundreds of steps after many kills
+        output = self.train(2, *self.going_on[len(RUN):], "--steps", str(steps), limit_s=limit_s)
         self.expect_nothing_lost("the last run", output)
-        uncut = self.train(2, "--tp", "2", "--metrics", "uncut.jsonl", "--steps", str(steps))
+        uncut = self.train(2, "--tp", "2", "--metrics", "uncut.jsonl", "--steps", str(steps), limit_s=limit_s)
         courses = [[(line["step"], line["loss"], line["grad_norm"]) for line in self.metrics(name) if "step" in line]
                    for name in ("m.jsonl", "uncut.jsonl")]
         self.assertEqual(*courses)

@@ -83,10 +83,10 @@ class Folder(unittest.TestCase):
         return subprocess.Popen(command, cwd=self.work, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                 text=True)
 
-    def run_train(self, ranks, arguments, **options):
+    def run_train(self, ranks, arguments, limit_s=100, **options):
         process = self.start(ranks, arguments, **options)
         try:
-            output, errors = process.communicate(timeout=100)
+            output, errors = process.communicate(timeout=limit_s)
         except subprocess.TimeoutExpired:
             process.kill()
             self.fail(f"hangs: {arguments}")
