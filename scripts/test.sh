@@ -48,7 +48,7 @@ build_and_test() {
 test_cluster() {
   local reason
   if reason=$(TESSERA_CLUSTER=/tmp/tessera-check-$$ tests/support/cluster/hosts.sh check 2>&1); then
-    stage "Test cluster" ctest --preset cluster --parallel 6
+    stage "Test cluster" ctest --preset cluster --parallel 10
   else
     left_out+="; NOT RUN: job scripts on a Slurm and runs over several hosts (${reason##*hosts.sh: })"
     printf '\n== Test cluster\n-- not run: %s\n' "${reason##*hosts.sh: }"

@@ -12,21 +12,27 @@ consumer=${TESSERA_SOURCE}/tests/package/consumer
 rm -rf "${WORK}"
 mkdir --parents "${WORK}"
 
-with_cmake() {
+configure() {
   "${CMAKE}" -S "${consumer}" -B "${WORK}" -G "${GENERATOR}" \
     -DCMAKE_BUILD_TYPE=Release \
     -DCMAKE_CXX_COMPILER="${CXX}" -DCMAKE_CXX_COMPILER_LAUNCHER="${LAUNCHER}" \
     -DMPI_CXX_COMPILER="${MPI_CXX_COMPILER}" "$@"
+}
+
+build() {
   "${CMAKE}" --build "${WORK}" --target consumer --parallel 2
 }
 
 case ${way} in
   find_package)
-    with_cmake -DCMAKE_PREFIX_PATH="${TESSERA_PREFIX}"
+    configure -DCMAKE_PREFIX_PATH="${TESSERA_PREFIX}"
+    build
     ;;
-  add_subdirectory)  # compiles the library, for which no optimisation is needed
-    with_cmake -DTESSERA_SOURCE="${TESSERA_SOURCE}" -DTESSERA_ROOMS="${TESSERA_ROOMS// /;}" -DCMAKE_UNITY_BUILD=ON \
+  add_subdirectory)  # configures the whole library, compiles the smaller one that is enough, without optimisation
+    configure -DTESSERA_SOURCE="${TESSERA_SOURCE}"
+    configure -DTESSERA_ROOMS="base;comm;mesh;params;kernels;layers" -DCMAKE_UNITY_BUILD=ON \
       -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O0
+    build
     ;;
   pkg_config)
     export PKG_CONFIG_PATH=${TESSERA_PREFIX}/${TESSERA_LIBDIR}/pkgconfig
