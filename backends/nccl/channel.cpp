@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <exception>
 
 #include "agreement.hpp"
 #include "tessera/base/error.hpp"
@@ -64,9 +65,14 @@ comm::Request Channel::submit(Call const& call, StreamRef stream) {
   return request;
 }
 
+void Channel::begin_batch() noexcept {
+  if (open_batches_++ == 0) exceptions_before_batch_ = std::uncaught_exceptions();
+}
+
 void Channel::end_batch() noexcept {
   if (--open_batches_ > 0) return;
   ++batch_;
+  if (std::uncaught_exceptions() > exceptions_before_batch_) fail("a call in a group has failed");
   advance();
 }
 

@@ -25,10 +25,12 @@ class Channel final : private comm::Progressive {
   Channel(Channel const&) = delete;
   Channel& operator=(Channel const&) = delete;
 
-  /// Starts an operation once those before it were enqueued. Throws CommError on a channel that has failed.
+  /// Starts an operation once those before it were enqueued. Throws CommError on a channel that has failed,
+  /// DeviceError where it cannot be ordered after `stream`.
   [[nodiscard]] comm::Request submit(Call const& call, StreamRef stream);
-  /// What is submitted in between is issued as one.
-  void begin_batch() noexcept { ++open_batches_; }
+  /// What is submitted in between is issued as one. If an exception leaves the batch the channel has failed:
+  /// the other ranks, and what was submitted, would wait for the call that was not made.
+  void begin_batch() noexcept;
   void end_batch() noexcept;
 
   /// Moves everything on without waiting. A failure aborts the channel and is found in failure().
@@ -69,6 +71,7 @@ class Channel final : private comm::Progressive {
   std::vector<NcclState*> launching_;  // issued; the library has not enqueued them yet
   std::uint64_t batch_ = 0;            // of the next operation
   int open_batches_ = 0;
+  int exceptions_before_batch_ = 0;
   bool enlisted_ = false;
   std::string failure_;
 };

@@ -16,6 +16,7 @@ void NcclState::begin(Call const& call, StreamRef stream, std::uint64_t batch) {
   batch_ = batch;
   ordered_ = false;
   marked_ = false;
+  left_ = false;
   finished_ = true;  // nothing to wait for, should this fail
   if (auto const queue = queue_of(stream)) {
     check_device(cudaEventRecord(ready_.get(), *queue), "cudaEventRecord");
@@ -85,18 +86,23 @@ void NcclState::wait_host() {
   wait_within_limit([this] { return test(); });
 }
 
-void NcclState::wait(StreamRef stream) {
+bool NcclState::order(StreamRef stream) {
   auto const queue = queue_of(stream);
-  if (!queue) return wait_host();
-  wait_within_limit([this] { return test() || marked_; });
+  if (!queue) return test();
+  if (!test() && !marked_) return false;
   check_device(cudaStreamWaitEvent(*queue, done_.get(), 0), "cudaStreamWaitEvent");
-  finished_ = true;
+  left_ = true;
+  return true;
+}
+
+void NcclState::wait(StreamRef stream) {
+  wait_within_limit([&] { return order(stream); });
 }
 
 /// On a channel that has failed, what the device still does to the buffers ends soon: it was aborted.
 void NcclState::release() noexcept {
   try {
-    if (!channel_.is_open(*this)) wait_host();
+    if (!left_ && !channel_.is_open(*this)) wait_host();
   } catch (std::exception const&) {
     auto const deadline = std::chrono::steady_clock::now() + channel_.limit();
     comm::wait_until([&] {

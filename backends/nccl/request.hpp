@@ -49,6 +49,7 @@ class NcclState final : public comm::RequestState {
   bool test() override;
   void wait_host() override;
   void wait(StreamRef stream) override;
+  bool order(StreamRef stream) override;
   void release() noexcept override;
 
  private:
@@ -65,7 +66,8 @@ class NcclState final : public comm::RequestState {
   std::uint64_t batch_ = 0;
   bool ordered_ = false;   // after work of a stream
   bool marked_ = false;    // its end is an event of the stream
-  bool finished_ = false;  // seen to have ended, or left to a stream
+  bool finished_ = false;  // seen to have ended
+  bool left_ = false;      // a stream was ordered after it
 };
 
 }  // namespace tessera::backends::nccl

@@ -22,10 +22,14 @@ bool off_device(Arrays const*... arrays) {
   return !tensors_on_host && (host_can_read(arrays) && ...);
 }
 
+ExecutionSpace instance_of(StreamRef stream) {
+  return stream.exec() != nullptr ? *stream.exec() : ExecutionSpace();
+}
+
+/// Starts `body` on pieces of `count` elements.
 template <class Body>
-void for_blocks(std::string const& label, std::size_t count, StreamRef stream, bool by_host,
+void for_blocks(std::string const& label, std::size_t count, ExecutionSpace const& exec, bool by_host,
                 Body const& body) {
-  ExecutionSpace const exec = stream.exec() != nullptr ? *stream.exec() : ExecutionSpace();
   if (by_host) {
     fence(exec);
     body(0, count);
@@ -38,7 +42,6 @@ void for_blocks(std::string const& label, std::size_t count, StreamRef stream, b
         std::size_t const begin = static_cast<std::size_t>(block) * block_count;
         body(begin, begin + block_count < count ? block_count : count - begin);
       });
-  fence(exec);
 }
 
 template <class T>
@@ -76,26 +79,28 @@ struct Divide {
 };
 
 template <class T>
-void add_typed(void* to, void const* a, void const* b, std::size_t count, StreamRef stream) {
+void add_typed(void* to, void const* a, void const* b, std::size_t count, ExecutionSpace const& exec) {
   static std::string const label = "tessera::comm::add";
   auto* const out = static_cast<T*>(to);
   auto const* const left = static_cast<T const*>(a);
   auto const* const right = static_cast<T const*>(b);
   bool const by_host = off_device(to, a, b);
   if (out == left) {
-    for_blocks(label, count, stream, by_host, AddTo<T>{out, right});
+    for_blocks(label, count, exec, by_host, AddTo<T>{out, right});
   } else if (out == right) {
-    for_blocks(label, count, stream, by_host, AddTo<T>{out, left});
+    for_blocks(label, count, exec, by_host, AddTo<T>{out, left});
   } else {
-    for_blocks(label, count, stream, by_host, Add<T>{out, left, right});
+    for_blocks(label, count, exec, by_host, Add<T>{out, left, right});
   }
 }
 
 template <class T>
 void divide_typed(void* values, double divisor, std::size_t count, StreamRef stream) {
   static std::string const label = "tessera::comm::divide";
-  for_blocks(label, count, stream, off_device(values),
+  auto const exec = instance_of(stream);
+  for_blocks(label, count, exec, off_device(values),
              Divide<T>{static_cast<T*>(values), static_cast<T>(divisor)});
+  fence(exec);
 }
 
 using Bytes = Kokkos::View<std::byte*, MemorySpace, Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
@@ -106,19 +111,20 @@ using ConstHostBytes = Kokkos::View<std::byte const*, StagingSpace, Kokkos::Memo
 }  // namespace
 
 void copy_bytes(void* to, void const* from, std::size_t bytes, StreamRef stream) {
+  auto const exec = instance_of(stream);
+  start_copy(exec, to, from, bytes);
+  if constexpr (!tensors_on_host) fence(exec);
+}
+
+void start_copy(ExecutionSpace const& exec, void* to, void const* from, std::size_t bytes) {
   if (to == from || bytes == 0) return;
-  if constexpr (tensors_on_host) {
+  bool const by_host = off_device(to, from);
+  if (by_host) fence(exec);
+  if (tensors_on_host || by_host) {
     std::copy_n(static_cast<std::byte const*>(from), bytes, static_cast<std::byte*>(to));
   } else {
-    ExecutionSpace const exec = stream.exec() != nullptr ? *stream.exec() : ExecutionSpace();
-    if (off_device(to, from)) {
-      fence(exec);
-      std::copy_n(static_cast<std::byte const*>(from), bytes, static_cast<std::byte*>(to));
-      return;
-    }
     Kokkos::deep_copy(exec, Bytes(static_cast<std::byte*>(to), bytes),
                       ConstBytes(static_cast<std::byte const*>(from), bytes));
-    fence(exec);
   }
 }
 
@@ -143,13 +149,20 @@ void copy_from_host(ExecutionSpace const& exec, void* to, void const* from, std:
 }
 
 void add(void* to, void const* a, void const* b, std::size_t count, DType type, StreamRef stream) {
+  auto const exec = instance_of(stream);
+  start_add(exec, to, a, b, count, type);
+  fence(exec);
+}
+
+void start_add(ExecutionSpace const& exec, void* to, void const* a, void const* b, std::size_t count,
+               DType type) {
   switch (type) {
-    case DType::u8: return add_typed<std::uint8_t>(to, a, b, count, stream);
-    case DType::i32: return add_typed<std::int32_t>(to, a, b, count, stream);
-    case DType::i64: return add_typed<std::int64_t>(to, a, b, count, stream);
-    case DType::u64: return add_typed<std::uint64_t>(to, a, b, count, stream);
-    case DType::f32: return add_typed<float>(to, a, b, count, stream);
-    case DType::f64: return add_typed<double>(to, a, b, count, stream);
+    case DType::u8: return add_typed<std::uint8_t>(to, a, b, count, exec);
+    case DType::i32: return add_typed<std::int32_t>(to, a, b, count, exec);
+    case DType::i64: return add_typed<std::int64_t>(to, a, b, count, exec);
+    case DType::u64: return add_typed<std::uint64_t>(to, a, b, count, exec);
+    case DType::f32: return add_typed<float>(to, a, b, count, exec);
+    case DType::f64: return add_typed<double>(to, a, b, count, exec);
     case DType::bf16:
     case DType::f16: throw InternalError("bf16 and f16 are not added: their sums travel in f32");
   }

@@ -11,6 +11,7 @@
 
 #include "tessera/base/error.hpp"
 #include "tessera/base/unique_handle.hpp"
+#include "tessera/comm/device_ops.hpp"
 #endif
 
 namespace tessera::comm {
@@ -43,6 +44,9 @@ class CudaMark final : public QueueMark {
     if (state == cudaErrorNotReady) return false;
     check(state, "cudaEventQuery");
     return true;
+  }
+  void order(StreamRef stream) override {
+    check(cudaStreamWaitEvent(stream.exec()->cuda_stream(), event_.get(), 0), "cudaStreamWaitEvent");
   }
 
  private:
@@ -105,11 +109,24 @@ class GateWords {
   std::vector<std::uint32_t*> free_;
 };
 
+class KokkosWork final : public WorkQueue {
+ public:
+  StreamRef stream() const override { return StreamRef(exec_); }
+  void copy(void* to, void const* from, std::size_t bytes) override { start_copy(exec_, to, from, bytes); }
+  void add(void* to, void const* a, void const* b, std::size_t count, DType type) override {
+    start_add(exec_, to, a, b, count, type);
+  }
+
+ private:
+  ExecutionSpace exec_ = copying_instance();
+};
+
 class CudaQueues final : public DeviceQueues {
  public:
   bool has_queue(StreamRef stream) const override { return stream.exec() != nullptr; }
   std::unique_ptr<QueueMark> make_mark() override { return std::make_unique<CudaMark>(); }
   std::unique_ptr<Gate> make_gate() override { return std::make_unique<CudaGate>(words_.some()); }
+  std::unique_ptr<WorkQueue> make_work_queue() override { return std::make_unique<KokkosWork>(); }
   void enter() override { check(cudaSetDevice(ExecutionSpace().cuda_device()), "cudaSetDevice"); }
 
  private:

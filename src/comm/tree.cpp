@@ -21,10 +21,10 @@ bool is_floating(DType type) { return type == DType::f32 || type == DType::f64; 
 
 class TreeCommunicator final : public ForwardingCommunicator {
  public:
-  explicit TreeCommunicator(std::unique_ptr<Communicator> whole)
+  TreeCommunicator(std::unique_ptr<Communicator> whole, std::shared_ptr<DeviceQueues> queues)
       : ForwardingCommunicator("tree", std::move(whole)),
         channel_(inner().duplicate()),
-        shared_{*channel_, {}, {}} {}
+        shared_{*channel_, std::move(queues), nullptr} {}
 
   Request all_reduce(void const* send, void* receive, std::size_t count, DType type, Op op,
                      StreamRef stream) override {
@@ -45,9 +45,11 @@ class TreeCommunicator final : public ForwardingCommunicator {
 
   [[nodiscard]] std::unique_ptr<Communicator> split(std::optional<int> color, int key) override {
     auto part = inner().split(color, key);
-    return part ? make_tree(std::move(part)) : nullptr;
+    return part ? make_tree(std::move(part), shared_.queues) : nullptr;
   }
-  [[nodiscard]] std::unique_ptr<Communicator> duplicate() override { return make_tree(inner().duplicate()); }
+  [[nodiscard]] std::unique_ptr<Communicator> duplicate() override {
+    return make_tree(inner().duplicate(), shared_.queues);
+  }
 
   void progress() override {
     inner().progress();
@@ -67,33 +69,51 @@ class TreeCommunicator final : public ForwardingCommunicator {
 
 }  // namespace
 
+void TreeState::begin_sum() {
+  if (!shared_.queues || !shared_.queues->has_queue(sum_.stream)) return begin();
+  if (!shared_.work) shared_.work = shared_.queues->make_work_queue();
+  begin_in(*shared_.work, *shared_.queues, sum_.stream);
+}
+
+void TreeState::copy_into(void* to, void const* from, std::size_t count) {
+  std::size_t const bytes = count * size_bytes(sum_.type);
+  if (work() != nullptr) return work()->copy(to, from, bytes);
+  copy_bytes(to, from, bytes, sum_.stream);
+}
+
+void TreeState::add_into(void* to, void const* a, void const* b, std::size_t count) {
+  if (work() != nullptr) return work()->add(to, a, b, count, sum_.type);
+  add(to, a, b, count, sum_.type, sum_.stream);
+}
+
 Request TreeDoubling::start(TreeSum const& sum) {
   sum_ = sum;
   distance_ = 0;
-  begin();
-  return Request(this);
+  Request request(this);
+  begin_sum();
+  return request;
 }
 
 bool TreeDoubling::start_stage() {
   auto& channel = shared_.channel;
-  std::size_t const bytes = sum_.count * size_bytes(sum_.type);
   if (distance_ == 0) {
-    theirs_ = shared_.scratch.reserve(bytes);
-    copy_bytes(sum_.receive, sum_.send, bytes, sum_.stream);
+    theirs_ = shared_.scratch.reserve(sum_.count * size_bytes(sum_.type));
+    copy_into(sum_.receive, sum_.send, sum_.count);
     distance_ = 1;
   } else {
-    add(sum_.receive, sum_.receive, theirs_, sum_.count, sum_.type, sum_.stream);
+    add_into(sum_.receive, sum_.receive, theirs_, sum_.count);
     distance_ *= 2;
   }
   if (distance_ == channel.size()) return false;
   int const peer = channel.rank() ^ distance_;
   GroupGuard const group(channel);
-  add_to_stage(channel.receive(theirs_, sum_.count, sum_.type, peer, sum_.stream));
-  add_to_stage(channel.send(sum_.receive, sum_.count, sum_.type, peer, sum_.stream));
+  add_to_stage(channel.receive(theirs_, sum_.count, sum_.type, peer, stream()));
+  add_to_stage(channel.send(sum_.receive, sum_.count, sum_.type, peer, stream()));
   return true;
 }
 
-std::unique_ptr<Communicator> make_tree(std::unique_ptr<Communicator> inner) {
+std::unique_ptr<Communicator> make_tree(std::unique_ptr<Communicator> inner,
+                                        std::shared_ptr<DeviceQueues> queues) {
   if (!std::has_single_bit(static_cast<unsigned>(inner->size()))) {
     throw ConfigError(
         {fmt::format("A group of {} ranks cannot sum in a balanced tree: choose a power of two, or leave "
@@ -102,8 +122,8 @@ std::unique_ptr<Communicator> make_tree(std::unique_ptr<Communicator> inner) {
   }
   std::vector<std::unique_ptr<Communicator>> parts;
   parts.push_back(std::move(inner));
-  return on_their_thread(std::move(parts), [](std::vector<std::unique_ptr<Communicator>> whole) {
-    return std::make_unique<TreeCommunicator>(std::move(whole.front()));
+  return on_their_thread(std::move(parts), [&](std::vector<std::unique_ptr<Communicator>> whole) {
+    return std::make_unique<TreeCommunicator>(std::move(whole.front()), std::move(queues));
   });
 }
 

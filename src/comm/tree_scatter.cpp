@@ -20,8 +20,9 @@ Request TreeScatter::start(TreeSum const& sum, std::size_t chunk_count, void* ow
   own_ = own;
   gather_ = gather;
   distance_ = 0;
-  begin();
-  return Request(this);
+  Request request(this);
+  begin_sum();
+  return request;
 }
 
 std::size_t TreeScatter::length(int chunk) const noexcept {
@@ -48,10 +49,10 @@ void TreeScatter::exchange() {
   int const stride = 2 * distance_;
   GroupGuard const group(channel);
   for (int chunk = channel.rank() % stride; chunk < channel.size(); chunk += stride) {
-    add_to_stage(channel.receive(received(distance_, chunk), length(chunk), sum_.type, peer, sum_.stream));
+    add_to_stage(channel.receive(received(distance_, chunk), length(chunk), sum_.type, peer, stream()));
   }
   for (int chunk = peer % stride; chunk < channel.size(); chunk += stride) {
-    add_to_stage(channel.send(held(distance_, chunk), length(chunk), sum_.type, peer, sum_.stream));
+    add_to_stage(channel.send(held(distance_, chunk), length(chunk), sum_.type, peer, stream()));
   }
 }
 
@@ -60,7 +61,7 @@ void TreeScatter::add_received() {
   bool const last = stride == shared_.channel.size();
   for (int chunk = shared_.channel.rank() % stride; chunk < shared_.channel.size(); chunk += stride) {
     void* const theirs = received(distance_, chunk);
-    add(last ? own_ : theirs, held(distance_, chunk), theirs, length(chunk), sum_.type, sum_.stream);
+    add_into(last ? own_ : theirs, held(distance_, chunk), theirs, length(chunk));
   }
 }
 
@@ -70,8 +71,8 @@ void TreeScatter::gather() {
   for (int step = 1; step < channel.size(); ++step) {
     int const peer = channel.rank() ^ step;
     void* const theirs = element(sum_.receive, static_cast<std::size_t>(peer) * chunk_count_, sum_.type);
-    add_to_stage(channel.receive(theirs, length(peer), sum_.type, peer, sum_.stream));
-    add_to_stage(channel.send(own_, length(channel.rank()), sum_.type, peer, sum_.stream));
+    add_to_stage(channel.receive(theirs, length(peer), sum_.type, peer, stream()));
+    add_to_stage(channel.send(own_, length(channel.rank()), sum_.type, peer, stream()));
   }
 }
 

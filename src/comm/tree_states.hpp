@@ -2,8 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <memory>
+
 #include "staged.hpp"
 #include "tessera/comm/communicator.hpp"
+#include "tessera/comm/device_queue.hpp"
 #include "tessera/comm/state_pool.hpp"
 
 namespace tessera::comm {
@@ -11,8 +14,10 @@ namespace tessera::comm {
 /// What the sums of one tree communicator share.
 struct TreeShared {
   Communicator& channel;
-  Turnstile turns;
-  Scratch scratch;
+  std::shared_ptr<DeviceQueues> queues;  ///< null on hosts
+  std::unique_ptr<WorkQueue> work;       ///< null before the first sum of a stream
+  Turnstile turns{};
+  Scratch scratch{queues != nullptr};
 };
 
 /// What one sum was called with.
@@ -24,20 +29,34 @@ struct TreeSum {
   StreamRef stream;
 };
 
-/// All-reduce by recursive doubling: in step s a rank exchanges all it has with the rank at distance 2^s.
-class TreeDoubling final : public StagedState {
+/// A sum under way: of a stream with a queue it goes on in a queue of the communicator, else by the host.
+class TreeState : public StagedState {
  public:
-  TreeDoubling(TreeShared& shared, StatePool<TreeDoubling>& pool)
-      : StagedState(shared.turns), shared_(shared), pool_(pool) {}
+  explicit TreeState(TreeShared& shared) : StagedState(shared.turns), shared_(shared) {}
+
+ protected:
+  ~TreeState() = default;
+  void begin_sum();
+  void copy_into(void* to, void const* from, std::size_t count);
+  void add_into(void* to, void const* a, void const* b, std::size_t count);
+  /// Of what is exchanged.
+  [[nodiscard]] StreamRef stream() const { return work() != nullptr ? work()->stream() : sum_.stream; }
+
+  TreeShared& shared_;
+  TreeSum sum_{};
+};
+
+/// All-reduce by recursive doubling: in step s a rank exchanges all it has with the rank at distance 2^s.
+class TreeDoubling final : public TreeState {
+ public:
+  TreeDoubling(TreeShared& shared, StatePool<TreeDoubling>& pool) : TreeState(shared), pool_(pool) {}
   Request start(TreeSum const& sum);
 
  private:
   bool start_stage() override;
   void recycle() noexcept override { pool_.give_back(*this); }
 
-  TreeShared& shared_;
   StatePool<TreeDoubling>& pool_;
-  TreeSum sum_{};
   void* theirs_ = nullptr;
   int distance_ = 0;
 };
@@ -48,10 +67,9 @@ class TreeDoubling final : public StagedState {
 /// partial sums of the chunks c = rank (mod d); it sends those with c != rank (mod 2d) to the rank at
 /// distance d and adds what it receives to the others. What it receives is the memory the sums of the step
 /// are kept in.
-class TreeScatter final : public StagedState {
+class TreeScatter final : public TreeState {
  public:
-  TreeScatter(TreeShared& shared, StatePool<TreeScatter>& pool)
-      : StagedState(shared.turns), shared_(shared), pool_(pool) {}
+  TreeScatter(TreeShared& shared, StatePool<TreeScatter>& pool) : TreeState(shared), pool_(pool) {}
   /// sum.count elements over all chunks. `own` receives chunk `rank`.
   Request start(TreeSum const& sum, std::size_t chunk_count, void* own, bool gather);
 
@@ -66,9 +84,7 @@ class TreeScatter final : public StagedState {
   [[nodiscard]] void* received(int distance, int chunk) const noexcept;
   [[nodiscard]] void const* held(int distance, int chunk) const noexcept;
 
-  TreeShared& shared_;
   StatePool<TreeScatter>& pool_;
-  TreeSum sum_{};
   std::size_t chunk_count_ = 0;
   void* own_ = nullptr;
   void* levels_ = nullptr;

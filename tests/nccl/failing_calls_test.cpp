@@ -5,8 +5,9 @@
 #include <map>
 #include <span>
 
+#include "nccl/double_queues.hpp"
 #include "nccl/ranks.hpp"
-#include "nccl/stream_of_test.hpp"
+#include "tessera/comm/tree.hpp"
 
 namespace tessera::support {
 namespace {
@@ -60,6 +61,13 @@ void call_everything(comm::Communicator& group, Working const& on) {
   comm::barrier(group);
 }
 
+/// A sum of fixed order in a queue of its own.
+void sum_in_queues(comm::Communicator& group, Working const& on) {
+  auto const tree = comm::make_tree(group.duplicate(), std::make_shared<DoubleQueues>());
+  comm::all_reduce_in_place(*tree, on.whole, comm::Op::sum, on.stream.ref()).wait(on.stream.ref());
+  comm::all_reduce_in_place(*tree, on.whole, comm::Op::sum, on.stream.ref()).wait_host();
+}
+
 /// A life of the backend on two ranks; `rank` has `fails` fail at its `nth` call. What they threw.
 std::vector<std::string> live(int rank, std::string const& fails, int nth,
                               std::map<std::string, int>* calls) {
@@ -74,6 +82,7 @@ std::vector<std::string> live(int rank, std::string const& fails, int nth,
       auto const group = session->over(world.duplicate());
       call_everything(*group, on);
       call_everything(*group->split(0, -group->rank()), on);
+      sum_in_queues(*group, on);
     }
     if (world.rank() == rank && calls != nullptr) *calls = cuda::calls();
   };
@@ -83,6 +92,11 @@ std::vector<std::string> live(int rank, std::string const& fails, int nth,
 
 class FailingCalls : public OnNccl {
  protected:
+  void SetUp() override {
+    OnNccl::SetUp();
+    cuda::set_all_memory_on_device(true);  // the scratch of a tree is Kokkos'
+    device_has_failed = false;
+  }
   /// How often `rank` calls each function in a life where all is well.
   static std::map<std::string, int> calls_of(int rank) {
     std::map<std::string, int> calls;

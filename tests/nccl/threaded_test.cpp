@@ -5,88 +5,13 @@
 // operations, the queue waits for them.
 #include "tessera/comm/threaded.hpp"
 
-#include "nccl/ranks.hpp"
-#include "nccl/stream_of_test.hpp"
+#include "nccl/double_queues.hpp"
 #include "tessera/comm/hierarchical.hpp"
 #include "tessera/comm/staging.hpp"
 #include "tessera/comm/tree.hpp"
 
-namespace tessera::backends::nccl {
-std::optional<cudaStream_t> queue_of(StreamRef stream);
-}
-
 namespace tessera::support {
 namespace {
-
-void expect_success(cudaError_t error) { EXPECT_EQ(error, cudaSuccess); }
-
-/// Queues do not come to gates any more, and then marks tell so.
-std::atomic<bool> queues_stand{false}, device_has_failed{false};
-
-class DoubleMark final : public comm::QueueMark {
- public:
-  DoubleMark() { expect_success(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming)); }
-  ~DoubleMark() override { cudaEventDestroy(event_); }
-  void set(StreamRef stream) override {
-    if (cudaEventRecord(event_, *backends::nccl::queue_of(stream)) != cudaSuccess)
-      throw DeviceError("the queue cannot be marked");
-  }
-  bool reached() override {
-    if (device_has_failed) throw DeviceError("the device has failed");
-    auto const state = cudaEventQuery(event_);
-    if (state == cudaErrorNotReady) return false;
-    if (state != cudaSuccess) throw DeviceError("the device has failed");
-    return true;
-  }
-
- private:
-  cudaEvent_t event_ = nullptr;
-};
-
-/// The queues of the double call functions of the host each on a thread of its own. `held`: how many of a
-/// rank's queues stand at gates.
-class DoubleGate final : public comm::Gate {
- public:
-  explicit DoubleGate(std::atomic<int>& held) : held_(held) {}
-  void close() noexcept override { state_.store(State::closed, std::memory_order_relaxed); }
-  void hold(StreamRef stream) override {
-    if (queues_stand) return;
-    ++held_;
-    cudaLaunchHostFunc(
-        *backends::nccl::queue_of(stream), [](void* gate) { static_cast<DoubleGate*>(gate)->pass(); }, this);
-  }
-  void open() noexcept override {
-    state_.store(State::open, std::memory_order_release);
-    state_.notify_all();
-  }
-  bool passed() const noexcept override { return state_.load(std::memory_order_acquire) == State::passed; }
-
- private:
-  enum class State : int { closed, open, passed };
-  void pass() noexcept {
-    state_.wait(State::closed, std::memory_order_acquire);
-    --held_;
-    state_.store(State::passed, std::memory_order_release);
-  }
-
-  std::atomic<int>& held_;
-  std::atomic<State> state_{State::closed};
-};
-
-class DoubleQueues final : public comm::DeviceQueues {
- public:
-  bool has_queue(StreamRef stream) const override { return backends::nccl::queue_of(stream).has_value(); }
-  std::unique_ptr<comm::QueueMark> make_mark() override { return std::make_unique<DoubleMark>(); }
-  std::unique_ptr<comm::Gate> make_gate() override { return std::make_unique<DoubleGate>(held_); }
-  void enter() override { held_of_thread = &held_; }
-
-  /// Of the rank whose communication the calling thread does.
-  static thread_local std::atomic<int>* held_of_thread;
-
- private:
-  std::atomic<int> held_{0};
-};
-thread_local std::atomic<int>* DoubleQueues::held_of_thread = nullptr;
 
 /// In place of copying_instance, on the thread: as on a device, it takes memory and waits for all queues.
 std::atomic<int> instances_made{0};

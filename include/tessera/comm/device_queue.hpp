@@ -4,8 +4,10 @@
 // How a thread of the host and the queues of a device wait for each other. For implementers of communicators.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 
+#include "tessera/base/dtype.hpp"
 #include "tessera/base/stream_ref.hpp"
 
 namespace tessera::comm {
@@ -41,6 +43,24 @@ class QueueMark {
   virtual void set(StreamRef stream) = 0;
   /// By any thread: whether the queue has come there. Throws DeviceError where the device has failed.
   [[nodiscard]] virtual bool reached() = 0;
+  /// Lets work that `stream`, which has a queue, is given from now on come after it. Throws DeviceError.
+  virtual void order(StreamRef stream) = 0;
+};
+
+/// A queue of a communicator's own, for the arithmetic between its messages: work goes on in it, in order,
+/// after the calls have returned. All throw DeviceError.
+class WorkQueue {
+ public:
+  virtual ~WorkQueue() = default;
+  WorkQueue() = default;
+  WorkQueue(WorkQueue const&) = delete;
+  WorkQueue& operator=(WorkQueue const&) = delete;
+
+  /// What operations of other queues are ordered with it by. Lives as long as this.
+  [[nodiscard]] virtual StreamRef stream() const = 0;
+  /// As those of device_ops.hpp.
+  virtual void copy(void* to, void const* from, std::size_t bytes) = 0;
+  virtual void add(void* to, void const* a, void const* b, std::size_t count, DType type) = 0;
 };
 
 /// The queues of this process's device.
@@ -55,6 +75,8 @@ class DeviceQueues {
   [[nodiscard]] virtual bool has_queue(StreamRef stream) const = 0;
   [[nodiscard]] virtual std::unique_ptr<QueueMark> make_mark() = 0;
   [[nodiscard]] virtual std::unique_ptr<Gate> make_gate() = 0;
+  /// Takes memory of the device.
+  [[nodiscard]] virtual std::unique_ptr<WorkQueue> make_work_queue() = 0;
   /// Called once by a thread before it works with the device.
   virtual void enter() = 0;
 };

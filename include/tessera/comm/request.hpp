@@ -22,7 +22,11 @@ class RequestState {
   /// Orders `stream` after the operation: later work of the stream sees its result. On host spaces the same
   /// as wait_host.
   virtual void wait(StreamRef stream) = 0;
-  /// Waits for the operation if it is still under way, swallows its error, and returns the state to its pool.
+  /// As wait, but never waits itself: false where the stream cannot be ordered yet, and this has to be asked
+  /// again. After true the operation may be left to the stream, or tested further for its failure.
+  virtual bool order(StreamRef) { return test(); }
+  /// Waits for the operation if it is still under way and no stream was ordered after it, swallows its error,
+  /// and returns the state to its pool.
   virtual void release() noexcept = 0;
 
  protected:
@@ -54,6 +58,10 @@ class [[nodiscard]] Request {
     state_.get()->wait(stream);
     finish();
   }
+  /// Orders `stream` after the operation where the host need not wait for that, else returns false, to be
+  /// asked again. The request may be tested after true, for failures, or be destroyed, which does not wait.
+  /// For implementers of communicators.
+  bool order(StreamRef stream) { return !state_ || state_.get()->order(stream); }
 
  private:
   struct StateTraits {

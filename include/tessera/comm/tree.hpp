@@ -7,6 +7,7 @@
 
 #include "tessera/base/dtype.hpp"
 #include "tessera/comm/communicator.hpp"
+#include "tessera/comm/device_queue.hpp"
 
 namespace tessera::comm {
 
@@ -33,7 +34,13 @@ namespace tessera::comm {
 /// Maxima, minima, integer sums (exact in any order) and all other operations go to `inner`. Throws
 /// ConfigError unless inner->size() is a power of two. Sums under way in one communicator run one after
 /// another.
-[[nodiscard]] std::unique_ptr<Communicator> make_tree(std::unique_ptr<Communicator> inner);
+///
+/// A sum of a stream with a queue goes on in a queue of the communicator's own: its additions, and `inner`'s
+/// messages, come after each other there, and the stream after the last. The host starts each step when
+/// `inner` has taken the messages of the one before, and a wait with a stream returns when the last was
+/// started. `queues` of the device: null where there are none.
+[[nodiscard]] std::unique_ptr<Communicator> make_tree(
+    std::unique_ptr<Communicator> inner, std::shared_ptr<DeviceQueues> queues = make_device_queues());
 
 /// Where an all-reduce changes from recursive doubling to reduce-scatter and all-gather. Both give the same
 /// bits.
