@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <exception>
+#include <thread>
 
 #include "agreement.hpp"
 #include "tessera/base/error.hpp"
@@ -47,7 +48,17 @@ void Channel::open(comm::Communicator& host) {
   together(host, [&] { clique_.await_others(size_); });
 }
 
-Channel::~Channel() { set_enlisted(false); }
+/// What is left to a stream may still be under way.
+Channel::~Channel() {
+  set_enlisted(false);
+  if (!has_failed() && std::uncaught_exceptions() == 0) {
+    auto const deadline = std::chrono::steady_clock::now() + limit();
+    comm::wait_until([&] {
+      return cudaStreamQuery(stream_.get()) != cudaErrorNotReady ||
+             std::chrono::steady_clock::now() > deadline;
+    });
+  }
+}
 
 comm::Request Channel::submit(Call const& call, StreamRef stream) {
   if (has_failed()) {
@@ -60,7 +71,7 @@ comm::Request Channel::submit(Call const& call, StreamRef stream) {
   waiting_.push_back(&state);
   if (open_batches_ == 0) {
     ++batch_;
-    advance();
+    settle();
   }
   return request;
 }
@@ -73,7 +84,18 @@ void Channel::end_batch() noexcept {
   if (--open_batches_ > 0) return;
   ++batch_;
   if (std::uncaught_exceptions() > exceptions_before_batch_) fail("a call in a group has failed");
+  settle();
+}
+
+/// Not for long: other ranks may be needed.
+void Channel::settle() noexcept {
+  constexpr auto patience = std::chrono::milliseconds(10);
   advance();
+  auto const deadline = std::chrono::steady_clock::now() + patience;
+  while (enlisted_ && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::yield();
+    advance();
+  }
 }
 
 void Channel::advance() noexcept {

@@ -17,6 +17,9 @@ namespace tessera::backends::nccl {
 /// One NCCL communicator with a stream of its own and the operations that wait for it. The first message
 /// between two ranks connects them, for which NCCL needs both: such an operation is with the library, in the
 /// background, until the other rank has called too, and those after it wait here instead of in the caller.
+/// Whatever needs no other rank is enqueued when the call returns, so that the kernels of several channels
+/// start in the order of the calls, which is the same on all ranks, as NCCL asks ("Using multiple NCCL
+/// communicators concurrently").
 class Channel final : private comm::Progressive {
  public:
   /// Collective over `host`, whose ranks it connects.
@@ -55,6 +58,7 @@ class Channel final : private comm::Progressive {
  private:
   void progress() noexcept override { advance(); }
   void open(comm::Communicator& host);
+  void settle() noexcept;
   [[nodiscard]] bool launch_next();
   void issue(ncclComm_t comm);
   void mark_launched();

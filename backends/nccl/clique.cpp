@@ -5,10 +5,12 @@
 #include <fmt/format.h>
 
 #include <exception>
+#include <thread>
 #include <utility>
 
 #include "error.hpp"
 #include "tessera/base/error.hpp"
+#include "tessera/base/run_within.hpp"
 #include "tessera/comm/progress.hpp"
 
 namespace tessera::backends::nccl {
@@ -75,7 +77,8 @@ void Clique::await_others(int ranks) {
   open_ = true;
 }
 
-/// All operations have ended, so a rank whose others do not come soon loses nothing by aborting.
+/// All operations have ended (Channel sees to it), so a rank whose others do not come soon loses nothing by
+/// aborting.
 void Clique::finalize() {
   constexpr auto patience = std::chrono::seconds(2);
   check_library(ncclCommFinalize(comm_), "ncclCommFinalize", comm_);
@@ -107,10 +110,22 @@ void Clique::expect_alive() const {
   if (!aborted_.empty()) throw CommError(aborted_);
 }
 
-void Clique::abort(std::string_view reason) noexcept {
+void Clique::abort(std::string_view reason) noexcept { end_now({give_up(reason)}); }
+
+ncclComm_t Clique::give_up(std::string_view reason) noexcept {
   std::lock_guard const lock(mutex_);
   if (aborted_.empty()) aborted_ = reason;
-  if (comm_ != nullptr) static_cast<void>(ncclCommAbort(std::exchange(comm_, nullptr)));
+  return std::exchange(comm_, nullptr);
+}
+
+void end_now(std::vector<ncclComm_t> comms) noexcept {
+  std::erase(comms, nullptr);
+  if (comms.empty()) return;
+  run_within(std::chrono::seconds(1), [comms = std::move(comms)] {
+    std::vector<std::thread> threads;
+    for (auto* const comm : comms) threads.emplace_back([comm] { static_cast<void>(ncclCommAbort(comm)); });
+    for (auto& thread : threads) thread.join();
+  });
 }
 
 std::optional<std::string> Clique::failure() noexcept {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "device.hpp"
 #include "vendor.hpp"
@@ -38,6 +39,8 @@ class Clique {
 
   /// Ends all that is under way in it, on this rank, and itself. The first `reason` is kept.
   void abort(std::string_view reason) noexcept;
+  /// The part of abort that cannot hang: what is left to do is end_now of what it gives, which may be null.
+  [[nodiscard]] ncclComm_t give_up(std::string_view reason) noexcept;
   /// What the library, or who aborted it, says; nothing while all is well, or its owner makes a call.
   [[nodiscard]] std::optional<std::string> failure() noexcept;
   [[nodiscard]] std::string const& name() const noexcept { return name_; }
@@ -54,5 +57,9 @@ class Clique {
   bool open_ = false;
   std::string aborted_;  // why, once it was
 };
+
+/// Aborts all of `comms`, each on a thread of its own: one may wait for the kernels of another (NCCL's issue
+/// 1013). Those that hang for a second are left behind.
+void end_now(std::vector<ncclComm_t> comms) noexcept;
 
 }  // namespace tessera::backends::nccl

@@ -91,8 +91,12 @@ std::optional<comm::DeviceFailure> DeviceContext::failure() noexcept {
 }
 
 void DeviceContext::cancel(std::string_view reason) noexcept {
-  std::lock_guard const lock(mutex_);
-  for (auto* const clique : cliques_) clique->abort(reason);
+  std::vector<ncclComm_t> comms;
+  {
+    std::lock_guard const lock(mutex_);
+    for (auto* const clique : cliques_) comms.push_back(clique->give_up(reason));
+  }
+  end_now(std::move(comms));
 }
 
 }  // namespace tessera::backends::nccl

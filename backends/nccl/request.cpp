@@ -17,6 +17,7 @@ void NcclState::begin(Call const& call, StreamRef stream, std::uint64_t batch) {
   ordered_ = false;
   marked_ = false;
   left_ = false;
+  asked_.reset();
   finished_ = true;  // nothing to wait for, should this fail
   if (auto const queue = queue_of(stream)) {
     check_device(cudaEventRecord(ready_.get(), *queue), "cudaEventRecord");
@@ -64,26 +65,23 @@ bool NcclState::test() {
     throw CommError(fmt::format("{} on rank {} of {} ({}) is waited for inside the group that it belongs to",
                                 call_.operation, channel_.rank(), channel_.size(), library_name));
   }
+  if (!ended) fail_if_late();
   finished_ = ended;
   return ended;
 }
 
-template <class Done>
-void NcclState::wait_within_limit(Done const& done) {
-  auto const deadline = std::chrono::steady_clock::now() + channel_.limit();
-  comm::wait_until([&] {
-    if (done()) return true;
-    if (std::chrono::steady_clock::now() > deadline) {
-      channel_.fail(fmt::format("it has not ended within {} s: another rank is missing, or has failed",
-                                std::chrono::duration<double>(channel_.limit()).count()));
-      fail_if_channel_failed();
-    }
-    return false;
-  });
+/// The time counts from the first question, by whoever waits for it or moves on what it is a stage of.
+void NcclState::fail_if_late() {
+  auto const now = std::chrono::steady_clock::now();
+  if (!asked_) asked_ = now;
+  if (now <= *asked_ + channel_.limit()) return;
+  channel_.fail(fmt::format("it has not ended within {} s: another rank is missing, or has failed",
+                            std::chrono::duration<double>(channel_.limit()).count()));
+  fail_if_channel_failed();
 }
 
 void NcclState::wait_host() {
-  wait_within_limit([this] { return test(); });
+  comm::wait_until([this] { return test(); });
 }
 
 bool NcclState::order(StreamRef stream) {
@@ -96,7 +94,7 @@ bool NcclState::order(StreamRef stream) {
 }
 
 void NcclState::wait(StreamRef stream) {
-  wait_within_limit([&] { return order(stream); });
+  comm::wait_until([&] { return order(stream); });
 }
 
 /// On a channel that has failed, what the device still does to the buffers ends soon: it was aborted.

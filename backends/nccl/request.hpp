@@ -2,6 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
+#include <optional>
+
 #include "handles.hpp"
 #include "tessera/base/dtype.hpp"
 #include "tessera/comm/communicator.hpp"
@@ -55,19 +58,18 @@ class NcclState final : public comm::RequestState {
  private:
   [[nodiscard]] bool passed() const;
   void fail_if_channel_failed() const;
-  /// Until `done`, or throws: CommError when it takes too long.
-  template <class Done>
-  void wait_within_limit(Done const& done);
+  void fail_if_late();
 
   Channel& channel_;
   UniqueEvent ready_;
   UniqueEvent done_;
   Call call_{};
   std::uint64_t batch_ = 0;
-  bool ordered_ = false;   // after work of a stream
-  bool marked_ = false;    // its end is an event of the stream
-  bool finished_ = false;  // seen to have ended
-  bool left_ = false;      // a stream was ordered after it
+  bool ordered_ = false;                                        // after work of a stream
+  bool marked_ = false;                                         // its end is an event of the stream
+  bool finished_ = false;                                       // seen to have ended
+  bool left_ = false;                                           // a stream was ordered after it
+  std::optional<std::chrono::steady_clock::time_point> asked_;  // for the first time, in vain
 };
 
 }  // namespace tessera::backends::nccl

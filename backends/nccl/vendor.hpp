@@ -35,6 +35,7 @@ inline constexpr auto cudaSuccess = hipSuccess;
 #define cudaSetDevice hipSetDevice
 #define cudaStreamCreateWithFlags hipStreamCreateWithFlags
 #define cudaStreamDestroy hipStreamDestroy
+#define cudaStreamQuery hipStreamQuery
 #define cudaStreamWaitEvent hipStreamWaitEvent
 #else
 #include <cuda_runtime_api.h>

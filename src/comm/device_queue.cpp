@@ -124,6 +124,7 @@ class KokkosWork final : public WorkQueue {
 class CudaQueues final : public DeviceQueues {
  public:
   bool has_queue(StreamRef stream) const override { return stream.exec() != nullptr; }
+  bool is_on_device(void const* memory) const override { return is_tensor_memory(memory); }
   std::unique_ptr<QueueMark> make_mark() override { return std::make_unique<CudaMark>(); }
   std::unique_ptr<Gate> make_gate() override { return std::make_unique<CudaGate>(words_.some()); }
   std::unique_ptr<WorkQueue> make_work_queue() override { return std::make_unique<KokkosWork>(); }

@@ -18,8 +18,8 @@ namespace {
 struct Levels {
   std::unique_ptr<Communicator> inside;
   std::unique_ptr<Communicator> across;
-  Turnstile turns;
-  Scratch scratch;
+  Turnstile turns{};
+  Scratch scratch{!tensors_on_host};
 };
 
 enum class Kind { all_reduce, reduce_scatter, all_gather };
@@ -62,6 +62,9 @@ class HierarchicalState final : public StagedState {
     return false;
   }
   void recycle() noexcept override { pool_.give_back(*this); }
+  [[nodiscard]] void* reserve(std::size_t bytes) {
+    return levels_.scratch.reserve(bytes, is_tensor_memory(call_.receive));
+  }
 
   /// Elements 0 .. m*q-1 by scattering, the rest, fewer than m, by all-reduces beside it.
   bool all_reduce(int stage) {
@@ -88,7 +91,7 @@ class HierarchicalState final : public StagedState {
   bool reduce_scatter(int stage) {
     auto const& [kind, send, receive, count, type, op, stream] = call_;
     if (stage == 0) {
-      partial_ = levels_.scratch.reserve(nodes_ * count * size_bytes(type));
+      partial_ = reserve(nodes_ * count * size_bytes(type));
       for (std::size_t node = 0; node < nodes_; ++node) {
         add_to_stage(levels_.inside->reduce_scatter(element(send, node * locals_ * count, type),
                                                     element(partial_, node * count, type), count, type, op,
@@ -103,7 +106,7 @@ class HierarchicalState final : public StagedState {
   bool all_gather(int stage) {
     auto const& [kind, send, receive, count, type, op, stream] = call_;
     if (stage == 0) {
-      partial_ = levels_.scratch.reserve(nodes_ * count * size_bytes(type));
+      partial_ = reserve(nodes_ * count * size_bytes(type));
       add_to_stage(levels_.across->all_gather(send, partial_, count, type, stream));
     } else if (stage == 1) {
       for (std::size_t node = 0; node < nodes_; ++node) {
@@ -136,7 +139,7 @@ class HierarchicalCommunicator final : public ForwardingCommunicator {
   HierarchicalCommunicator(std::unique_ptr<Communicator> whole, std::unique_ptr<Communicator> inside,
                            std::unique_ptr<Communicator> across)
       : ForwardingCommunicator(std::move(whole), name_of(*inside, *across)),
-        levels_{std::move(inside), std::move(across), {}, {}} {}
+        levels_{std::move(inside), std::move(across)} {}
 
   Request all_reduce(void const* send, void* receive, std::size_t count, DType type, Op op,
                      StreamRef stream) override {

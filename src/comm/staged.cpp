@@ -25,7 +25,9 @@ void StagedState::begin() {
 void StagedState::begin_in(WorkQueue& work, DeviceQueues& queues, StreamRef stream) {
   if (!before_) before_ = queues.make_mark();
   if (!after_) after_ = queues.make_mark();
-  before_->set(stream);
+  bool const follows = queues.has_queue(stream);
+  if (follows) before_->set(stream);
+  follows_stream_ = follows;
   work_ = &work;
   queues_ = &queues;
   left_ = false;
@@ -114,7 +116,7 @@ void StagedState::mark_end() {
 
 /// True when no stage is left.
 bool StagedState::advance() {
-  if (work_ != nullptr && last_stage_.empty() && stage_.empty()) before_->order(work_->stream());
+  if (std::exchange(follows_stream_, false)) before_->order(work_->stream());
   for (;;) {
     for (; past_in_stage_ < stage_.size(); ++past_in_stage_) {
       auto& request = stage_[past_in_stage_];

@@ -53,10 +53,19 @@ class GrowingMemory {
   std::vector<Kokkos::View<std::byte*, Space>> outgrown_;
 };
 
-/// For partial results of one operation at a time.
-struct Scratch : GrowingMemory<MemorySpace> {
-  Scratch() : Scratch(!tensors_on_host) {}
-  explicit Scratch(bool queues_work) : GrowingMemory("tessera::comm::scratch", queues_work) {}
+/// For partial results of one operation at a time, of the kind of memory that it works on.
+class Scratch {
+ public:
+  explicit Scratch(bool queues_work)
+      : device_("tessera::comm::scratch", queues_work), host_("tessera::comm::host_scratch", false) {}
+
+  void* reserve(std::size_t bytes, bool on_device) {
+    return on_device ? device_.reserve(bytes) : host_.reserve(bytes);
+  }
+
+ private:
+  GrowingMemory<MemorySpace> device_;
+  GrowingMemory<Kokkos::HostSpace> host_;
 };
 
 /// An operation made of stages; a stage is a set of operations under way together. A state machine that test,
@@ -81,7 +90,7 @@ class StagedState : public RequestState, private Progressive {
   /// Called once its parameters are set: takes a place in the line and starts if it is the first.
   void begin();
   /// The same with stages that follow each other in `work`, a queue of `queues`, after what `stream` has been
-  /// given so far. Throws DeviceError, and then has not begun.
+  /// given so far, if it has a queue. Throws DeviceError, and then has not begun.
   void begin_in(WorkQueue& work, DeviceQueues& queues, StreamRef stream);
   /// Where the stages follow each other; null: by the host.
   [[nodiscard]] WorkQueue* work() const noexcept { return work_; }
@@ -114,6 +123,7 @@ class StagedState : public RequestState, private Progressive {
   DeviceQueues* queues_ = nullptr;
   std::unique_ptr<QueueMark> before_, after_;
   std::vector<Request> last_stage_;  // tells of failures
+  bool follows_stream_ = false;      // before_ is still to be waited for
   bool left_ = false;                // a stream was ordered after it
 };
 

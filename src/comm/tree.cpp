@@ -70,7 +70,8 @@ class TreeCommunicator final : public ForwardingCommunicator {
 }  // namespace
 
 void TreeState::begin_sum() {
-  if (!shared_.queues || !shared_.queues->has_queue(sum_.stream)) return begin();
+  on_device_ = shared_.queues ? shared_.queues->is_on_device(sum_.receive) : is_tensor_memory(sum_.receive);
+  if (!shared_.queues || !on_device_) return begin();
   if (!shared_.work) shared_.work = shared_.queues->make_work_queue();
   begin_in(*shared_.work, *shared_.queues, sum_.stream);
 }
@@ -97,7 +98,7 @@ Request TreeDoubling::start(TreeSum const& sum) {
 bool TreeDoubling::start_stage() {
   auto& channel = shared_.channel;
   if (distance_ == 0) {
-    theirs_ = shared_.scratch.reserve(sum_.count * size_bytes(sum_.type));
+    theirs_ = reserve(sum_.count * size_bytes(sum_.type));
     copy_into(sum_.receive, sum_.send, sum_.count);
     distance_ = 1;
   } else {

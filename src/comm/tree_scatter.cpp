@@ -81,7 +81,7 @@ bool TreeScatter::start_stage() {
   if (distance_ == size) return false;
   if (distance_ == 0) {
     auto const chunks = static_cast<std::size_t>(size - 1);
-    levels_ = shared_.scratch.reserve(chunks * chunk_count_ * size_bytes(sum_.type));
+    levels_ = reserve(chunks * chunk_count_ * size_bytes(sum_.type));
     distance_ = 1;
   } else {
     add_received();

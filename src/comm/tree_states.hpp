@@ -15,9 +15,9 @@ namespace tessera::comm {
 struct TreeShared {
   Communicator& channel;
   std::shared_ptr<DeviceQueues> queues;  ///< null on hosts
-  std::unique_ptr<WorkQueue> work;       ///< null before the first sum of a stream
+  std::unique_ptr<WorkQueue> work;       ///< null before the first sum of device memory
   Turnstile turns{};
-  Scratch scratch{queues != nullptr};
+  Scratch scratch{!tensors_on_host || queues != nullptr};
 };
 
 /// What one sum was called with.
@@ -29,7 +29,8 @@ struct TreeSum {
   StreamRef stream;
 };
 
-/// A sum under way: of a stream with a queue it goes on in a queue of the communicator, else by the host.
+/// A sum under way: of the memory of a device with queues it goes on in a queue of the communicator, else by
+/// the host.
 class TreeState : public StagedState {
  public:
   explicit TreeState(TreeShared& shared) : StagedState(shared.turns), shared_(shared) {}
@@ -37,6 +38,7 @@ class TreeState : public StagedState {
  protected:
   ~TreeState() = default;
   void begin_sum();
+  [[nodiscard]] void* reserve(std::size_t bytes) { return shared_.scratch.reserve(bytes, on_device_); }
   void copy_into(void* to, void const* from, std::size_t count);
   void add_into(void* to, void const* a, void const* b, std::size_t count);
   /// Of what is exchanged.
@@ -44,6 +46,9 @@ class TreeState : public StagedState {
 
   TreeShared& shared_;
   TreeSum sum_{};
+
+ private:
+  bool on_device_ = true;
 };
 
 /// All-reduce by recursive doubling: in step s a rank exchanges all it has with the rank at distance 2^s.

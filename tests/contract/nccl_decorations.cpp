@@ -5,7 +5,7 @@
 #include <bit>
 
 #include "contract/decorations.hpp"
-#include "support/cuda_double/control.hpp"
+#include "nccl/redirected.hpp"
 #include "tessera/backends/nccl.hpp"
 #include "tessera/comm/hierarchical.hpp"
 #include "tessera/comm/recorded.hpp"
@@ -32,6 +32,20 @@ std::unique_ptr<comm::Communicator> tree(comm::Communicator& group) {
   return comm::make_tree(nccl(group));
 }
 
+std::unique_ptr<comm::Communicator> queued(std::unique_ptr<comm::Communicator> inner) {
+  return comm::make_tree(std::move(inner), std::make_shared<support::DoubleQueues>());
+}
+
+std::unique_ptr<comm::Communicator> nccl_in_stream(comm::Communicator& group) {
+  return std::make_unique<support::WithStream>(nccl(group));
+}
+
+/// As on a device: sums in tiles go on in queues.
+std::unique_ptr<comm::Communicator> tree_in_queues(comm::Communicator& group) {
+  if (!std::has_single_bit(static_cast<unsigned>(group.size()))) return nullptr;
+  return std::make_unique<support::WithStream>(queued(nccl(group)));
+}
+
 /// NCCL among each two neighbours, another communicator from pair to pair.
 std::unique_ptr<comm::Communicator> hierarchical(comm::Communicator& group, bool trees) {
   if (group.size() % 2 != 0) return nullptr;
@@ -52,6 +66,18 @@ std::unique_ptr<comm::Communicator> hierarchical_trees(comm::Communicator& group
   return std::has_single_bit(static_cast<unsigned>(group.size())) ? hierarchical(group, true) : nullptr;
 }
 
+std::unique_ptr<comm::Communicator> hierarchical_queues(comm::Communicator& group) {
+  if (group.size() < 2 || !std::has_single_bit(static_cast<unsigned>(group.size()))) return nullptr;
+  int const rank = group.rank();
+  auto inside = queued(over_nccl(group, group.split(rank / 2, rank)));
+  auto const fenced = [](std::unique_ptr<comm::Communicator> part) {
+    return queued(std::make_unique<support::Fenced>(std::move(part)));
+  };
+  auto across = fenced(group.split(rank % 2, rank));
+  return std::make_unique<support::WithStream>(
+      comm::make_hierarchical(fenced(group.duplicate()), std::move(inside), std::move(across)));
+}
+
 std::unique_ptr<comm::Communicator> recorded(comm::Communicator& group) {
   thread_local comm::Ledger ledger;
   return comm::make_recorded(nccl(group), ledger, "test");
@@ -63,6 +89,9 @@ std::vector<Decoration> const& decorations() {
   static std::vector<Decoration> const all{{"Threads", &threads},
                                            {"Nccl", &nccl},
                                            {"NcclTree", &tree},
+                                           {"NcclInStream", &nccl_in_stream},
+                                           {"NcclTreeInQueues", &tree_in_queues},
+                                           {"HierarchicalOverQueues", &hierarchical_queues},
                                            {"HierarchicalOverNccl", &hierarchical_plain},
                                            {"HierarchicalOverNcclTrees", &hierarchical_trees},
                                            {"RecordedNccl", &recorded}};

@@ -116,6 +116,11 @@ class DoubleQueues final : public comm::DeviceQueues {
   [[nodiscard]] bool has_queue(StreamRef stream) const override {
     return backends::nccl::queue_of(stream).has_value();
   }
+  [[nodiscard]] bool is_on_device(void const* memory) const override {
+    cudaPointerAttributes attributes{};
+    check(cudaPointerGetAttributes(&attributes, memory), "cudaPointerGetAttributes");
+    return attributes.type == cudaMemoryTypeDevice;
+  }
   [[nodiscard]] std::unique_ptr<comm::QueueMark> make_mark() override {
     return std::make_unique<DoubleMark>();
   }

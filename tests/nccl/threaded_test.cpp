@@ -5,7 +5,7 @@
 // operations, the queue waits for them.
 #include "tessera/comm/threaded.hpp"
 
-#include "nccl/double_queues.hpp"
+#include "nccl/redirected.hpp"
 #include "tessera/comm/hierarchical.hpp"
 #include "tessera/comm/staging.hpp"
 #include "tessera/comm/tree.hpp"
@@ -37,7 +37,7 @@ class Threaded : public ::testing::Test {
   std::vector<std::string> run(int ranks, Body const& body) {
     return words_of(run_ranks(ranks, 2, [&](comm::Communicator& world) {
       auto thread = std::make_shared<comm::CommunicationThread>(std::make_unique<DoubleQueues>());
-      auto const group = comm::make_threaded(world.duplicate(), std::move(thread));
+      auto const group = comm::make_threaded(std::make_unique<Fenced>(world.duplicate()), std::move(thread));
       body(world, *group);
     }));
   }
@@ -77,7 +77,7 @@ TEST_F(Threaded, AnOperationComesAfterTheWorkOfItsStreamAndBeforeWhatWaitsForIt)
 
 TEST_F(Threaded, SumsOfFixedOrderAndLevelsAreMadeOnTheThread) {
   run_well(4, [](auto& world, auto& group) {
-    auto const tree = comm::make_tree(group.duplicate());
+    auto const tree = comm::make_tree(group.duplicate(), std::make_shared<DoubleQueues>());
     EXPECT_EQ(tree->backend().substr(0, 14), "threaded(tree(") << tree->backend();
     expect_sum_in_stream(world, *tree, 10.0f);
     auto inside = group.split(world.rank() / 2, world.rank());

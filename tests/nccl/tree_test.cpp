@@ -124,12 +124,46 @@ TEST_F(Tree, SeveralAtATimeKeepTheirOrderAndSizesMayGrow) {
   });
 }
 
-TEST_F(Tree, WithoutAStreamTheHostWaitsForEachStage) {
+TEST_F(Tree, WithoutAStreamTooAndAfterWhatIsInTheQueue) {
   run_well(2, [](auto&, auto&, auto& group) {
     auto const tree = queued_tree(group.duplicate());
-    DeviceArray<float> const values(few, 1.0f);
-    comm::all_reduce_in_place(*tree, values, comm::Op::sum).wait({});
-    EXPECT_TRUE(values.holds(2.0f));
+    StreamOfTest stream;
+    std::atomic<bool> open{false};
+    DeviceArray<float> const first(many, 0.0f), second(many, 0.0f);
+    for (auto const* array : {&first, &second}) {
+      auto const own = numbers(tree->rank(), many);
+      std::copy(own.begin(), own.end(), array->data());
+    }
+    expect_queued_sum(*tree, many);  // connects the two
+    stream.hold_until(open);
+    comm::all_reduce_in_place(*tree, first, comm::Op::sum, stream.ref()).wait(stream.ref());
+    auto request = comm::all_reduce_in_place(*tree, second, comm::Op::sum);
+    EXPECT_FALSE(request.test()) << "its scratch is that of the first";
+    open = true;
+    open.notify_all();
+    request.wait({});
+    EXPECT_EQ(content(second), tree_sum(0, 2, many));
+    stream.synchronise();
+    EXPECT_EQ(content(first), tree_sum(0, 2, many));
+  });
+}
+
+TEST_F(Tree, NumbersOfTheHostGoThroughTheParent) {
+  cuda::set_all_memory_on_device(false);
+  run_well(4, [](auto& world, auto& session, auto& group) {
+    auto const tree = queued_tree(group.duplicate());
+    EXPECT_EQ(comm::all_reduce_value(*tree, 1.0 + tree->rank(), comm::Op::sum), 10.0);
+    auto values = numbers(tree->rank(), many);
+    comm::all_reduce_in_place(*tree, values, comm::Op::sum).wait_host();
+    EXPECT_EQ(values, tree_sum(0, 4, many));
+    int const rank = world.rank();
+    auto const levels = comm::make_hierarchical(group.duplicate(), session.over(world.split(rank / 2, rank)),
+                                                world.split(rank % 2, rank));
+    std::vector<float> const own(1, rank + 1.0f);
+    std::vector<float> all(4, 0.0f);
+    comm::all_gather(*levels, own, all).wait_host();
+    EXPECT_EQ(all, (std::vector<float>{1, 2, 3, 4}));
+    EXPECT_EQ(cuda::calls().count("ncclSend") + cuda::calls().count("ncclAllGather"), 0u);
   });
 }
 
@@ -186,6 +220,25 @@ TEST_F(Tree, WhatIsCutOffInAQueueIsToldAndNobodyHangs) {
     }
     expect_words(told, {"rank 1 was not heard of for 60 s"});
     watchdog.join();
+    ended = true;
+    ended.notify_all();
+  });
+  for (auto const& text : words) EXPECT_EQ(text, "");
+}
+
+TEST_F(Tree, ASumThatOneRankNeverCallsEndsWithItsTime) {
+  std::atomic<bool> ended{false};
+  auto const words = run(2, impatient, [&](auto& world, auto&, auto& group) {
+    auto const tree = queued_tree(group.duplicate());
+    if (world.rank() == 1) return ended.wait(false);
+    DeviceArray<float> const values(few, 1.0f);
+    std::string told;
+    try {
+      comm::all_reduce_in_place(*tree, values, comm::Op::sum).wait_host();
+    } catch (CommError const& error) {
+      told = error.what();
+    }
+    expect_words(told, {"within 0.2 s", "missing"});
     ended = true;
     ended.notify_all();
   });

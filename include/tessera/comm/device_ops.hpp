@@ -13,6 +13,9 @@
 
 namespace tessera::comm {
 
+/// Whether `memory` is of the kind that tensors lie in: on hosts all is.
+inline bool is_tensor_memory(void const* memory) { return tensors_on_host || !host_can_read(memory); }
+
 /// Address of element `index` of an array.
 inline void* element(void* base, std::size_t index, DType type) {
   return static_cast<std::byte*>(base) + index * size_bytes(type);

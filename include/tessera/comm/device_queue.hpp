@@ -73,6 +73,8 @@ class DeviceQueues {
 
   /// Whether a queue is behind `stream`: else work has ended when the call that started it returns.
   [[nodiscard]] virtual bool has_queue(StreamRef stream) const = 0;
+  /// Whether `memory` is the device's, out of the host's reach.
+  [[nodiscard]] virtual bool is_on_device(void const* memory) const = 0;
   [[nodiscard]] virtual std::unique_ptr<QueueMark> make_mark() = 0;
   [[nodiscard]] virtual std::unique_ptr<Gate> make_gate() = 0;
   /// Takes memory of the device.

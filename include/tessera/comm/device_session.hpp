@@ -16,7 +16,8 @@ namespace tessera::comm {
 /// How long a library for devices may keep a rank waiting before it counts as failed.
 struct DeviceLimits {
   std::chrono::milliseconds opening{120'000};  ///< until all ranks of a group have opened their communicator
-  std::chrono::milliseconds waiting{600'000};  ///< for the end of one operation, from the start of the wait
+  std::chrono::milliseconds waiting{
+      600'000};  ///< for the end of one operation, from when it is first asked for
 };
 
 /// What a library says of a communicator that cannot be used any more.

@@ -35,7 +35,7 @@ namespace tessera::comm {
 /// ConfigError unless inner->size() is a power of two. Sums under way in one communicator run one after
 /// another.
 ///
-/// A sum of a stream with a queue goes on in a queue of the communicator's own: its additions, and `inner`'s
+/// A sum of the memory of a device goes on in a queue of the communicator's own: its additions, and `inner`'s
 /// messages, come after each other there, and the stream after the last. The host starts each step when
 /// `inner` has taken the messages of the one before, and a wait with a stream returns when the last was
 /// started. `queues` of the device: null where there are none.

@@ -92,6 +92,11 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   return cudaSuccess;
 }
 
+cudaError_t cudaStreamQuery(cudaStream_t stream) {
+  if (must_fail(__func__)) return cudaErrorLaunchFailure;
+  return stream->queue.idle() ? cudaSuccess : cudaErrorNotReady;
+}
+
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   if (must_fail(__func__)) return cudaErrorInvalidValue;
   if (event->reached) stream->queue.push([reached = event->reached] { reached->wait(false); });
