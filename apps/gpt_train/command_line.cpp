@@ -238,6 +238,10 @@ CommandLine parse_command_line(std::vector<std::string> arguments, int world_ran
                     ExitCode::usage);
   }
   bool const has_file = app.get_option("--config")->count() > 0;
+  if (app.get_option("--config")->count() > 1) {
+    settings.report("--config is given more than once: name one file, and give the rest as flags",
+                    ExitCode::usage);
+  }
   settings.set_config_file(requests.config_file);
   bool const readable = !has_file || read_config_file(requests.config_file, settings);
   if (!readable) settings.doubt_all();

@@ -8,8 +8,12 @@
 #include <vector>
 
 #include "console.hpp"
+#include "tessera/base/error.hpp"
+#include "tessera/comm/session.hpp"
+#include "tessera/kernels/matmul.hpp"
 #include "tessera/pipeline/generators.hpp"
 #include "tessera/train/forecast.hpp"
+#include "tessera/train/precision.hpp"
 #include "text.hpp"
 
 namespace gpt_train {
@@ -104,6 +108,25 @@ void print_traffic(Console& console, std::vector<Forecast> const& all, std::int6
   }
 }
 
+/// What this program would not run. Another build may, so it is no problem of the plan.
+void print_notes(Console& console, train::RunConfig const& config, int ranks) {
+  if (config.parallel.matmul != "auto") {
+    try {
+      static_cast<void>(
+          tessera::kernels::make_matmul_provider(config.parallel.matmul, train::compute_type(config)));
+    } catch (tessera::Error const& error) {
+      console.line("note: {}", error.what());
+    }
+  }
+  auto const& backend = config.parallel.backend;
+  if (backend == "auto") return;
+  auto const table = tessera::comm::communicator_backends();
+  if (std::ranges::none_of(table, [&](auto const& row) { return row.name == backend; }))
+    console.line("note: parallel.backend = \"{}\" is no communicator of this build", backend);
+  if (backend == "loopback" && ranks > 1)
+    console.line("note: parallel.backend = \"loopback\" is for one process; planned are {}", ranks);
+}
+
 }  // namespace
 
 tessera::ExitCode dry_run(tessera::comm::Communicator& world, CommandLine const& command) {
@@ -124,6 +147,7 @@ tessera::ExitCode dry_run(tessera::comm::Communicator& world, CommandLine const&
     console.line("pipeline bubble: {:.1f}% of the step",
                  100 * tessera::pipeline::closed_form_bubble(layout.pp, microbatches));
   }
+  print_notes(console, config, layout.ranks());
   return tessera::ExitCode::ok;
 }
 

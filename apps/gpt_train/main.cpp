@@ -101,6 +101,11 @@ int main(int argc, char** argv) {
     // Nobody agreed on this one: the others may wait for this rank, so it cannot leave in good order.
     if (alone) end_job(*world, *alone);
   });
+  if (!tessera::flush_standard_output() && !failure) {
+    print_failure({tessera::ExitCode::io,
+                   {"standard output: some of what was printed could not be written; is the disk full?"}});
+    return code == 0 ? static_cast<int>(tessera::ExitCode::io) : code;
+  }
   if (!failure) return code;
   if (!place || place->rank == 0) print_failure(*failure);
   return static_cast<int>(failure->code);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <string_view>
 
 #include "collective.hpp"
 #include "tessera/base/error.hpp"
@@ -49,9 +50,16 @@ static bool print_table(comm::Communicator& world) {
 }
 
 int main(int argc, char** argv) try {
-  auto const session = comm::open_session(argc > 1 ? argv[1] : "mpi", argc, argv);
+  std::string_view const backend = argc > 1 ? argv[1] : "mpi";
+  if (backend == "--help" || backend == "-h") {
+    fmt::print("Usage: hello_collectives [mpi | loopback]      started by mpirun, or alone with loopback\n");
+    return 0;
+  }
+  auto const session = comm::open_session(backend, argc, argv);
   Kokkos::ScopeGuard const kokkos(argc, argv);
   auto const world = session->world();
+  if (auto const problem = comm::launcher_mismatch(world->size()))
+    throw tessera::ConfigError({*problem}, tessera::ExitCode::usage);
   print_places(*world);
   return print_table(*world) ? 0 : static_cast<int>(tessera::ExitCode::internal);
 } catch (tessera::Error const& error) {

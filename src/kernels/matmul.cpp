@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/plain_matmul.hpp"
 #include "kernels/widened_matmul.hpp"
 #include "tessera/base/error.hpp"
 #include "tessera/kernels/launch.hpp"
@@ -83,8 +84,9 @@ std::unique_ptr<MatmulProvider> make_matmul_provider(Table table, std::string_vi
   return std::make_unique<WithFallback>(std::move(chosen), make_fastest(table, type, name));
 }
 
-std::size_t matmul_scratch_bytes(DType operands) {
-  return runs_on_host && is_narrow(operands) ? widened_scratch_bytes() : 0;
+std::size_t matmul_scratch_bytes(std::string_view provider, DType operands) {
+  std::size_t const plain = provider == "plain" ? plain_scratch_bytes(operands) : 0;
+  return plain + (runs_on_host && is_narrow(operands) ? widened_scratch_bytes() : 0);
 }
 
 }  // namespace tessera::kernels

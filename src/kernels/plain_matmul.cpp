@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/micro_product.hpp"
+#include "kernels/plain_matmul.hpp"
 #include "tessera/base/error.hpp"
 #include "tessera/kernels/launch.hpp"
 #include "tessera/kernels/math.hpp"
@@ -120,10 +121,13 @@ void multiply_columns(Operands<T> const& x, std::ptrdiff_t j, std::ptrdiff_t n, 
 }
 
 template <class T>
+constexpr std::size_t bytes_of_team = sizeof(Panels<T>) + simd::vector_bytes;
+
+template <class T>
 void multiply_on_host(ExecutionSpace const& exec, Operands<T> const& x) {
   using Policy = Kokkos::TeamPolicy<ExecutionSpace>;
   Policy policy(exec, static_cast<int>((x.shape.n + block_n - 1) / block_n), 1);
-  policy.set_scratch_size(1, Kokkos::PerTeam(sizeof(Panels<T>) + simd::vector_bytes));
+  policy.set_scratch_size(1, Kokkos::PerTeam(bytes_of_team<T>));
   Kokkos::parallel_for(label_matmul, policy, [=](typename Policy::member_type const& team) {
     auto* const panels =
         static_cast<Panels<T>*>(team.team_scratch(1).get_shmem_aligned(sizeof(Panels<T>), 64));
@@ -192,6 +196,12 @@ class PlainMatmul final : public MatmulProvider {
 };
 
 }  // namespace
+
+std::size_t plain_scratch_bytes(DType type) {
+  if (!runs_on_host) return 0;
+  auto const teams = static_cast<std::size_t>(ExecutionSpace().concurrency());
+  return teams * (type == DType::f64 ? bytes_of_team<double> : bytes_of_team<float>);
+}
 
 std::unique_ptr<MatmulProvider> make_plain_matmul() { return std::make_unique<PlainMatmul>(); }
 

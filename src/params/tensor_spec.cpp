@@ -4,12 +4,23 @@
 
 #define XXH_INLINE_ALL
 #define XXH_VECTOR XXH_SCALAR  // names are short, and GCC 12 warns of its own AVX-512 header
+#include <fmt/format.h>
 #include <xxhash.h>
 
 #include <algorithm>
 #include <utility>
 
+#include "tessera/base/error.hpp"
+
 namespace tessera::params {
+
+TileRange TileRange::of_rank(int total, int rank, int ranks) {
+  if (ranks < 1 || total % ranks != 0) {
+    throw ConfigError({fmt::format(
+        "{} tiles cannot be dealt out evenly to {} ranks: take as many ranks as divide them", total, ranks)});
+  }
+  return {total, rank * (total / ranks), total / ranks};
+}
 
 TileElements elements_of_tile(TensorSpec const& spec, int tile) {
   std::int64_t const width = spec.padded_cut / spec.tiles;

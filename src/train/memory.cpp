@@ -96,7 +96,7 @@ std::vector<MemoryItem> count(RunConfig const& config, Plan const& plan) {
           {"tokens, losses, norm", step.used_bytes()},
           {"sampling", sampling.used_bytes()},
           {"attention kernel", attention_bytes<T>(config, plan)},
-          {"matrix products", kernels::matmul_scratch_bytes(dtype_of<T>)},
+          {"matrix products", kernels::matmul_scratch_bytes(config.parallel.matmul, dtype_of<T>)},
           {"tree sums", tree_bytes(config, plan, stage)},
           {checkpoint_copies, copy_bytes(config, plan, stage.store().parameters())},
           {trace_spans, span_bytes(config)}};

@@ -67,6 +67,28 @@ void check_nodes(Checks& checks, RunConfig const& c, int dp) {
       p.tp, p.ranks_per_node);
 }
 
+/// The same of levels that are asked for.
+void check_levels(Checks& checks, RunConfig const& c, int dp) {
+  auto const& p = c.parallel;
+  if (dp == 0 || p.ranks_per_node < 1 || !is_mesh_order(p.mesh_order)) return;
+  auto const check = [&](mesh::Axis axis, std::string const& backend, std::string_view key) {
+    if (backend != "hierarchical") return;
+    try {
+      mesh::MeshShape const shape{p.tp, p.pp, dp};
+      static_cast<void>(mesh::plan_axis(mesh::MeshIndex(shape, p.mesh_order), axis,
+                                        planned_locations(c, shape), p.tiles > 0,
+                                        {mesh::AxisBackend::hierarchical, !tensors_on_host}));
+    } catch (ConfigError const& error) {
+      for (auto const& problem : error.problems())
+        checks.expect(false, "parallel.{} = \"hierarchical\" with parallel.ranks_per_node = {}: {}", key,
+                      p.ranks_per_node, problem);
+    }
+  };
+  check(mesh::Axis::tp, p.tp_backend, "tp_backend");
+  check(mesh::Axis::dp, p.dp_backend, "dp_backend");
+  check(mesh::Axis::pp, p.pp_backend, "pp_backend");
+}
+
 void check_stages(Checks& checks, RunConfig const& c) {
   auto const& p = c.parallel;
   if (p.pipeline_layers.empty()) {
@@ -185,12 +207,18 @@ void check_sequence(Checks& checks, RunConfig const& c, PossibleLayout possible)
 void check_attention(Checks& checks, RunConfig const& c) {
   kernels::AttentionShape const shape{1, c.batch.seq_length, 1,
                                       std::max<std::int64_t>(1, c.model.hidden_size / c.model.heads)};
-  std::size_t const bytes = in_precision(
-      c, [&](auto zero) { return kernels::attention_scratch_bytes<Wide<decltype(zero)>>(shape); });
-  checks.expect(bytes <= kernels::attention_scratch_limit(),
-                "batch.seq_length = {} needs {} bytes of scratch for a head of {} and the attention kernel "
-                "has {}: take shorter sequences",
-                c.batch.seq_length, bytes, shape.head_size, kernels::attention_scratch_limit());
+  auto const bytes_of = [&](kernels::AttentionShape const& of) {
+    return in_precision(
+        c, [&](auto zero) { return kernels::attention_scratch_bytes<Wide<decltype(zero)>>(of); });
+  };
+  auto one_token = shape;
+  one_token.positions = 1;
+  checks.expect(
+      bytes_of(shape) <= kernels::attention_scratch_limit(),
+      "batch.seq_length = {} needs {} bytes of scratch for a head of {} (model.hidden_size / "
+      "model.heads) and the attention kernel has {}: take {}",
+      c.batch.seq_length, bytes_of(shape), shape.head_size, kernels::attention_scratch_limit(),
+      bytes_of(one_token) <= kernels::attention_scratch_limit() ? "shorter sequences" : "more heads");
 }
 
 std::vector<std::int64_t> even_stages(std::int64_t layers, int pp) {
@@ -216,6 +244,7 @@ std::vector<std::string> problems(RunConfig const& config, int ranks) {
   int const dp = possible.grid ? check_ranks(checks, config.parallel, ranks) : 0;
   check_graph(checks, config.parallel, ranks);
   check_nodes(checks, config, dp);
+  check_levels(checks, config, dp);
   if (model && possible.grid) check_stages(checks, config);
   if (model && possible.grid && config.parallel.tiles == 0) check_auto_tiles(checks, config);
   if (model && batch && possible.tiles && config.parallel.tiles > 0)

@@ -264,6 +264,29 @@ class Refusals(Folder):
         self.assertEqual(done.returncode, 78, done.stderr)
         self.assertIn("parallel.ranks_per_node = 3", done.stderr)
 
+    def test_levels_that_nodes_given_by_hand_do_not_have_are_refused_by_a_dry_run_too(self):
+        arguments = ["--dry-run", "--ranks", "6", "--heads", "6", "--hidden-size", "96", "--global-batch-size", "12",
+                     "--dp", "6", "--ranks-per-node", "4", "--dp-backend", "hierarchical"]
+        status, _, errors = self.run_train(1, arguments)
+        self.assertEqual(status, 78, errors)
+        self.assertIn('parallel.dp_backend = "hierarchical" with parallel.ranks_per_node = 4', errors)
+
+    def test_a_dry_run_notes_what_this_build_lacks(self):
+        status, output, errors = self.run_train(1, ["--dry-run", "--matmul", "elsewhere", "--backend", "nowhere"])
+        self.assertEqual(status, 0, errors)
+        self.assertIn('note: parallel.matmul = "elsewhere" is no matrix-product provider', output)
+        self.assertIn('note: parallel.backend = "nowhere" is no communicator of this build', output)
+        _, output, _ = self.run_train(1, ["--dry-run", "--backend", "loopback", "--ranks", "2"])
+        self.assertIn('note: parallel.backend = "loopback" is for one process; planned are 2', output)
+
+    def test_a_second_configuration_file(self):
+        deck = self.file("deck.toml", b"[parallel]\ntp = 2\n")
+        self.refuse(2, ["--config", deck, "--config", deck], 64, "--config is given more than once")
+
+    def test_heads_that_are_too_large_for_any_sequence(self):
+        self.refuse(1, ["--heads", "2", "--hidden-size", "122880", "--layers", "1", "--seq-length", "16"], 78,
+                    "more heads")
+
     def test_control_bytes_do_not_reach_the_terminal(self):
         self.expect_refusal(1, ["--\x1b[31mred", "1"], 64, "unknown flag --\\x1B[31mred")
 
@@ -277,6 +300,19 @@ class Failures(Folder):
             self.assertEqual(status, 74, errors)
             self.assertEqual((printed + errors).count("/dev/full"), 1, printed + errors)
             self.assertIn("Figure of Merit (FOM)", printed)
+
+    def test_printing_that_is_lost_is_an_error_unless_its_reader_has_left(self):
+        for arguments in (["--dump-config"], ["--help"], [*SMALL, "--steps", "1"]):
+            with open("/dev/full", "w") as full:
+                done = subprocess.run([GPT_TRAIN, *arguments], cwd=self.work, stdout=full, stderr=subprocess.PIPE,
+                                      text=True, timeout=100)
+            self.assertEqual(done.returncode, 74, done.stderr)
+            self.assertEqual(done.stderr.count("gpt_train: error: standard output"), 1, done.stderr)
+        reading, writing = os.pipe()
+        os.close(reading)
+        with os.fdopen(writing, "w") as pipe:
+            done = subprocess.run([GPT_TRAIN, "--help"], stdout=pipe, stderr=subprocess.PIPE, text=True, timeout=100)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
 
     def test_token_beyond_the_vocabulary_names_its_place(self):
         ids = [7] * 6000

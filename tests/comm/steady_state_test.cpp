@@ -17,13 +17,17 @@
 
 namespace {
 std::atomic<std::size_t> allocations = 0;
-}  // namespace
 
-void* operator new(std::size_t bytes) {
+/// Apart from operator new, which nvcc takes for code of the device too: nothing can be thrown or counted
+/// there.
+void* allocate(std::size_t bytes) {
   ++allocations;
   if (void* const memory = std::malloc(bytes)) return memory;
   throw std::bad_alloc();
 }
+}  // namespace
+
+void* operator new(std::size_t bytes) { return allocate(bytes); }
 // Not inlined: GCC would take free for the wrong partner of a new that it did not inline.
 [[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
 [[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }

@@ -52,3 +52,9 @@ done
 grep --quiet 'y = -\?0x1\.' "${WORK}/1.txt"
 cmp "${WORK}/1.txt" "${WORK}/2.txt"
 cmp "${WORK}/1.txt" "${WORK}/4.txt"
+
+# More ranks than tiles are told, once, and nobody hangs.
+status=0
+timeout 60 "${MPIEXEC}" -n 8 "${WORK}/consumer" 2> "${WORK}/8.txt" || status=$?
+((status == 78))
+(($(grep --count 'consumer: 4 tiles cannot be dealt out evenly to 8 ranks' "${WORK}/8.txt") == 1))

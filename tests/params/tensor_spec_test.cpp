@@ -34,6 +34,7 @@ TEST(TileRange, OfAllRanksCoversAllTilesInOrder) {
     EXPECT_EQ(next, 8);
   }
   EXPECT_EQ(TileRange::all(8), TileRange::of_rank(8, 0, 1));
+  for (int const ranks : {0, 3, 16}) EXPECT_THROW((void)TileRange::of_rank(8, 0, ranks), ConfigError);
 }
 
 TEST(ElementsOfTile, OfAFusedWeightAreOneRunForEachPart) {

@@ -69,6 +69,17 @@ TEST(Memory, PeakIsWithinTenPercentOfThePrediction) {
                            {{1, 2, 2}, false, "1f1b", 2, 1 << 16}});
 }
 
+/// Of a model that is small beside them.
+TEST(Memory, BlocksOfThePlainProductAreCounted) {
+  TokenFile const tokens(251, 40'000);
+  auto config = small_run(tokens);
+  config.model.vocab_size = 251;
+  config.parallel.matmul = "plain";
+  expect_predicted<float>(config, {0}, {{{1, 1, 1}}});
+  config.training.precision = "float64";
+  expect_predicted<double>(config, {0}, {{{1, 1, 1}}});
+}
+
 /// The gradients of replicated tensors, the positions first of all, are the largest sum over tp then.
 TEST(Memory, WithMorePositionsThanRowsIsWithinTenPercentOfThePrediction) {
   TokenFile const tokens(251, 40'000);
@@ -162,7 +173,7 @@ TEST(Memory, Bf16KeepsFloat32MastersAndHalvesActivations) {
   EXPECT_LT(ratio("activations"), 0.7);
   EXPECT_EQ(half.bytes_of("attention kernel"), single.bytes_of("attention kernel"));
   EXPECT_EQ(single.bytes_of("matrix products"), 0u);
-  EXPECT_EQ(half.bytes_of("matrix products"), kernels::matmul_scratch_bytes(DType::bf16));
+  EXPECT_EQ(half.bytes_of("matrix products"), kernels::matmul_scratch_bytes("auto", DType::bf16));
 }
 
 TEST(Memory, RanksUnderOneLimitAddUpWhatTheyNeed) {

@@ -9,4 +9,8 @@ namespace tessera {
 /// file. Programs call it first of all, before threads.
 void open_standard_streams() noexcept;
 
+/// Writes out what standard output still holds. False where some of what was printed is lost, as on a full
+/// disk; but not where it is a pipe: one whose reader has gone was asked for no more.
+[[nodiscard]] bool flush_standard_output() noexcept;
+
 }  // namespace tessera

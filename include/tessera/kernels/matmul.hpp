@@ -113,7 +113,7 @@ std::span<MatmulBackend const> matmul_backends();
   return make_matmul_provider(matmul_backends(), name, type);
 }
 
-/// Bytes that a provider made for `operands` keeps for itself from its first product on.
-[[nodiscard]] std::size_t matmul_scratch_bytes(DType operands);
+/// Bytes that `provider`, made for `operands`, keeps for itself from its first product on.
+[[nodiscard]] std::size_t matmul_scratch_bytes(std::string_view provider, DType operands);
 
 }  // namespace tessera::kernels

@@ -16,10 +16,8 @@ struct TileRange {
   int first = 0;
   int count = 1;
 
-  /// The share of rank `rank` of `ranks` (which divides `total`).
-  static TileRange of_rank(int total, int rank, int ranks) {
-    return {total, rank * (total / ranks), total / ranks};
-  }
+  /// The share of rank `rank` of `ranks`. Throws ConfigError unless `ranks` divides `total`.
+  static TileRange of_rank(int total, int rank, int ranks);
   static TileRange all(int total) { return {total, 0, total}; }
 
   friend bool operator==(TileRange const&, TileRange const&) = default;

@@ -4,8 +4,11 @@
 // Two linear layers split over all ranks: `up` (F, D) along its outputs, `down` (D, F) along its inputs, both
 // in four tiles. Prints the same bits on 1, 2 and 4 ranks.
 #include <cstdio>
+#include <memory>
+#include <utility>
 #include <vector>
 
+#include "tessera/base/error.hpp"
 #include "tessera/base/version.hpp"
 #include "tessera/comm/session.hpp"
 #include "tessera/kernels/initialise.hpp"
@@ -32,11 +35,9 @@ static void initialise(params::ParameterStore<float> const& store, ExecutionSpac
   }
 }
 
-int main(int argc, char** argv) {
-  auto const session = comm::open_session("mpi", argc, argv);
-  Kokkos::ScopeGuard const kokkos(argc, argv);
-  auto world = session->world();
+static void run(std::unique_ptr<comm::Communicator> world) {
   int const ranks = world->size();
+  if (auto const problem = comm::launcher_mismatch(ranks)) throw ConfigError({*problem}, ExitCode::usage);
   comm::Ledger ledger;
   mesh::Mesh const mesh(std::move(world), {.tp = ranks}, {.explicit_tiles = true}, ledger);
   auto const own = params::TileRange::of_rank(tiles, mesh.coordinates().tp, ranks);
@@ -70,4 +71,18 @@ int main(int argc, char** argv) {
 
   auto const host = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), y.value);
   if (mesh.rank() == 0) std::printf("Tessera %s: y = %a %a ...\n", version().data(), host(0, 0), host(7, 31));
+}
+
+int main(int argc, char** argv) {
+  auto const session = comm::open_session("mpi", argc, argv);
+  Kokkos::ScopeGuard const kokkos(argc, argv);
+  auto world = session->world();
+  bool const speaks = world->rank() == 0;
+  try {
+    run(std::move(world));
+    return 0;
+  } catch (Error const& error) {  // of all ranks: they were given the same
+    if (speaks) std::fprintf(stderr, "consumer: %s\n", error.what());
+    return static_cast<int>(error.code());
+  }
 }
