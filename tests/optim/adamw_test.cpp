@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <map>
@@ -60,6 +61,9 @@ struct Model {
   Arena arena{"model"};
   ParameterStore<T> store;
   ParameterId table = 0, norm = 0, second = 0;
+
+  /// An array, since nvcc loses the braces of a list in a loop of a template.
+  [[nodiscard]] std::array<ParameterId, 2> both() const { return {table, norm}; }
 };
 
 /// Five steps of the store and of the plain loop.
@@ -72,7 +76,7 @@ void expect_equals_plain_loop(double tolerance) {
   for (std::int64_t step = 1; step <= 5; ++step) {
     model.set_gradients(step);
     Adamw<T>(options).update(ExecutionSpace(), reduced(model.store), rate, scale, step);
-    for (ParameterId id : {model.table, model.norm}) {
+    for (ParameterId const id : model.both()) {
       double const decay = id == model.table ? options.weight_decay : 0.0;
       for_each_element(model.store, id, [&](int tile, std::size_t i, std::int64_t index) {
         auto& expected = plain[{id, index}];
@@ -92,7 +96,7 @@ TEST(Adamw, EqualsAPlainLoopInFloat) { expect_equals_plain_loop<float>(5e-7); }
 TEST(Adamw, WithoutGradientOnlyDecaysWhatMayDecay) {
   Model<double> model;
   Adamw<double>({0.9, 0.95, 1e-8, 0.1}).update(ExecutionSpace(), reduced(model.store), 0.5, 1.0, 1);
-  for (ParameterId id : {model.table, model.norm}) {
+  for (ParameterId const id : model.both()) {
     double const kept = id == model.table ? 0.95 : 1.0;
     for_each_element(model.store, id, [&](int tile, std::size_t i, std::int64_t index) {
       EXPECT_DOUBLE_EQ(model.store.value(id, tile)(i), kept * number(id, index, 0)) << "element " << index;
@@ -110,7 +114,7 @@ bool is_zero(T value) {
 TEST(Adamw, PaddingStaysZero) {
   Model<float> model;
   std::vector<char> real(model.store.values().extent(0), 0);
-  for (ParameterId id : {model.table, model.norm}) {
+  for (ParameterId const id : model.both()) {
     for_each_element(model.store, id, [&](int tile, std::size_t i, std::int64_t) {
       real[static_cast<std::size_t>(model.store.value(id, tile).data() - model.store.values().data()) + i] =
           1;
