@@ -22,9 +22,7 @@ bool is_floating(DType type) { return type == DType::f32 || type == DType::f64; 
 class TreeCommunicator final : public ForwardingCommunicator {
  public:
   TreeCommunicator(std::unique_ptr<Communicator> whole, std::shared_ptr<DeviceQueues> queues)
-      : ForwardingCommunicator("tree", std::move(whole)),
-        channel_(inner().duplicate()),
-        shared_{*channel_, std::move(queues), nullptr} {}
+      : ForwardingCommunicator("tree", std::move(whole)), shared_(inner().duplicate(), std::move(queues)) {}
 
   Request all_reduce(void const* send, void* receive, std::size_t count, DType type, Op op,
                      StreamRef stream) override {
@@ -61,7 +59,6 @@ class TreeCommunicator final : public ForwardingCommunicator {
     return op == Op::sum && is_floating(type) && size() > 1 && count > 0;
   }
 
-  std::unique_ptr<Communicator> channel_;  // its own, so that users' messages and the tree's cannot meet
   TreeShared shared_;
   StatePool<TreeDoubling> doubling_;
   StatePool<TreeScatter> scatter_;

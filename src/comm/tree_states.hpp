@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 
 #include "staged.hpp"
 #include "tessera/comm/communicator.hpp"
@@ -11,13 +12,21 @@
 
 namespace tessera::comm {
 
-/// What the sums of one tree communicator share.
+/// What the sums of one tree communicator share. Its members end in this order, backwards: the channel, which
+/// waits for its messages, the queue, and then the memory that they work on.
 struct TreeShared {
-  Communicator& channel;
+  TreeShared(std::unique_ptr<Communicator> own_channel, std::shared_ptr<DeviceQueues> of_device)
+      : queues(std::move(of_device)),
+        scratch(!tensors_on_host || queues != nullptr),
+        messages(std::move(own_channel)),
+        channel(*messages) {}
+
   std::shared_ptr<DeviceQueues> queues;  ///< null on hosts
-  std::unique_ptr<WorkQueue> work;       ///< null before the first sum of device memory
-  Turnstile turns{};
-  Scratch scratch{!tensors_on_host || queues != nullptr};
+  Scratch scratch;
+  std::unique_ptr<WorkQueue> work;  ///< null before the first sum of device memory
+  Turnstile turns;
+  std::unique_ptr<Communicator> messages;  ///< of the tree alone, so that users' messages cannot meet it
+  Communicator& channel;
 };
 
 /// What one sum was called with.

@@ -247,9 +247,9 @@ TEST_F(Tree, ASumThatOneRankNeverCallsEndsWithItsTime) {
 
 TEST_F(Tree, ADeviceThatFailsIsTold) {
   auto const words = run(2, patient, [](auto& world, auto&, auto& group) {
+    DeviceArray<float> const values(few, 1.0f);  // outlives the queues, which go on here
     auto const tree = queued_tree(group.duplicate());
     StreamOfTest stream;
-    DeviceArray<float> const values(few, 1.0f);
     comm::all_reduce_in_place(*tree, values, comm::Op::sum, stream.ref()).wait_host();
     comm::barrier(world);
     device_has_failed = true;
