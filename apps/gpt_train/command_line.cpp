@@ -118,7 +118,7 @@ std::string meant(std::string const& flag, CLI::App const& app) {
   Arguments names = all_flags(app);
   Arguments const others = other_names();
   names.insert(names.end(), others.begin(), others.end());
-  std::string const nearest = nearest_name(flag, names);
+  std::string nearest = nearest_name(flag, names);
   if (std::ranges::count(others, nearest) == 0) return nearest;
   Option const* const option = option_called(nearest);
   return option != nullptr ? option->flag_names().front() : "";
