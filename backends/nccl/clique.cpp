@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include <exception>
-#include <thread>
 #include <utility>
 
 #include "error.hpp"
@@ -121,11 +120,9 @@ ncclComm_t Clique::give_up(std::string_view reason) noexcept {
 void end_now(std::vector<ncclComm_t> comms) noexcept {
   std::erase(comms, nullptr);
   if (comms.empty()) return;
-  run_within(std::chrono::seconds(1), [comms = std::move(comms)] {
-    std::vector<std::thread> threads;
-    for (auto* const comm : comms) threads.emplace_back([comm] { static_cast<void>(ncclCommAbort(comm)); });
-    for (auto& thread : threads) thread.join();
-  });
+  std::vector<std::function<void()>> actions;
+  for (auto* const comm : comms) actions.emplace_back([comm] { static_cast<void>(ncclCommAbort(comm)); });
+  run_within(std::chrono::seconds(1), std::move(actions));
 }
 
 std::optional<std::string> Clique::failure() noexcept {

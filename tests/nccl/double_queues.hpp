@@ -139,4 +139,14 @@ class DoubleQueues final : public comm::DeviceQueues {
   std::atomic<int> held_{0};
 };
 
+/// Trees of queues: their scratch is Kokkos', which the double takes for the device's here.
+class OnQueues : public OnNccl {
+ protected:
+  void SetUp() override {
+    OnNccl::SetUp();
+    cuda::set_all_memory_on_device(true);
+    device_has_failed = false;
+  }
+};
+
 }  // namespace tessera::support

@@ -90,13 +90,8 @@ std::vector<std::string> live(int rank, std::string const& fails, int nth,
       2, 0, body, [&](int failed) { sessions.cancel("rank " + std::to_string(failed) + " failed"); }));
 }
 
-class FailingCalls : public OnNccl {
+class FailingCalls : public OnQueues {
  protected:
-  void SetUp() override {
-    OnNccl::SetUp();
-    cuda::set_all_memory_on_device(true);  // the scratch of a tree is Kokkos'
-    device_has_failed = false;
-  }
   /// How often `rank` calls each function in a life where all is well.
   static std::map<std::string, int> calls_of(int rank) {
     std::map<std::string, int> calls;

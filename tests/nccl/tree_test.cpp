@@ -43,14 +43,7 @@ std::vector<T> content(DeviceArray<T> const& array) {
   return {array.data(), array.data() + array.size()};
 }
 
-class Tree : public OnNccl {
- protected:
-  void SetUp() override {
-    OnNccl::SetUp();
-    cuda::set_all_memory_on_device(true);  // the scratch of a tree is Kokkos'
-    device_has_failed = false;
-  }
-};
+class Tree : public OnQueues {};
 
 /// Starts a sum of a stream that is held and orders the stream after it, before anything has happened.
 void expect_queued_sum(comm::Communicator& tree, std::size_t count) {

@@ -7,20 +7,29 @@
 #include <future>
 #include <thread>
 #include <utility>
+#include <vector>
 
 namespace tessera {
 
-/// For calls that may hang when a process ends: runs `action`, which owns all that it uses and does not
-/// throw, on a thread of its own, and returns when it has ended or after `limit`. Then the thread is left
-/// behind.
+/// For calls that may hang when a process ends: runs `actions`, which own all that they use and do not throw,
+/// each on a thread of its own, and returns when all have ended or after `limit`. Then the threads are left
+/// behind. Throws std::system_error where a thread cannot be had.
+inline void run_within(std::chrono::milliseconds limit, std::vector<std::function<void()>> actions) {
+  auto const deadline = std::chrono::steady_clock::now() + limit;
+  std::vector<std::future<void>> ends;
+  for (auto& action : actions) {
+    std::promise<void> ended;
+    ends.push_back(ended.get_future());
+    std::thread([action = std::move(action), promise = std::move(ended)]() mutable {
+      action();
+      promise.set_value();
+    }).detach();
+  }
+  for (auto const& end : ends) (void)end.wait_until(deadline);
+}
+
 inline void run_within(std::chrono::milliseconds limit, std::function<void()> action) {
-  std::promise<void> ended;
-  auto const end = ended.get_future();
-  std::thread([action = std::move(action), promise = std::move(ended)]() mutable {
-    action();
-    promise.set_value();
-  }).detach();
-  (void)end.wait_for(limit);
+  run_within(limit, std::vector<std::function<void()>>{std::move(action)});
 }
 
 }  // namespace tessera
