@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <cstdlib>
 #include <vector>
 
 #include "tessera/base/error.hpp"
@@ -136,9 +137,15 @@ class CudaQueues final : public DeviceQueues {
 
 }  // namespace
 
+/// CUDA spreads queues over 8 connections unless told otherwise, and a queue that stands can hold up another
+/// of the same connection: there are about three for every communicator.
+void prepare_device_queues() noexcept { static_cast<void>(setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", 0)); }
+
 std::unique_ptr<DeviceQueues> make_device_queues() { return std::make_unique<CudaQueues>(); }
 
 #else
+
+void prepare_device_queues() noexcept {}
 
 std::unique_ptr<DeviceQueues> make_device_queues() { return nullptr; }
 

@@ -83,6 +83,9 @@ class DeviceQueues {
   virtual void enter() = 0;
 };
 
+/// What a device is told of its queues before it starts; called when a session is opened.
+void prepare_device_queues() noexcept;
+
 /// Of the device that Kokkos runs on; null where tensors lie in the host's memory, or where Tessera does not
 /// know the vendor's queues (HIP so far).
 [[nodiscard]] std::unique_ptr<DeviceQueues> make_device_queues();
