@@ -121,6 +121,7 @@ void end_now(std::vector<ncclComm_t> comms) noexcept {
   std::erase(comms, nullptr);
   if (comms.empty()) return;
   std::vector<std::function<void()>> actions;
+  actions.reserve(comms.size());
   for (auto* const comm : comms) actions.emplace_back([comm] { static_cast<void>(ncclCommAbort(comm)); });
   run_within(std::chrono::seconds(1), std::move(actions));
 }
